@@ -1,0 +1,167 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+"""The exception tree of the collection and the one place that reads etcd's errors.
+
+Internal to the collection: no promise is made to other users of this file.
+
+Everything the pure layers raise is a RollcallError; its text is complete for the person who reads it (what was tried,
+where, what came back, what to do next) and never holds a secret.
+"""
+
+import json
+import typing as t
+
+# gRPC status codes as etcd uses them: https://github.com/grpc/grpc/blob/master/doc/statuscodes.md
+INVALID_ARGUMENT = 3
+DEADLINE_EXCEEDED = 4
+NOT_FOUND = 5
+PERMISSION_DENIED = 7
+RESOURCE_EXHAUSTED = 8
+FAILED_PRECONDITION = 9
+OUT_OF_RANGE = 11
+UNAVAILABLE = 14
+UNAUTHENTICATED = 16
+
+
+class RollcallError(Exception):
+    """Root of everything that the collection raises on purpose."""
+
+
+class EtcdError(RollcallError):
+    """etcd, or the way to it, refused. `code` is the gRPC status where etcd gave one."""
+
+    def __init__(self, message: str, code: t.Optional[int] = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class InvalidSettings(EtcdError):
+    """The connection options cannot work: nothing was sent."""
+
+
+class Unreachable(EtcdError):
+    """No endpoint gave a usable answer. `timed_out` says whether one of them was silent rather than closed."""
+
+    def __init__(self, message: str, timed_out: bool = False) -> None:
+        super().__init__(message)
+        self.timed_out = timed_out
+
+
+class OutcomeUnknown(Unreachable):
+    """A request that must not be repeated was sent and no answer came: it may or may not have taken effect."""
+
+
+class Unavailable(EtcdError):
+    """This member cannot serve now (no leader, timed out inside etcd). `executed` is False where it surely did nothing."""
+
+    def __init__(self, message: str, code: t.Optional[int] = None, executed: bool = True) -> None:
+        super().__init__(message, code)
+        self.executed = executed
+
+
+class NotGateway(EtcdError):
+    """Something answered, but not etcd's JSON gateway, or not for us."""
+
+
+class AuthenticationFailed(EtcdError):
+    """User or password is wrong or missing."""
+
+
+class TokenInvalid(EtcdError):
+    """The token is no longer known, or any change of auth made it old: authenticate again, once."""
+
+
+class PermissionDenied(EtcdError):
+    """The user may not do this."""
+
+
+class LeaseNotFound(EtcdError):
+    """The lease expired, was revoked, or never was."""
+
+
+class LeaseExists(EtcdError):
+    """A lease of that id is there already."""
+
+
+class Compacted(EtcdError):
+    """The revision asked for is no longer kept; `revision` is the oldest that is (0 when etcd did not say)."""
+
+    def __init__(self, message: str, revision: int = 0) -> None:
+        super().__init__(message, OUT_OF_RANGE)
+        self.revision = revision
+
+
+class WatchEnded(EtcdError):
+    """The watch is over: connection cut, leader lost or cancelled. Read again, then watch from there."""
+
+
+def error_from_answer(what: str, where: str, status: int, body: bytes) -> EtcdError:
+    """The exception for an HTTP answer that is not a success.
+
+    `what` and `where` name the request and the endpoint for the reader. The gRPC code decides, not the HTTP status:
+    the same failure has had different statuses in different versions of etcd.
+    """
+    code, reason = _code_and_reason(body)
+    if code is None:
+        return _foreign_answer(what, where, status, reason)
+    return error_from_code(what, where, code, reason)
+
+
+def error_from_code(what: str, where: str, code: int, reason: str) -> EtcdError:
+    """The exception for a gRPC `code` with etcd's own words in `reason`."""
+    message = f"{what} failed: etcd at {where} answered: {reason} (code {code})"
+    if code == UNAUTHENTICATED or "auth token" in reason or "auth store is old" in reason:
+        return TokenInvalid(message, code)
+    if "user name is empty" in reason:
+        return TokenInvalid(f"{message}. Authentication is on: give user and password", code)
+    if "authentication failed" in reason:
+        return AuthenticationFailed(f"{message}. Check user and password", code)
+    if code == PERMISSION_DENIED or "permission denied" in reason:
+        return PermissionDenied(f"{message}. Check the roles of the user for this key", code)
+    if code == NOT_FOUND and "lease" in reason:
+        return LeaseNotFound(message, code)
+    if code == FAILED_PRECONDITION and "lease already exists" in reason:
+        return LeaseExists(message, code)
+    if code == OUT_OF_RANGE and "compacted" in reason:
+        return Compacted(message)
+    if code in (UNAVAILABLE, DEADLINE_EXCEEDED) or "timed out" in reason or "context deadline exceeded" in reason:
+        return Unavailable(message, code, executed="no leader" not in reason)
+    if code == RESOURCE_EXHAUSTED:
+        return EtcdError(f"{message}. Check etcdctl alarm list and the database quota", code)
+    return EtcdError(message, code)
+
+
+def _code_and_reason(body: bytes) -> t.Tuple[t.Optional[int], str]:
+    """Read both shapes: up to 3.5 `error`, `message` and `code`; from 3.6 `message`, `code` and `details`."""
+    text = body.decode("utf-8", "replace").strip()
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        return None, text
+    if isinstance(answer, dict) and isinstance(answer.get("error"), dict):  # an error inside a stream
+        answer = answer["error"]
+    if not isinstance(answer, dict):
+        return None, text
+    code = answer.get("code", answer.get("grpc_code"))
+    reason = str(answer.get("message") or answer.get("error") or text)
+    return (code if isinstance(code, int) else None), reason
+
+
+def _foreign_answer(what: str, where: str, status: int, reason: str) -> EtcdError:
+    message = f"{what} failed: {where} answered HTTP {status}: {reason[:200] or 'nothing'}"
+    if "CommonName of client" in reason:
+        return NotGateway(
+            f"{message}. etcd's JSON gateway refuses client certificates that carry a CN while authentication is on: "
+            "use a client certificate without CN, with user and password"
+        )
+    if status == 404:
+        return NotGateway(
+            f"{message}. Is this etcd's client URL, and its gateway on? (a config file of etcd 3.4 needs enable-grpc-gateway: true)"
+        )
+    if status >= 500:
+        return Unavailable(message)
+    return NotGateway(f"{message}. Is this etcd's client URL?")

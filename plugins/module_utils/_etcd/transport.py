@@ -1,0 +1,231 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+"""HTTP to etcd's JSON gateway: one kept connection, failover over the endpoints, a deadline for every request.
+
+Internal to the collection: no promise is made to other users of this file.
+
+A transport belongs to one thread. Proxy settings of the environment are not looked at: etcd is reached directly.
+"""
+
+import http.client
+import json
+import select
+import socket
+import ssl
+import time
+import typing as t
+
+from .errors import EtcdError, NotGateway, OutcomeUnknown, Unavailable, Unreachable, WatchEnded, error_from_answer
+from .settings import Endpoint, Settings
+
+Json = t.Dict[str, t.Any]
+
+# A connection that died without a word (power loss, a dropped firewall state) is noticed by the kernel after
+# 15 s + 3 x 5 s of silence, also on a watch, where nothing may arrive for hours.
+_TCP_KEEPALIVE = (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+
+_MIN_SHARE = 0.2  # seconds one endpoint is given, even where the deadline is all but used up
+
+
+class Transport:
+    """Sends requests to the first endpoint that answers; the order of the list is the memory of their health."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._timeout = settings.timeout
+        self._order: t.List[Endpoint] = list(settings.endpoints)
+        self._tls = settings.tls
+        self._context: t.Optional[ssl.SSLContext] = None
+        self._kept: t.Optional[t.Tuple[Endpoint, http.client.HTTPConnection]] = None
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The endpoint that is asked first: the last good one, or the first of the list."""
+        return self._order[0]
+
+    def call(self, what: str, path: str, body: Json, token: str = "", repeatable: bool = False) -> Json:
+        """POST `body` and return the answer.
+
+        `what` names the request for messages. `repeatable` says that the request may be sent to the next endpoint
+        although this one may have carried it out. Raises Unreachable with the story of every endpoint tried,
+        OutcomeUnknown, or the EtcdError that the answer stands for.
+        """
+        deadline = time.monotonic() + self._timeout
+        failures: t.List[str] = []
+        timed_out = False
+        for tried, endpoint in enumerate(tuple(self._order)):
+            remaining = deadline - time.monotonic()
+            share = max(remaining / (len(self._order) - tried), _MIN_SHARE)
+            sent = False
+            try:
+                connection = self._connect(endpoint, share)
+                sent = True
+                return self._exchange(connection, what, endpoint, path, body, token)
+            except Unavailable as exc:
+                reason, sent = str(exc), exc.executed
+            except (OSError, http.client.HTTPException) as exc:
+                reason = f"{endpoint}: {_describe(exc, share)}"
+                timed_out = timed_out or isinstance(exc, socket.timeout)
+            self._demote(endpoint)
+            failures.append(reason)
+            if sent and not repeatable:
+                raise OutcomeUnknown(f"{what}: no answer, so it may or may not have been done ({reason})", timed_out)
+        raise Unreachable(_story(what, failures), timed_out)
+
+    def stream(self, what: str, path: str, body: Json, token: str = "", headers: t.Optional[t.Dict[str, str]] = None) -> Stream:
+        """Open a stream of answers on a connection of its own. Raises as `call` does."""
+        failures: t.List[str] = []
+        timed_out = False
+        for endpoint in tuple(self._order):
+            connection = None
+            try:
+                connection = self._open(endpoint, self._timeout / len(self._order))
+                sock = connection.sock  # the connection forgets it where the server announces "Connection: close"
+                response = self._send(connection, path, body, token, headers or {})
+                if response.status != 200:
+                    raise error_from_answer(what, str(endpoint), response.status, response.read())
+                return Stream(what, endpoint, sock, response)
+            except (OSError, http.client.HTTPException, Unavailable) as exc:
+                timed_out = timed_out or isinstance(exc, socket.timeout)
+                failures.append(str(exc) if isinstance(exc, Unavailable) else f"{endpoint}: {_describe(exc, self._timeout)}")
+                self._demote(endpoint)
+                if connection is not None:
+                    connection.close()
+            except EtcdError:
+                if connection is not None:
+                    connection.close()
+                raise
+        raise Unreachable(_story(what, failures), timed_out)
+
+    def close(self) -> None:
+        """Drop the kept connection; the next request opens one again."""
+        if self._kept is not None:
+            self._kept[1].close()
+            self._kept = None
+
+    def _connect(self, endpoint: Endpoint, timeout: float) -> http.client.HTTPConnection:
+        """The kept connection if it leads to `endpoint` and is still open, else a new one."""
+        if self._kept is not None:
+            kept_endpoint, connection = self._kept
+            if kept_endpoint == endpoint and _is_idle(connection.sock):
+                connection.sock.settimeout(timeout)
+                return connection
+            self.close()
+        connection = self._open(endpoint, timeout)
+        self._kept = (endpoint, connection)
+        return connection
+
+    def _open(self, endpoint: Endpoint, timeout: float) -> http.client.HTTPConnection:
+        connection: http.client.HTTPConnection
+        if endpoint.scheme == "https":
+            if self._context is None:
+                self._context = self._tls.context()
+            connection = http.client.HTTPSConnection(endpoint.host, endpoint.port, timeout=timeout, context=self._context)
+        else:
+            connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=timeout)
+        connection.connect()
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, seconds in _TCP_KEEPALIVE:
+            if hasattr(socket, name):
+                connection.sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), seconds)
+        return connection
+
+    def _exchange(
+        self, connection: http.client.HTTPConnection, what: str, endpoint: Endpoint, path: str, body: Json, token: str
+    ) -> Json:
+        response = self._send(connection, path, body, token, {})
+        content = response.read()
+        if response.status != 200:
+            raise error_from_answer(what, str(endpoint), response.status, content)
+        return _parse(what, endpoint, content)
+
+    @staticmethod
+    def _send(
+        connection: http.client.HTTPConnection, path: str, body: Json, token: str, headers: t.Dict[str, str]
+    ) -> http.client.HTTPResponse:
+        headers = {"Content-Type": "application/json", **headers}
+        if token:
+            headers["Authorization"] = token
+        connection.request("POST", path, json.dumps(body).encode("ascii"), headers)
+        return connection.getresponse()
+
+    def _demote(self, endpoint: Endpoint) -> None:
+        """Ask `endpoint` last from now on, on a new connection."""
+        self.close()
+        self._order.remove(endpoint)
+        self._order.append(endpoint)
+
+
+class Stream:
+    """Answers as etcd sends them, one JSON object a line. `close` may be called from another thread."""
+
+    def __init__(self, what: str, endpoint: Endpoint, sock: socket.socket, response: http.client.HTTPResponse) -> None:
+        self.endpoint = endpoint
+        self._what = what
+        self._response = response
+        self._socket = sock
+        sock.settimeout(None)  # hours may pass without a change; TCP keepalive notices a dead peer
+
+    def __iter__(self) -> t.Iterator[Json]:
+        """Yield each answer's `result`. Raises WatchEnded when the stream is cut, or the error it carries."""
+        while True:
+            try:
+                line = self._response.readline()
+            except (OSError, http.client.HTTPException, ValueError, AttributeError) as exc:
+                raise WatchEnded(f"{self._what}: cut off from {self.endpoint}: {exc}") from exc
+            if not line:
+                raise WatchEnded(f"{self._what}: {self.endpoint} ended the stream")
+            answer = _parse(self._what, self.endpoint, line)
+            if "error" in answer:
+                raise error_from_answer(self._what, str(self.endpoint), 200, line)
+            yield answer.get("result", {})
+
+    def close(self) -> None:
+        """End the stream; a reader that waits in another thread gets WatchEnded."""
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # already closed by the other side
+        self._socket.close()
+
+
+def _is_idle(sock: t.Optional[socket.socket]) -> bool:
+    """True where the connection is open with nothing to read: readable means that the server closed it meanwhile."""
+    if sock is None:
+        return False
+    try:
+        return not select.select([sock], [], [], 0)[0]
+    except (OSError, ValueError):
+        return False
+
+
+def _parse(what: str, endpoint: Endpoint, content: bytes) -> Json:
+    try:
+        answer = json.loads(content)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise NotGateway(f"{what}: {endpoint} answered with something else than JSON: {content[:100]!r}. Is this etcd's client URL?")
+    return answer
+
+
+def _describe(exc: Exception, seconds: float) -> str:
+    """The failure of one attempt, in words an operator can act on."""
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted: {exc.verify_message}; check ca_cert and the host name in the endpoint"
+    if isinstance(exc, ssl.SSLError):
+        return f"TLS failed: {exc.reason or exc}; check the scheme, and client_cert if etcd demands one"
+    if isinstance(exc, socket.timeout):
+        return f"no answer within {seconds:.1f} s"
+    if isinstance(exc, socket.gaierror):
+        return f"its name does not resolve: {exc.strerror}"
+    if isinstance(exc, OSError) and exc.strerror:
+        return exc.strerror.lower()
+    return f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
+
+
+def _story(what: str, failures: t.Sequence[str]) -> str:
+    return f"{what} failed: no etcd endpoint answered: {'; '.join(failures)}"

@@ -1,0 +1,139 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+"""What goes over the wire: keys and values as base64, integers as strings, zero values left out.
+
+Internal to the collection: no promise is made to other users of this file.
+
+Shapes as in etcd's api/etcdserverpb/rpc.proto. etcd silently ignores a field it does not know, so every field name
+is written here once and nowhere else. Text is UTF-8; bytes that are not survive as surrogates.
+"""
+
+import base64
+import typing as t
+
+Json = t.Dict[str, t.Any]
+
+MAX_TXN_OPS = 128  # etcd's --max-txn-ops; one more is refused
+
+
+def encode(text: str) -> str:
+    """Base64 of `text`."""
+    return base64.b64encode(text.encode("utf-8", "surrogateescape")).decode("ascii")
+
+
+def decode(data: str) -> str:
+    """Text of base64 `data`."""
+    return base64.b64decode(data).decode("utf-8", "surrogateescape")
+
+
+def key_range(key: str, prefix: bool) -> Json:
+    """The fields that select one key, or with `prefix` all that start with it (all keys there are for "")."""
+    if not prefix:
+        return {"key": encode(key)}
+    if not key:
+        return {"key": "AA==", "range_end": "AA=="}  # "\0" to "\0": etcd's way to say everything
+    raw = key.encode("utf-8", "surrogateescape").rstrip(b"\xff")
+    end = raw[:-1] + bytes([raw[-1] + 1])
+    return {"key": encode(key), "range_end": base64.b64encode(end).decode("ascii")}
+
+
+class KeyValue(t.NamedTuple):
+    """One key as etcd keeps it. `lease` is 0 where none holds it."""
+
+    key: str
+    value: str
+    create_revision: int
+    mod_revision: int
+    version: int
+    lease: int
+
+    @classmethod
+    def parse(cls, data: Json) -> KeyValue:
+        return cls(
+            decode(data["key"]),
+            decode(data.get("value", "")),
+            int(data.get("create_revision", 0)),
+            int(data.get("mod_revision", 0)),
+            int(data.get("version", 0)),
+            int(data.get("lease", 0)),
+        )
+
+
+class RangeResult(t.NamedTuple):
+    """Keys, all as of `revision`. `count` is how many there are, which may be more than were asked for."""
+
+    revision: int
+    kvs: t.List[KeyValue]
+    count: int
+
+    @classmethod
+    def parse(cls, data: Json, revision: int) -> RangeResult:
+        return cls(revision, [KeyValue.parse(kv) for kv in data.get("kvs", [])], int(data.get("count", 0)))
+
+
+class TxnResult(t.NamedTuple):
+    """What a transaction did: which branch, and for each of its operations the raw answer."""
+
+    revision: int
+    succeeded: bool
+    responses: t.List[Json]
+
+    def range(self, index: int) -> RangeResult:
+        """The answer to the `get` at place `index` of the branch that ran."""
+        return RangeResult.parse(self.responses[index]["response_range"], self.revision)
+
+
+class LeaseStatus(t.NamedTuple):
+    """Seconds left (-1 where the lease is gone), seconds granted, and the keys it holds if they were asked for."""
+
+    ttl: int
+    granted: int
+    keys: t.List[str]
+
+
+class Event(t.NamedTuple):
+    """One change: `deleted`, the key as it is now (value "" when deleted), and as it was before if asked for."""
+
+    deleted: bool
+    kv: KeyValue
+    previous: t.Optional[KeyValue]
+
+
+# Operations of a transaction.
+
+
+def get(key: str, prefix: bool = False) -> Json:
+    """Read a key, or all under a prefix."""
+    return {"request_range": key_range(key, prefix)}
+
+
+def put(key: str, value: str, lease: int = 0) -> Json:
+    """Write a key, held by `lease` where one is given."""
+    return {"request_put": {"key": encode(key), "value": encode(value), "lease": lease}}
+
+
+def delete(key: str, prefix: bool = False) -> Json:
+    """Delete a key, or all under a prefix."""
+    return {"request_delete_range": key_range(key, prefix)}
+
+
+# Comparisons of a transaction.
+
+
+def absent(key: str) -> Json:
+    """True where `key` is not there."""
+    return {"key": encode(key), "target": "CREATE", "result": "EQUAL", "create_revision": 0}
+
+
+def unchanged(key: str, mod_revision: int) -> Json:
+    """True where `key` was last written at `mod_revision` (0: is not there)."""
+    return {"key": encode(key), "target": "MOD", "result": "EQUAL", "mod_revision": mod_revision}
+
+
+def held_by(key: str, lease: int) -> Json:
+    """True where `key` is held by `lease`."""
+    return {"key": encode(key), "target": "LEASE", "result": "EQUAL", "lease": lease}
