@@ -1,0 +1,33 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+"""A machine's own identity.
+
+Internal to the collection: no promise is made to other users of this file.
+"""
+
+import hashlib
+import hmac
+import typing as t
+
+from .errors import RegistryError
+
+# machine-id(5) is confidential: what is published must be a keyed hash of it, with a key of the application's own.
+_APPLICATION = b"rollcall.discovery/node-id/1"
+
+
+def machine_identity(machine_id: str = "/etc/machine-id", boot_id: str = "/proc/sys/kernel/random/boot_id") -> t.Tuple[str, str]:
+    """This machine's id (32 hex digits, the same for its whole life) and the id of its boot. Raises RegistryError."""
+    try:
+        with open(machine_id, "rb") as file:
+            secret = file.read().strip()
+        with open(boot_id, encoding="ascii") as file:
+            boot = file.read().strip()
+    except OSError as exc:
+        raise RegistryError(f"Cannot tell which machine this is: {exc}") from exc
+    if not secret or secret == b"uninitialized":
+        raise RegistryError(f"Cannot tell which machine this is: {machine_id} is empty; run systemd-machine-id-setup")
+    return hmac.new(secret, _APPLICATION, hashlib.sha256).hexdigest()[:32], boot

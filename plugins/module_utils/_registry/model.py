@@ -1,0 +1,236 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+"""What a node is: the document, its services, its checks.
+
+Internal to the collection: no promise is made to other users of this file.
+"""
+
+import dataclasses
+import json
+import typing as t
+
+from .errors import InvalidNode
+from .layout import Identity
+from .words import MAX_VALUE, shown, valid_number, valid_word
+
+Json = t.Dict[str, t.Any]
+
+SCHEMA_VERSION = 1
+
+PASSING = "passing"
+WARNING = "warning"
+CRITICAL = "critical"
+DRAIN = "drain"
+HEALTHS = (PASSING, WARNING, CRITICAL, DRAIN)  # from best to worst
+
+_DOCUMENT_FIELDS = frozenset({"v", "id", "boot", "services", "tags", "meta", "agent"})
+
+
+def worst(healths: t.Iterable[str]) -> str:
+    """The worst of `healths`; passing where there are none."""
+    return max(healths, key=HEALTHS.index, default=PASSING)
+
+
+def valid_health(text: t.Any) -> str:
+    """One of HEALTHS. Raises InvalidNode."""
+    if text not in HEALTHS:
+        raise InvalidNode(f"the health {shown(text)} is none of {', '.join(HEALTHS)}")
+    return str(text)
+
+
+@dataclasses.dataclass(frozen=True)
+class Service:
+    """Something a node serves. `weight` is 0 to 256 as in HAProxy; `health` follows from checks and is not stored."""
+
+    name: str
+    port: int
+    weight: int = 100
+    tags: t.Tuple[str, ...] = ()
+    meta: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    health: str = PASSING
+
+    def document(self) -> Json:
+        """As it is stored in the node's document, under its name."""
+        return {"port": self.port, "weight": self.weight, "tags": list(self.tags), "meta": dict(self.meta)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """The state of one check. `service` is "" for a check of the node itself; `since` is Unix time in seconds."""
+
+    name: str
+    status: str
+    output: str = ""
+    since: int = 0
+    service: str = ""
+    flapping: bool = False
+
+    def document(self) -> Json:
+        """As it is stored under checks/<name>."""
+        document = {"status": self.status, "output": self.output, "since": self.since}
+        if self.service:
+            document["service"] = self.service
+        if self.flapping:
+            document["flapping"] = True
+        return document
+
+
+@dataclasses.dataclass(frozen=True)
+class Document:
+    """What a node says of itself. `unknown` keeps the fields of later versions of the schema.
+
+    `id` and `boot` tell machines apart; `agent` is the version of the agent that keeps the lease, "" without one.
+    """
+
+    id: str = ""
+    boot: str = ""
+    services: t.Tuple[Service, ...] = ()
+    tags: t.Tuple[str, ...] = ()
+    meta: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    agent: str = ""
+    unknown: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+
+    def dump(self) -> str:
+        """The value of the node's key: one line, the same bytes for the same content."""
+        fields: Json = {"v": SCHEMA_VERSION, "id": self.id, "boot": self.boot}
+        fields["services"] = {service.name: service.document() for service in self.services}
+        fields["tags"] = list(self.tags)
+        fields["meta"] = dict(self.meta)
+        fields["agent"] = self.agent
+        fields.update(self.unknown)
+        return dump(fields)
+
+
+@dataclasses.dataclass(frozen=True)
+class Node:
+    """A node as the registry knows it, at the revision it was read.
+
+    `roles` has every role the host answers under, `role` the first of them. `maintenance` is None, or what its key says
+    ({"by", "reason", "until"}). `lease` is 0 where no lease holds it: then it will never go by itself.
+    """
+
+    dc: str
+    role: str
+    name: str
+    address: str
+    health: str = PASSING
+    document: Document = Document()
+    checks: t.Tuple[Check, ...] = ()
+    maintenance: t.Optional[t.Mapping[str, t.Any]] = None
+    lease: int = 0
+    revision: int = 0
+    roles: t.Tuple[str, ...] = ()
+
+    @property
+    def identity(self) -> Identity:
+        """The key's part that names the node."""
+        return Identity(self.dc, self.role, self.name)
+
+    @property
+    def services(self) -> t.Tuple[Service, ...]:
+        """Services, each with the worst health of the node's own checks and its own."""
+        return self.document.services
+
+    def public(self) -> Json:
+        """The closed list of fields that users see, under the same names everywhere."""
+        return {
+            "name": self.name,
+            "role": self.role,
+            "roles": list(self.roles),
+            "dc": self.dc,
+            "address": self.address,
+            "health": self.health,
+            "services": {
+                service.name: {**service.document(), "health": service.health} for service in self.services
+            },
+            "tags": list(self.document.tags),
+            "meta": dict(self.document.meta),
+            "checks": {check.name: check.document() for check in self.checks},
+            "maintenance": None if self.maintenance is None else dict(self.maintenance),
+        }
+
+
+def dump(fields: Json) -> str:
+    """Compact JSON with sorted keys. Raises InvalidNode above 4 KiB."""
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+    if len(text) > MAX_VALUE:
+        raise InvalidNode(f"a value of {len(text)} bytes is more than the {MAX_VALUE} that one key may hold")
+    return text
+
+
+def load(text: str, what: str) -> Json:
+    """Read a JSON object. Raises InvalidNode."""
+    if len(text) > MAX_VALUE:
+        raise InvalidNode(f"the {what} is larger than {MAX_VALUE} bytes")
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        raise InvalidNode(f"the {what} is not JSON: {shown(text)}") from None
+    if not isinstance(fields, dict):
+        raise InvalidNode(f"the {what} is not a JSON object: {shown(text)}")
+    return fields
+
+
+def parse_document(text: str) -> Document:
+    """Read the value of a node's key. Raises InvalidNode."""
+    fields = load(text, "node document")
+    version = fields.get("v", SCHEMA_VERSION)
+    if version != SCHEMA_VERSION:
+        raise InvalidNode(f"the node document has schema version {shown(version)}, known is {SCHEMA_VERSION}")
+    services = _mapping(fields.get("services", {}), "services")
+    return Document(
+        id=_text(fields.get("id", ""), "id"),
+        boot=_text(fields.get("boot", ""), "boot"),
+        services=tuple(parse_service(name, services[name]) for name in sorted(services)),
+        tags=_tags(fields.get("tags", [])),
+        meta=_mapping(fields.get("meta", {}), "meta"),
+        agent=_text(fields.get("agent", ""), "agent"),
+        unknown={key: fields[key] for key in fields.keys() - _DOCUMENT_FIELDS},
+    )
+
+
+def parse_service(name: str, data: t.Any) -> Service:
+    """Read {"port", "weight", "tags", "meta"}, all but the port optional. Raises InvalidNode."""
+    fields = _mapping(data, f"service {shown(name)}")
+    return Service(
+        name=valid_word(name, "service"),
+        port=valid_number(fields.get("port"), 1, 65535, f"port of service {shown(name)}"),
+        weight=valid_number(fields.get("weight", 100), 0, 256, f"weight of service {shown(name)}"),
+        tags=_tags(fields.get("tags", [])),
+        meta=_mapping(fields.get("meta", {}), "meta"),
+    )
+
+
+def parse_check(name: str, text: str) -> Check:
+    """Read the value of a check's key. Raises InvalidNode."""
+    fields = load(text, f"check {shown(name)}")
+    return Check(
+        name=valid_word(name, "check"),
+        status=valid_health(fields.get("status")),
+        output=_text(fields.get("output", ""), "output"),
+        since=valid_number(fields.get("since", 0), 0, 2**53, f"since of check {shown(name)}"),
+        service=valid_word(fields["service"], "service") if fields.get("service") else "",
+        flapping=fields.get("flapping") is True,
+    )
+
+
+def _mapping(data: t.Any, what: str) -> Json:
+    if not isinstance(data, dict):
+        raise InvalidNode(f"{what} is not a mapping: {shown(data)}")
+    return data
+
+
+def _text(data: t.Any, what: str) -> str:
+    if not isinstance(data, str):
+        raise InvalidNode(f"the {what} is not text: {shown(data)}")
+    return data
+
+
+def _tags(data: t.Any) -> t.Tuple[str, ...]:
+    if not isinstance(data, list):
+        raise InvalidNode(f"tags is not a list: {shown(data)}")
+    return tuple(valid_word(tag, "tag") for tag in data)
