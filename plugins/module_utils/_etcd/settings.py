@@ -10,6 +10,7 @@ Internal to the collection: no promise is made to other users of this file.
 """
 
 import dataclasses
+import math
 import os
 import re
 import ssl
@@ -25,6 +26,9 @@ DEFAULT_TIMEOUT = 10.0
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?")
 
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION_PART = re.compile(r"([0-9]*\.?[0-9]+)(ms|s|m|h)")
+
 
 class Endpoint(t.NamedTuple):
     """One client URL of etcd."""
@@ -36,6 +40,18 @@ class Endpoint(t.NamedTuple):
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
+
+
+def parse_seconds(given: t.Union[str, int, float]) -> float:
+    """Read a number of seconds, or a duration as Go writes it (`5s`, `1m30s`, `500ms`). Raises InvalidSettings."""
+    text = str(given).strip()
+    parts = _DURATION_PART.findall(text)
+    if parts and "".join(number + unit for number, unit in parts) == text:
+        return sum(float(number) * _UNITS[unit] for number, unit in parts)
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidSettings(f"timeout must be seconds or a duration such as 5s or 1m30s, not {text!r}") from None
 
 
 def parse_endpoint(text: str, secure: bool = False) -> Endpoint:
@@ -112,15 +128,16 @@ class Settings:
             raise InvalidSettings("user and password belong together: give both, or neither")
         if bool(self.tls.client_cert) != bool(self.tls.client_key):
             raise InvalidSettings("client_cert and client_key belong together: give both, or neither")
-        if not self.timeout > 0:
+        if not 0 < self.timeout < math.inf:
             raise InvalidSettings(f"timeout must be more than 0 seconds, not {self.timeout}")
 
     @classmethod
     def from_mapping(cls, options: t.Mapping[str, t.Any]) -> Settings:
         """Settings from the option names of the collection (the same in modules, plugins and the agent's config).
 
-        `endpoints` (list or string), or `host` and `port`; `user`, `password`, `timeout` (seconds), `ca_cert`,
-        `client_cert`, `client_key`, `validate_certs`. Raises InvalidSettings.
+        `endpoints` (list or string), or `host` and `port`, which take its place; `user` and `password`, or without the
+        latter `user:password` as etcdctl has it; `timeout` (seconds or a duration), `ca_cert`, `client_cert`,
+        `client_key`, `validate_certs`. Raises InvalidSettings.
         """
         tls = Tls(
             ca_cert=options.get("ca_cert") or "",
@@ -129,13 +146,16 @@ class Settings:
             verify=options.get("validate_certs") is not False,
         )
         given = options.get("endpoints")
-        if not given:
+        if not given or options.get("host") or options.get("port"):
             host, port = options.get("host") or "127.0.0.1", options.get("port") or DEFAULT_PORT
             given = f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
+        user, password = options.get("user") or "", options.get("password") or ""
+        if not password:
+            user, _colon, password = user.partition(":")
         return cls(
             endpoints=parse_endpoints(given, secure=bool(tls.ca_cert or tls.client_cert)),
-            user=options.get("user") or "",
-            password=options.get("password") or "",
-            timeout=DEFAULT_TIMEOUT if options.get("timeout") is None else float(options["timeout"]),
+            user=user,
+            password=password,
+            timeout=DEFAULT_TIMEOUT if options.get("timeout") is None else parse_seconds(options["timeout"]),
             tls=tls,
         )

@@ -1,0 +1,20 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+"""Documentation of the options for the connection to etcd, computed from the one table of them."""
+
+import json
+
+from ansible_collections.rollcall.discovery.plugins.module_utils._options import CONNECTION, documentation
+
+
+class ModuleDocFragment:
+    """``rollcall.discovery.etcd`` is for modules, ``.plugins`` for lookups, ``.inventory`` for inventories (which see no variables)."""
+
+    # JSON is YAML, too.
+    DOCUMENTATION = json.dumps(documentation(CONNECTION))
+    PLUGINS = json.dumps(documentation(CONNECTION, sources=("env", "ini", "vars")))
+    INVENTORY = json.dumps(documentation(CONNECTION, sources=("env", "ini")))

@@ -1,0 +1,200 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+"""The options that modules and plugins share, each described once.
+
+Internal to the collection: no promise is made to other users of this file.
+
+From the two tables come the argument specs of modules, the doc fragments, the names of environment variables, ini keys
+and variables, and at last the Settings and the Layout that the options stand for.
+"""
+
+import typing as t
+
+from ._etcd.settings import DEFAULT_TIMEOUT, Settings
+from ._registry.layout import DEFAULT_PREFIX, LAYOUTS, ROLE_NAME, Layout
+from ._registry.words import Network, parse_networks
+
+Json = t.Dict[str, t.Any]
+
+INI_SECTION = "rollcall"
+
+
+class Option(t.NamedTuple):
+    """One option. `var` and `etcdctl` are the names of a variable and of etcdctl's environment variable, "" for none.
+
+    `ambient` is False where only the task or the plugin's configuration may give it. `secret` is never printed, and
+    not read from ansible.cfg, which is a file that people share.
+    """
+
+    description: t.Tuple[str, ...]
+    type: str = "str"
+    elements: str = ""
+    default: t.Any = None
+    choices: t.Tuple[str, ...] = ()
+    aliases: t.Tuple[str, ...] = ()
+    secret: bool = False
+    ambient: bool = True
+    var: str = ""
+    etcdctl: str = ""
+
+
+Table = t.Mapping[str, Option]
+
+CONNECTION: Table = {
+    "endpoints": Option(
+        description=(
+            "Client URLs of etcd's members, as V(https://etcd1:2379), V(etcd1:2379) or V([2001:db8::1]:2379).",
+            "They are asked in this order until one answers.",
+            "Without a scheme it is https where O(ca_cert) or O(client_cert) is given, otherwise http.",
+            "Where nothing is given it is V(http://127.0.0.1:2379).",
+        ),
+        type="list",
+        elements="str",
+        var="rollcall_etcd_endpoints",
+        etcdctl="ETCDCTL_ENDPOINTS",
+    ),
+    "host": Option(
+        description=("Host of a single etcd member, V(127.0.0.1) where only O(port) is given.", "Takes the place of O(endpoints)."),
+        ambient=False,
+    ),
+    "port": Option(
+        description=("Port of a single etcd member, V(2379) where only O(host) is given.", "Takes the place of O(endpoints)."),
+        type="int",
+        ambient=False,
+    ),
+    "ca_cert": Option(
+        description=("File with the CA certificates that etcd's certificate is verified with.", "By default those of the system are used."),
+        type="path",
+        aliases=("cacert", "ca_path"),
+        var="rollcall_etcd_ca_cert",
+        etcdctl="ETCDCTL_CACERT",
+    ),
+    "client_cert": Option(
+        description=(
+            "File with the certificate to show to etcd, together with O(client_key).",
+            "With etcd's authentication on it must not carry a CN: etcd's JSON gateway refuses such certificates.",
+        ),
+        type="path",
+        aliases=("cert_cert", "cert"),
+        var="rollcall_etcd_client_cert",
+        etcdctl="ETCDCTL_CERT",
+    ),
+    "client_key": Option(
+        description=("File with the private key of O(client_cert).",),
+        type="path",
+        aliases=("cert_key", "key_file"),
+        var="rollcall_etcd_client_key",
+        etcdctl="ETCDCTL_KEY",
+    ),
+    "user": Option(
+        description=(
+            "User of etcd's password authentication, together with O(password).",
+            "Without O(password) it may be V(user:password), as etcdctl has it; prefer O(password), which is kept out of logs.",
+        ),
+        var="rollcall_etcd_user",
+        etcdctl="ETCDCTL_USER",
+    ),
+    "password": Option(
+        description=("Password of O(user).",),
+        secret=True,
+        var="rollcall_etcd_password",
+        etcdctl="ETCDCTL_PASSWORD",
+    ),
+    "timeout": Option(
+        description=(
+            "How long one request may take, over all O(endpoints): seconds, or a duration such as V(5s) or V(1m30s).",
+            "An etcd without quorum says so after seven seconds, so less than that only tells that it did not answer.",
+        ),
+        default=f"{DEFAULT_TIMEOUT:g}",
+        var="rollcall_etcd_timeout",
+        etcdctl="ETCDCTL_DIAL_TIMEOUT",
+    ),
+    "validate_certs": Option(
+        description=("Whether etcd's certificate is verified.",),
+        type="bool",
+        default=True,
+        var="rollcall_etcd_validate_certs",
+    ),
+}
+
+REGISTRY: Table = {
+    "prefix": Option(
+        description=("Prefix of the keys under which nodes are registered.",),
+        default=DEFAULT_PREFIX,
+        var="rollcall_prefix",
+    ),
+    "layout": Option(
+        description=("How the keys under O(prefix) name a node.",),
+        default=ROLE_NAME,
+        choices=LAYOUTS,
+        var="rollcall_layout",
+    ),
+    "state_prefix": Option(
+        description=("Prefix of the keys that outlive a node's lease, as maintenance does.", "By default it is V(/rollcall) followed by O(prefix)."),
+        var="rollcall_state_prefix",
+    ),
+    "allowed_networks": Option(
+        description=(
+            "Networks in which the addresses of nodes must lie, as V(10.0.0.0/8).",
+            "By default every address is taken but loopback, link-local, multicast and unspecified ones.",
+        ),
+        type="list",
+        elements="str",
+    ),
+}
+
+
+def argument_spec(*tables: Table) -> Json:
+    """The tables as AnsibleModule wants them."""
+    return {name: _argument(option) for table in tables for name, option in table.items()}
+
+
+def documentation(table: Table, sources: t.Sequence[str] = ()) -> Json:
+    """The table as a doc fragment wants it; with `sources` ("env", "ini", "vars") also where plugins read it from."""
+    return {"options": {name: _described(name, option, sources) for name, option in table.items()}}
+
+
+def settings(options: t.Mapping[str, t.Any]) -> Settings:
+    """What the connection options stand for. Raises InvalidSettings."""
+    return Settings.from_mapping({name: options.get(name) for name in CONNECTION})
+
+
+def layout(options: t.Mapping[str, t.Any]) -> Layout:
+    """What the registry options stand for. Raises InvalidLayout."""
+    return Layout(options["prefix"], options["layout"], options.get("state_prefix") or "")
+
+
+def allowed_networks(options: t.Mapping[str, t.Any]) -> t.Tuple[Network, ...]:
+    """The networks that addresses must lie in; none: every address that another host can reach. Raises InvalidNode."""
+    return parse_networks(options.get("allowed_networks") or ())
+
+
+def _argument(option: Option) -> Json:
+    argument: Json = {"type": option.type}
+    if option.secret:
+        argument["no_log"] = True
+    for field in ("elements", "default", "choices", "aliases"):
+        value = getattr(option, field)
+        if value not in ("", None, ()):
+            argument[field] = list(value) if isinstance(value, tuple) else value
+    return argument
+
+
+def _described(name: str, option: Option, sources: t.Sequence[str]) -> Json:
+    described = {key: value for key, value in _argument(option).items() if key != "no_log"}
+    described["description"] = list(option.description)
+    if not option.ambient:
+        return described
+    if "env" in sources:
+        # Ansible takes the last one that is set: etcdctl's own name yields to ours.
+        names = filter(None, (option.etcdctl, f"ANSIBLE_ROLLCALL_{name.upper()}"))
+        described["env"] = [{"name": env} for env in names]
+    if "ini" in sources and not option.secret:
+        described["ini"] = [{"section": INI_SECTION, "key": name}]
+    if "vars" in sources and option.var:
+        described["vars"] = [{"name": option.var}]
+    return described
