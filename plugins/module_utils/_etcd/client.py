@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-from __future__ import annotations
-
 """The etcd client: keys, transactions, leases, watches.
 
 Internal to the collection: no promise is made to other users of this file.
@@ -11,6 +9,8 @@ Internal to the collection: no promise is made to other users of this file.
 A client belongs to one thread. `clone` gives another one that shares the token: authenticating costs etcd 75 ms of
 CPU and a raft entry, so a process does it once.
 """
+
+from __future__ import annotations
 
 import threading
 import typing as t

@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-from __future__ import annotations
-
 """The exception tree of the collection and the one place that reads etcd's errors.
 
 Internal to the collection: no promise is made to other users of this file.
@@ -11,6 +9,8 @@ Internal to the collection: no promise is made to other users of this file.
 Everything the pure layers raise is a RollcallError; its text is complete for the person who reads it (what was tried,
 where, what came back, what to do next) and never holds a secret.
 """
+
+from __future__ import annotations
 
 import json
 import typing as t

@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-from __future__ import annotations
-
 """HTTP to etcd's JSON gateway: one kept connection, failover over the endpoints, a deadline for every request.
 
 Internal to the collection: no promise is made to other users of this file.
 
 A transport belongs to one thread. Proxy settings of the environment are not looked at: etcd is reached directly.
 """
+
+from __future__ import annotations
 
 import http.client
 import json
@@ -75,7 +75,9 @@ class Transport:
                 raise OutcomeUnknown(f"{what}: no answer, so it may or may not have been done ({reason})", timed_out)
         raise Unreachable(_story(what, failures), timed_out)
 
-    def stream(self, what: str, path: str, body: Json, token: str = "", headers: t.Optional[t.Dict[str, str]] = None) -> Stream:
+    def stream(
+        self, what: str, path: str, body: Json, token: str = "", headers: t.Optional[t.Dict[str, str]] = None
+    ) -> Stream:
         """Open a stream of answers on a connection of its own. Raises as `call` does."""
         failures: t.List[str] = []
         timed_out = False
@@ -90,7 +92,9 @@ class Transport:
                 return Stream(what, endpoint, sock, response)
             except (OSError, http.client.HTTPException, Unavailable) as exc:
                 timed_out = timed_out or isinstance(exc, socket.timeout)
-                failures.append(str(exc) if isinstance(exc, Unavailable) else f"{endpoint}: {_describe(exc, self._timeout)}")
+                failures.append(
+                    str(exc) if isinstance(exc, Unavailable) else f"{endpoint}: {_describe(exc, self._timeout)}"
+                )
                 self._demote(endpoint)
                 if connection is not None:
                     connection.close()
@@ -123,7 +127,9 @@ class Transport:
         if endpoint.scheme == "https":
             if self._context is None:
                 self._context = self._tls.context()
-            connection = http.client.HTTPSConnection(endpoint.host, endpoint.port, timeout=timeout, context=self._context)
+            connection = http.client.HTTPSConnection(
+                endpoint.host, endpoint.port, timeout=timeout, context=self._context
+            )
         else:
             connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=timeout)
         connection.connect()
@@ -208,7 +214,9 @@ def _parse(what: str, endpoint: Endpoint, content: bytes) -> Json:
     except ValueError:
         answer = None
     if not isinstance(answer, dict):
-        raise NotGateway(f"{what}: {endpoint} answered with something else than JSON: {content[:100]!r}. Is this etcd's client URL?")
+        raise NotGateway(
+            f"{what}: {endpoint} answered with something else than JSON: {content[:100]!r}. Is this etcd's client URL?"
+        )
     return answer
 
 

@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-from __future__ import annotations
-
 """A watch: changes in the order of their revisions, without a gap, or an error that says to read again.
 
 Internal to the collection: no promise is made to other users of this file.
 """
+
+from __future__ import annotations
 
 import typing as t
 
@@ -78,7 +78,9 @@ def _refuse_cancelled(what: str, answer: Json) -> None:
         return
     compacted = int(answer.get("compact_revision", 0))
     if compacted:
-        raise Compacted(f"{what} failed: the revision asked for is compacted; the oldest kept is {compacted}", compacted)
+        raise Compacted(
+            f"{what} failed: the revision asked for is compacted; the oldest kept is {compacted}", compacted
+        )
     reason = answer.get("cancel_reason", "no reason given")
     message = f"{what} failed: etcd cancelled the watch: {reason}"
     if "auth token" in reason or "auth store is old" in reason or "user name is empty" in reason:

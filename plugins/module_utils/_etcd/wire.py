@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-from __future__ import annotations
-
 """What goes over the wire: keys and values as base64, integers as strings, zero values left out.
 
 Internal to the collection: no promise is made to other users of this file.
@@ -12,7 +10,10 @@ Shapes as in etcd's api/etcdserverpb/rpc.proto. etcd silently ignores a field it
 is written here once and nowhere else. Text is UTF-8; bytes that are not survive as surrogates.
 """
 
+from __future__ import annotations
+
 import base64
+import dataclasses
 import typing as t
 
 Json = t.Dict[str, t.Any]
@@ -63,7 +64,8 @@ class KeyValue(t.NamedTuple):
         )
 
 
-class RangeResult(t.NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class RangeResult:
     """Keys, all as of `revision`. `count` is how many there are, which may be more than were asked for."""
 
     revision: int

@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-from __future__ import annotations
-
 """Which key is whose: the article's layout, both ways, and the kept state beside it.
 
 Internal to the collection: no promise is made to other users of this file.
 """
+
+from __future__ import annotations
 
 import typing as t
 
@@ -49,7 +49,9 @@ class Layout:
         self.prefix = prefix.rstrip("/") + "/"
         self.state_prefix = (state_prefix.rstrip("/") or "/rollcall/" + prefix.strip("/")) + "/"
         if self.state_prefix.startswith(self.prefix) or self.prefix.startswith(self.state_prefix):
-            raise InvalidLayout(f"prefix {self.prefix} and state_prefix {self.state_prefix} must not lie within each other")
+            raise InvalidLayout(
+                f"prefix {self.prefix} and state_prefix {self.state_prefix} must not lie within each other"
+            )
         self._depth = layout.count("/") + 1
 
     def path(self, who: Identity) -> str:

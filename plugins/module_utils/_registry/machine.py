@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-from __future__ import annotations
-
 """A machine's own identity.
 
 Internal to the collection: no promise is made to other users of this file.
 """
+
+from __future__ import annotations
 
 import hashlib
 import hmac
@@ -19,7 +19,9 @@ from .errors import RegistryError
 _APPLICATION = b"rollcall.discovery/node-id/1"
 
 
-def machine_identity(machine_id: str = "/etc/machine-id", boot_id: str = "/proc/sys/kernel/random/boot_id") -> t.Tuple[str, str]:
+def machine_identity(
+    machine_id: str = "/etc/machine-id", boot_id: str = "/proc/sys/kernel/random/boot_id"
+) -> t.Tuple[str, str]:
     """This machine's id (32 hex digits, the same for its whole life) and the id of its boot. Raises RegistryError."""
     try:
         with open(machine_id, "rb") as file:

@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-from __future__ import annotations
-
 """What a node is: the document, its services, its checks.
 
 Internal to the collection: no promise is made to other users of this file.
 """
+
+from __future__ import annotations
 
 import dataclasses
 import json
@@ -144,9 +144,7 @@ class Node:
             "dc": self.dc,
             "address": self.address,
             "health": self.health,
-            "services": {
-                service.name: {**service.document(), "health": service.health} for service in self.services
-            },
+            "services": {service.name: {**service.document(), "health": service.health} for service in self.services},
             "tags": list(self.document.tags),
             "meta": dict(self.document.meta),
             "checks": {check.name: check.document() for check in self.checks},

@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-from __future__ import annotations
-
 """Answering the roll call: claim a name, keep its keys as they must be, leave.
 
 Internal to the collection: no promise is made to other users of this file.
@@ -11,6 +9,8 @@ Internal to the collection: no promise is made to other users of this file.
 One idea serves claim, repair and change of status: `reconcile` reads the node's keys, decides whether they are ours,
 and writes in one guarded transaction what differs. Where nothing differs it writes nothing.
 """
+
+from __future__ import annotations
 
 import dataclasses
 import time
@@ -109,7 +109,9 @@ def reconcile(
         )
         if result.succeeded:
             if former and former.lease not in (0, lease):
-                _end_lease(client, former.lease)  # nothing of worth hangs on it any more, only checks of a former config
+                _end_lease(
+                    client, former.lease
+                )  # nothing of worth hangs on it any more, only checks of a former config
             return dataclasses.replace(claim, revision=result.revision)
     raise RegistryError(f"Registering {wanted.who} failed: its keys were changed by others {_RACES} times meanwhile")
 
@@ -119,7 +121,11 @@ def withdraw(client: Client, layout: Layout, who: Identity, lease: int) -> None:
     seen = _look(client, layout, who)
     if seen.holder and seen.holder.lease == lease:
         record = _record(seen.roster, LEFT)
-        client.txn([wire.held_by(seen.directory + IP, lease)], [wire.put(layout.roster(who), record)], what=f"Withdrawing {who}")
+        client.txn(
+            [wire.held_by(seen.directory + IP, lease)],
+            [wire.put(layout.roster(who), record)],
+            what=f"Withdrawing {who}",
+        )
     _end_lease(client, lease)
 
 
@@ -184,7 +190,9 @@ def _refuse_duplicate(client: Client, wanted: Registration, other: Holder, wait:
 
 def _difference(seen: _Seen, wanted: t.Mapping[str, str], lease: int) -> Claim:
     written = tuple(
-        key for key, value in wanted.items() if key not in seen.kvs or (seen.kvs[key].value, seen.kvs[key].lease) != (value, lease)
+        key
+        for key, value in wanted.items()
+        if key not in seen.kvs or (seen.kvs[key].value, seen.kvs[key].lease) != (value, lease)
     )
     deleted = tuple(key for key, kv in seen.kvs.items() if key not in wanted and kv.lease == lease)
     return Claim(seen.revision, written, deleted)

@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-from __future__ import annotations
-
 """The roll call: who answers, read at one revision.
 
 Internal to the collection: no promise is made to other users of this file.
 """
+
+from __future__ import annotations
 
 import collections
 import dataclasses
@@ -17,7 +17,19 @@ from .._etcd.client import Client
 from .._etcd.wire import KeyValue
 from .errors import EmptyRegistry, InvalidLayout, InvalidNode
 from .layout import CHECKS, HEALTH, IP, NODE, Identity, Layout
-from .model import DRAIN, PASSING, Check, Document, Node, Service, load, parse_check, parse_document, valid_health, worst
+from .model import (
+    DRAIN,
+    PASSING,
+    Check,
+    Document,
+    Node,
+    Service,
+    load,
+    parse_check,
+    parse_document,
+    valid_health,
+    worst,
+)
 from .words import Network, shown, valid_address, valid_name, valid_word
 
 
@@ -58,7 +70,11 @@ def read_some(client: Client, layout: Layout, allowed: t.Sequence[Network] = (),
 
 
 def assemble(
-    revision: int, tree: t.Iterable[KeyValue], kept: t.Iterable[KeyValue], layout: Layout, allowed: t.Sequence[Network] = ()
+    revision: int,
+    tree: t.Iterable[KeyValue],
+    kept: t.Iterable[KeyValue],
+    layout: Layout,
+    allowed: t.Sequence[Network] = (),
 ) -> RollCall:
     """Build nodes from the keys under the prefix (`tree`) and under the maintenance prefix (`kept`).
 
@@ -75,7 +91,9 @@ def assemble(
     if strays and not members:
         fitting = layout.fitting(strays)
         if fitting:
-            raise InvalidLayout(f"The keys under {layout.prefix} do not fit the layout {layout.layout}; {fitting} would fit (as {strays[0]})")
+            raise InvalidLayout(
+                f"The keys under {layout.prefix} do not fit the layout {layout.layout}; {fitting} would fit (as {strays[0]})"
+            )
     maintenance = {layout.parse_state(kv.key, layout.maintenance_prefix): kv for kv in kept}
     nodes: t.List[Node] = []
     rejected = [Rejected(shown(key), f"the key does not fit the layout {layout.layout}") for key in strays]
@@ -99,15 +117,21 @@ def merge(nodes: t.Iterable[Node]) -> t.Tuple[t.List[Node], t.List[Rejected]]:
     merged: t.List[Node] = []
     rejected: t.List[Rejected] = []
     for name, same in by_name.items():
-        if len({(node.document.id, node.lease, node.address) for node in same}) == 1 and (len(same) == 1 or same[0].document.id):
+        if len({(node.document.id, node.lease, node.address) for node in same}) == 1 and (
+            len(same) == 1 or same[0].document.id
+        ):
             merged.append(_merged(same))
         else:
             places = ", ".join(str(node.identity) for node in same)
-            rejected.append(Rejected(shown(name), f"the name is registered more than once, not by one machine: {places}"))
+            rejected.append(
+                Rejected(shown(name), f"the name is registered more than once, not by one machine: {places}")
+            )
     return merged, rejected
 
 
-def _node(who: Identity, keys: t.Mapping[str, KeyValue], kept: t.Optional[KeyValue], allowed: t.Sequence[Network]) -> Node:
+def _node(
+    who: Identity, keys: t.Mapping[str, KeyValue], kept: t.Optional[KeyValue], allowed: t.Sequence[Network]
+) -> Node:
     valid_name(who.name)
     valid_word(who.role, "role")
     if who.dc:

@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-from __future__ import annotations
-
 """Which words a node may say: names, addresses, numbers, sizes.
 
 Internal to the collection: no promise is made to other users of this file.
@@ -11,6 +9,8 @@ Internal to the collection: no promise is made to other users of this file.
 Nodes describe themselves, so all of it is untrusted: what is not allowed here never reaches a variable, a template or
 a configuration file. Every function raises InvalidNode.
 """
+
+from __future__ import annotations
 
 import ipaddress
 import re
@@ -43,7 +43,9 @@ def valid_name(name: str) -> str:
 def valid_word(word: t.Any, what: str) -> str:
     """The name of a role, data centre, service, check or tag."""
     if not isinstance(word, str) or not _WORD.fullmatch(word):
-        raise InvalidNode(f"the {what} {shown(word)} is not a plain word (letters, digits, '_', '.', ':', '-'; at most 64)")
+        raise InvalidNode(
+            f"the {what} {shown(word)} is not a plain word (letters, digits, '_', '.', ':', '-'; at most 64)"
+        )
     return word
 
 
