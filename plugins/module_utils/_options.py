@@ -16,6 +16,7 @@ import typing as t
 
 from ._etcd.settings import DEFAULT_TIMEOUT, Settings
 from ._registry.layout import DEFAULT_PREFIX, LAYOUTS, ROLE_NAME, Layout
+from ._registry.model import HEALTHS
 from ._registry.words import Network, parse_networks
 
 Json = t.Dict[str, t.Any]
@@ -58,16 +59,25 @@ CONNECTION: Table = {
         etcdctl="ETCDCTL_ENDPOINTS",
     ),
     "host": Option(
-        description=("Host of a single etcd member, V(127.0.0.1) where only O(port) is given.", "Takes the place of O(endpoints)."),
+        description=(
+            "Host of a single etcd member, V(127.0.0.1) where only O(port) is given.",
+            "Takes the place of O(endpoints).",
+        ),
         ambient=False,
     ),
     "port": Option(
-        description=("Port of a single etcd member, V(2379) where only O(host) is given.", "Takes the place of O(endpoints)."),
+        description=(
+            "Port of a single etcd member, V(2379) where only O(host) is given.",
+            "Takes the place of O(endpoints).",
+        ),
         type="int",
         ambient=False,
     ),
     "ca_cert": Option(
-        description=("File with the CA certificates that etcd's certificate is verified with.", "By default those of the system are used."),
+        description=(
+            "File with the CA certificates that etcd's certificate is verified with.",
+            "By default those of the system are used.",
+        ),
         type="path",
         aliases=("cacert", "ca_path"),
         var="rollcall_etcd_ca_cert",
@@ -134,7 +144,10 @@ REGISTRY: Table = {
         var="rollcall_layout",
     ),
     "state_prefix": Option(
-        description=("Prefix of the keys that outlive a node's lease, as maintenance does.", "By default it is V(/rollcall) followed by O(prefix)."),
+        description=(
+            "Prefix of the keys that outlive a node's lease, as maintenance does.",
+            "By default it is V(/rollcall) followed by O(prefix).",
+        ),
         var="rollcall_state_prefix",
     ),
     "allowed_networks": Option(
@@ -144,6 +157,36 @@ REGISTRY: Table = {
         ),
         type="list",
         elements="str",
+    ),
+}
+
+# Read by select() of _registry/select.py. Only a task may say which nodes it wants, never its surroundings.
+FILTERS: Table = {
+    "role": Option(
+        description=("Only nodes that answer under one of these roles.",), type="list", elements="str", ambient=False
+    ),
+    "dc": Option(description=("Only nodes in one of these data centres.",), type="list", elements="str", ambient=False),
+    "service": Option(
+        description=("Only nodes with one of these services.",), type="list", elements="str", ambient=False
+    ),
+    "health": Option(
+        description=("Only nodes of one of these healths; with O(service) the health of the service counts.",),
+        type="list",
+        elements="str",
+        choices=HEALTHS,
+        ambient=False,
+    ),
+    "tag": Option(
+        description=("Only nodes with one of these tags; with O(service) also those that have it on the service.",),
+        type="list",
+        elements="str",
+        ambient=False,
+    ),
+    "name": Option(description=("Only the nodes of these names.",), type="list", elements="str", ambient=False),
+    "maintenance": Option(
+        description=("Only nodes in maintenance (V(true)), or only nodes that are not (V(false)).",),
+        type="bool",
+        ambient=False,
     ),
 }
 

@@ -1,0 +1,18 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+"""Documentation of the options that say which nodes are wanted, computed from the one table of them."""
+
+import json
+
+from ansible_collections.rollcall.discovery.plugins.module_utils._options import FILTERS, documentation
+
+
+class ModuleDocFragment:
+    """``rollcall.discovery.filters`` is for modules and plugins alike."""
+
+    # JSON is YAML, too.
+    DOCUMENTATION = json.dumps(documentation(FILTERS))

@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+"""Which of the nodes: the same filters for modules, lookups and templates.
+
+Internal to the collection: no promise is made to other users of this file.
+"""
+
+import typing as t
+
+from .model import Node, valid_health
+
+Words = t.Union[None, str, t.Sequence[str]]
+
+
+def select(
+    nodes: t.Iterable[Node],
+    role: Words = None,
+    dc: Words = None,
+    service: Words = None,
+    health: Words = None,
+    tag: Words = None,
+    name: Words = None,
+    maintenance: t.Optional[bool] = None,
+) -> t.List[Node]:
+    """The nodes that pass every filter given, in their order. A filter is a word, or a list of which one must match.
+
+    With `service`, `health` is that of the service (a node with two of the services passes with either of them) and
+    `tag` is looked for on the service, too. `maintenance` says whether the node must be drained. Raises InvalidNode
+    for a health that there is not, since it would silently match nothing.
+    """
+    roles, dcs, services, tags, names = map(_words, (role, dc, service, tag, name))
+    healths = {valid_health(word) for word in _words(health)}
+    return [
+        node
+        for node in nodes
+        if _match(roles, node.roles)
+        and _match(dcs, (node.dc,))
+        and _match(names, (node.name,))
+        and _match(tags, _tags(node, services))
+        and _serves(node, services, healths)
+        and maintenance in (None, node.maintenance is not None)
+    ]
+
+
+def _words(given: Words) -> t.Set[str]:
+    return {given} if isinstance(given, str) else set(given or ())
+
+
+def _match(wanted: t.Set[str], having: t.Sequence[str]) -> bool:
+    return not wanted or not wanted.isdisjoint(having)
+
+
+def _serves(node: Node, services: t.Set[str], healths: t.Set[str]) -> bool:
+    """Whether the node, or where services are wanted one of them, is of a health that is wanted."""
+    if not services:
+        return _match(healths, (node.health,))
+    return any(_match(healths, (service.health,)) for service in node.services if service.name in services)
+
+
+def _tags(node: Node, services: t.Set[str]) -> t.Tuple[str, ...]:
+    on_services = (tag for service in node.services if service.name in services for tag in service.tags)
+    return (*node.document.tags, *on_services)
