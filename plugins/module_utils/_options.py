@@ -8,7 +8,7 @@ from __future__ import annotations
 
 Internal to the collection: no promise is made to other users of this file.
 
-From the two tables come the argument specs of modules, the doc fragments, the names of environment variables, ini keys
+From the tables come the argument specs of modules, the doc fragments, the names of environment variables, ini keys
 and variables, and at last the Settings and the Layout that the options stand for.
 """
 
@@ -73,6 +73,14 @@ CONNECTION: Table = {
         type="int",
         ambient=False,
     ),
+    "discovery_srv": Option(
+        description=(
+            "Domain whose SRV records C(_etcd-client-ssl._tcp) or C(_etcd-client._tcp) name etcd's members.",
+            "Give either this or O(endpoints).",
+        ),
+        var="rollcall_etcd_discovery_srv",
+        etcdctl="ETCDCTL_DISCOVERY_SRV",
+    ),
     "ca_cert": Option(
         description=(
             "File with the CA certificates that etcd's certificate is verified with.",
@@ -128,6 +136,10 @@ CONNECTION: Table = {
         type="bool",
         default=True,
         var="rollcall_etcd_validate_certs",
+    ),
+    "tls_server_name": Option(
+        description=("Name that etcd's certificate must be for, where it is not the host of the endpoint.",),
+        var="rollcall_etcd_tls_server_name",
     ),
 }
 

@@ -74,7 +74,7 @@ class Client:
     @property
     def endpoint(self) -> str:
         """The endpoint that is asked first."""
-        return str(self._transport.endpoint)
+        return self._transport.endpoint
 
     # Keys
 

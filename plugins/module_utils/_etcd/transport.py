@@ -13,20 +13,18 @@ from __future__ import annotations
 
 import http.client
 import json
-import select
 import socket
 import ssl
 import time
 import typing as t
 
+from .connection import Connection
+from .endpoints import Endpoint
 from .errors import EtcdError, NotGateway, OutcomeUnknown, Unavailable, Unreachable, WatchEnded, error_from_answer
-from .settings import Endpoint, Settings
+from .settings import Settings
+from .srv import discover
 
 Json = t.Dict[str, t.Any]
-
-# A connection that died without a word (power loss, a dropped firewall state) is noticed by the kernel after
-# 15 s + 3 x 5 s of silence, also on a watch, where nothing may arrive for hours.
-_TCP_KEEPALIVE = (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
 
 _MIN_SHARE = 0.2  # seconds one endpoint is given, even where the deadline is all but used up
 
@@ -36,15 +34,17 @@ class Transport:
 
     def __init__(self, settings: Settings) -> None:
         self._timeout = settings.timeout
+        self._srv = settings.discovery_srv
         self._order: t.List[Endpoint] = list(settings.endpoints)
         self._tls = settings.tls
         self._context: t.Optional[ssl.SSLContext] = None
-        self._kept: t.Optional[t.Tuple[Endpoint, http.client.HTTPConnection]] = None
+        self._context_version: t.Tuple[t.Tuple[int, int], ...] = ()
+        self._kept: t.Optional[t.Tuple[Endpoint, Connection]] = None
 
     @property
-    def endpoint(self) -> Endpoint:
+    def endpoint(self) -> str:
         """The endpoint that is asked first: the last good one, or the first of the list."""
-        return self._order[0]
+        return str(self._order[0]) if self._order else f"the SRV records of {self._srv}"
 
     def call(self, what: str, path: str, body: Json, token: str = "", repeatable: bool = False) -> Json:
         """POST `body` and return the answer.
@@ -56,9 +56,10 @@ class Transport:
         deadline = time.monotonic() + self._timeout
         failures: t.List[str] = []
         timed_out = False
-        for tried, endpoint in enumerate(tuple(self._order)):
+        endpoints = self._endpoints()
+        for tried, endpoint in enumerate(endpoints):
             remaining = deadline - time.monotonic()
-            share = max(remaining / (len(self._order) - tried), _MIN_SHARE)
+            share = max(remaining / (len(endpoints) - tried), _MIN_SHARE)
             sent = False
             try:
                 connection = self._connect(endpoint, share)
@@ -73,7 +74,7 @@ class Transport:
             failures.append(reason)
             if sent and not repeatable:
                 raise OutcomeUnknown(f"{what}: no answer, so it may or may not have been done ({reason})", timed_out)
-        raise Unreachable(_story(what, failures), timed_out)
+        raise self._unreachable(what, failures, timed_out)
 
     def stream(
         self, what: str, path: str, body: Json, token: str = "", headers: t.Optional[t.Dict[str, str]] = None
@@ -81,10 +82,11 @@ class Transport:
         """Open a stream of answers on a connection of its own. Raises as `call` does."""
         failures: t.List[str] = []
         timed_out = False
-        for endpoint in tuple(self._order):
+        endpoints = self._endpoints()
+        for endpoint in endpoints:
             connection = None
             try:
-                connection = self._open(endpoint, self._timeout / len(self._order))
+                connection = self._open(endpoint, self._timeout / len(endpoints))
                 sock = connection.sock  # the connection forgets it where the server announces "Connection: close"
                 response = self._send(connection, path, body, token, headers or {})
                 if response.status != 200:
@@ -102,7 +104,7 @@ class Transport:
                 if connection is not None:
                     connection.close()
                 raise
-        raise Unreachable(_story(what, failures), timed_out)
+        raise self._unreachable(what, failures, timed_out)
 
     def close(self) -> None:
         """Drop the kept connection; the next request opens one again."""
@@ -110,11 +112,17 @@ class Transport:
             self._kept[1].close()
             self._kept = None
 
-    def _connect(self, endpoint: Endpoint, timeout: float) -> http.client.HTTPConnection:
+    def _endpoints(self) -> t.Tuple[Endpoint, ...]:
+        """Who is asked, in this order. Raises Unreachable where SRV records are to say and do not."""
+        if not self._order:
+            self._order = list(discover(self._srv))
+        return tuple(self._order)
+
+    def _connect(self, endpoint: Endpoint, timeout: float) -> Connection:
         """The kept connection if it leads to `endpoint` and is still open, else a new one."""
         if self._kept is not None:
             kept_endpoint, connection = self._kept
-            if kept_endpoint == endpoint and _is_idle(connection.sock):
+            if kept_endpoint == endpoint and connection.is_idle():
                 connection.sock.settimeout(timeout)
                 return connection
             self.close()
@@ -122,25 +130,16 @@ class Transport:
         self._kept = (endpoint, connection)
         return connection
 
-    def _open(self, endpoint: Endpoint, timeout: float) -> http.client.HTTPConnection:
-        connection: http.client.HTTPConnection
-        if endpoint.scheme == "https":
-            if self._context is None:
-                self._context = self._tls.context()
-            connection = http.client.HTTPSConnection(
-                endpoint.host, endpoint.port, timeout=timeout, context=self._context
-            )
-        else:
-            connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=timeout)
-        connection.connect()
-        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, seconds in _TCP_KEEPALIVE:
-            if hasattr(socket, name):
-                connection.sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), seconds)
-        return connection
+    def _open(self, endpoint: Endpoint, timeout: float) -> Connection:
+        if endpoint.scheme != "https":
+            return Connection(endpoint, timeout, None, "")
+        version = self._tls.version()
+        if self._context is None or version != self._context_version:
+            self._context, self._context_version = self._tls.context(), version
+        return Connection(endpoint, timeout, self._context, self._tls.server_name)
 
     def _exchange(
-        self, connection: http.client.HTTPConnection, what: str, endpoint: Endpoint, path: str, body: Json, token: str
+        self, connection: Connection, what: str, endpoint: Endpoint, path: str, body: Json, token: str
     ) -> Json:
         response = self._send(connection, path, body, token, {})
         content = response.read()
@@ -150,13 +149,18 @@ class Transport:
 
     @staticmethod
     def _send(
-        connection: http.client.HTTPConnection, path: str, body: Json, token: str, headers: t.Dict[str, str]
+        connection: Connection, path: str, body: Json, token: str, headers: t.Dict[str, str]
     ) -> http.client.HTTPResponse:
         headers = {"Content-Type": "application/json", **headers}
         if token:
             headers["Authorization"] = token
         connection.request("POST", path, json.dumps(body).encode("ascii"), headers)
         return connection.getresponse()
+
+    def _unreachable(self, what: str, failures: t.Sequence[str], timed_out: bool) -> Unreachable:
+        if self._srv:
+            self._order.clear()  # the cluster may have moved: the next request reads the records anew
+        return Unreachable(f"{what} failed: no etcd endpoint answered: {'; '.join(failures)}", timed_out)
 
     def _demote(self, endpoint: Endpoint) -> None:
         """Ask `endpoint` last from now on, on a new connection."""
@@ -198,16 +202,6 @@ class Stream:
         self._socket.close()
 
 
-def _is_idle(sock: t.Optional[socket.socket]) -> bool:
-    """True where the connection is open with nothing to read: readable means that the server closed it meanwhile."""
-    if sock is None:
-        return False
-    try:
-        return not select.select([sock], [], [], 0)[0]
-    except (OSError, ValueError):
-        return False
-
-
 def _parse(what: str, endpoint: Endpoint, content: bytes) -> Json:
     try:
         answer = json.loads(content)
@@ -233,7 +227,3 @@ def _describe(exc: Exception, seconds: float) -> str:
     if isinstance(exc, OSError) and exc.strerror:
         return exc.strerror.lower()
     return f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
-
-
-def _story(what: str, failures: t.Sequence[str]) -> str:
-    return f"{what} failed: no etcd endpoint answered: {'; '.join(failures)}"

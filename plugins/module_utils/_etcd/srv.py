@@ -1,0 +1,126 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""DNS SRV records of an etcd cluster.
+
+Internal to the collection: no promise is made to other users of this file.
+
+The standard library resolves addresses only, and a node has nothing else; so this asks the resolvers of
+/etc/resolv.conf one question over UDP, and over TCP where the answer was cut. RFC 1035 section 4, RFC 2782.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import typing as t
+
+from .endpoints import Endpoint
+from .errors import Unreachable
+
+# The names etcdctl and etcd's own discovery use: https://etcd.io/docs/latest/op-guide/clustering/#dns-discovery
+_SERVICES = (("https", "_etcd-client-ssl._tcp"), ("http", "_etcd-client._tcp"))
+
+_SRV = 33
+_INTERNET = 1
+_TRUNCATED = 0x0200
+_TIMEOUT = 3.0  # seconds for one resolver
+
+Resolver = t.Tuple[str, int]  # address and port
+Record = t.Tuple[int, int, str, int]  # priority, weight, target, port
+
+
+def discover(domain: str, resolvers: t.Sequence[Resolver] = ()) -> t.Tuple[Endpoint, ...]:
+    """The client endpoints that `domain` publishes: those with TLS, else those without. Raises Unreachable.
+
+    `resolvers` are asked in turn; by default those of /etc/resolv.conf.
+    """
+    resolvers = resolvers or _resolvers("/etc/resolv.conf")
+    failures: t.List[str] = []
+    for scheme, service in _SERVICES:
+        name = f"{service}.{domain.strip('.')}"
+        for resolver in resolvers:
+            try:
+                records = _ask(resolver, name)
+            except (OSError, ValueError, struct.error, IndexError) as exc:
+                failures.append(f"{name} at {resolver[0]}: {exc}")
+                continue
+            if records:
+                return tuple(Endpoint(scheme, target, port) for _, _, target, port in records)
+            failures.append(f"{name} at {resolver[0]}: no SRV record")
+            break
+    raise Unreachable(f"discovery_srv {domain!r} gave no etcd endpoint: {'; '.join(failures)}")
+
+
+def _resolvers(resolv_conf: str) -> t.List[Resolver]:
+    try:
+        with open(resolv_conf, encoding="utf-8", errors="replace") as file:
+            lines = [line.split() for line in file]
+    except OSError as exc:
+        raise Unreachable(f"discovery_srv needs a resolver: {exc}") from exc
+    found = [(words[1], 53) for words in lines if len(words) > 1 and words[0] == "nameserver"]
+    return found or [("127.0.0.1", 53)]  # resolv.conf(5): the local one where none is named
+
+
+def _ask(resolver: Resolver, name: str) -> t.List[Record]:
+    question = b"".join(bytes([len(label)]) + label.encode("idna") for label in name.split("."))
+    ident = os.urandom(2)
+    query = ident + struct.pack(">HHHHH", 0x0100, 1, 0, 0, 0) + question + b"\0" + struct.pack(">HH", _SRV, _INTERNET)
+    family = socket.AF_INET6 if ":" in resolver[0] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(_TIMEOUT)
+        sock.connect(resolver)
+        sock.send(query)
+        answer = sock.recv(4096)
+    if struct.unpack_from(">H", answer, 2)[0] & _TRUNCATED:
+        answer = _ask_by_tcp(resolver, query)
+    if answer[:2] != ident:
+        raise ValueError("an answer to another question")
+    return _records(answer)
+
+
+def _ask_by_tcp(resolver: Resolver, query: bytes) -> bytes:
+    with socket.create_connection(resolver, _TIMEOUT) as sock:
+        sock.sendall(struct.pack(">H", len(query)) + query)
+        with sock.makefile("rb") as file:
+            return file.read(struct.unpack(">H", file.read(2))[0])
+
+
+def _records(answer: bytes) -> t.List[Record]:
+    """SRV records, best first: lowest priority, then highest weight. Raises ValueError on an answer that is an error."""
+    _, flags, questions, answers = struct.unpack_from(">HHHH", answer, 0)
+    if flags & 0x000F not in (0, 3):  # 3: there is no such name, which is an answer too
+        raise ValueError(f"the resolver answered with code {flags & 0x000F}")
+    offset = 12
+    for _question in range(questions):
+        offset = _name(answer, offset)[1] + 4
+    records: t.List[Record] = []
+    for _answer in range(answers):
+        offset = _name(answer, offset)[1]
+        kind, _class, _ttl, length = struct.unpack_from(">HHIH", answer, offset)
+        offset += 10
+        if kind == _SRV:
+            priority, weight, port = struct.unpack_from(">HHH", answer, offset)
+            records.append((priority, weight, _name(answer, offset + 6)[0], port))
+        offset += length
+    return sorted(records, key=lambda record: (record[0], -record[1], record[2]))
+
+
+def _name(message: bytes, offset: int) -> t.Tuple[str, int]:
+    """The name at `offset` and where the next field starts; pointers only lead back, so this ends."""
+    labels: t.List[str] = []
+    end = 0
+    while message[offset]:
+        size = message[offset]
+        if size >= 0xC0:
+            end = end or offset + 2
+            target = struct.unpack_from(">H", message, offset)[0] & 0x3FFF
+            if target >= offset:
+                raise ValueError("a malformed name")
+            offset = target
+        else:
+            labels.append(message[offset + 1 : offset + 1 + size].decode("ascii"))
+            offset += 1 + size
+    return ".".join(labels), end or offset + 1
