@@ -116,7 +116,7 @@ class Client:
             if not more:
                 raise EtcdError(f"{what} failed: etcd counted {first.count} keys and gave {len(kvs)}")
             kvs.extend(more)
-        return RangeResult(pinned, kvs, first.count)
+        return RangeResult(pinned, kvs, first.count, first.cluster)
 
     def put(self, key: str, value: str, lease: int = 0) -> int:
         """Write a key, held by `lease` where one is given. Returns the revision. Raises LeaseNotFound."""

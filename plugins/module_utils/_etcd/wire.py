@@ -66,15 +66,20 @@ class KeyValue(t.NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class RangeResult:
-    """Keys, all as of `revision`. `count` is how many there are, which may be more than were asked for."""
+    """Keys, all as of `revision`. `count` is how many there are, which may be more than were asked for.
+
+    `cluster` is the id of the cluster that answered; "" in the answers of a transaction, which do not say.
+    """
 
     revision: int
     kvs: t.List[KeyValue]
     count: int
+    cluster: str = ""
 
     @classmethod
     def parse(cls, data: Json, revision: int) -> RangeResult:
-        return cls(revision, [KeyValue.parse(kv) for kv in data.get("kvs", [])], int(data.get("count", 0)))
+        kvs = [KeyValue.parse(kv) for kv in data.get("kvs", [])]
+        return cls(revision, kvs, int(data.get("count", 0)), data.get("header", {}).get("cluster_id", ""))
 
 
 class TxnResult(t.NamedTuple):
