@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What can be made to go wrong with a request that has arrived."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """Answer with etcd's error `message` of gRPC `code`, in the shape of the version; nothing is done."""
+
+    code: int
+    message: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Answer with just this, as something that is not etcd's gateway would; nothing is done."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Stall:
+    """Never answer; the connection stays open until the fake is healed. Nothing is done."""
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Close the connection instead of answering. `executed`: after having done what was asked."""
+
+    executed: bool = False
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Do what was asked, send half of the answer, and close the connection."""
+
+
+Fault = Refuse | Answer | Stall | Drop | Cut
+
+
+@dataclass
+class Injected:
+    """A fault for the next `times` requests whose path starts with `path` (None: for all of them)."""
+
+    path: str
+    fault: Fault
+    times: int | None

@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""etcd's refusals, by gRPC code, and the two shapes in which the gateway words them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+# https://github.com/grpc/grpc/blob/master/doc/statuscodes.md
+UNKNOWN = 2
+INVALID_ARGUMENT = 3
+NOT_FOUND = 5
+PERMISSION_DENIED = 7
+FAILED_PRECONDITION = 9
+OUT_OF_RANGE = 11
+UNAVAILABLE = 14
+UNAUTHENTICATED = 16
+
+_HTTP_STATUS = {
+    UNKNOWN: 500,
+    INVALID_ARGUMENT: 400,
+    NOT_FOUND: 404,
+    PERMISSION_DENIED: 403,
+    FAILED_PRECONDITION: 400,
+    OUT_OF_RANGE: 400,
+    UNAVAILABLE: 503,
+    UNAUTHENTICATED: 401,
+}
+
+# How Go's gRPC writes a code inside the cancel_reason of a watch.
+CODE_NAMES = {
+    INVALID_ARGUMENT: "InvalidArgument",
+    PERMISSION_DENIED: "PermissionDenied",
+    UNAUTHENTICATED: "Unauthenticated",
+}
+
+
+class Refusal(Exception):
+    """etcd says no: `code` is gRPC's, the text is etcd's."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+    def answer(self, version: tuple[int, ...]) -> tuple[int, bytes]:
+        """HTTP status and body as etcd of `version` sends them."""
+        status = _HTTP_STATUS[self.code]
+        if self.code == FAILED_PRECONDITION and version < (3, 5):
+            status = 412
+        body: dict[str, Any] = {"code": self.code, "message": str(self)}
+        if version < (3, 6):
+            body["error"] = str(self)
+        else:
+            body["details"] = []
+        return status, json.dumps(body).encode()
+
+
+def key_missing() -> Refusal:
+    """A request without a key."""
+    return Refusal(INVALID_ARGUMENT, "etcdserver: key is not provided")
+
+
+def lease_not_found() -> Refusal:
+    """The lease expired, was revoked, or never was."""
+    return Refusal(NOT_FOUND, "etcdserver: requested lease not found")
+
+
+def compacted() -> Refusal:
+    """The revision is below the compaction."""
+    return Refusal(OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted")
+
+
+def future_revision() -> Refusal:
+    """The revision is not there yet."""
+    return Refusal(OUT_OF_RANGE, "etcdserver: mvcc: required revision is a future revision")
+
+
+def permission_denied() -> Refusal:
+    """The user's roles do not cover the keys."""
+    return Refusal(PERMISSION_DENIED, "etcdserver: permission denied")
+
+
+def invalid_token() -> Refusal:
+    """The token is not, or no longer, known."""
+    return Refusal(UNAUTHENTICATED, "etcdserver: invalid auth token")
+
+
+def no_leader() -> Refusal:
+    """The member has lost its quorum."""
+    return Refusal(UNAVAILABLE, "etcdserver: no leader")

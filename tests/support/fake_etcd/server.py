@@ -1,0 +1,324 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The fake's life: it listens, counts, breaks on demand, and comes back on the same port."""
+
+from __future__ import annotations
+
+import collections
+import json
+import ssl
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from .auth import Auth
+from .clock import Clock
+from .faults import Fault, Injected, Refuse
+from .gateway import Gateway
+from .http import Listener
+from .refusal import Refusal, no_leader
+from .store import Event, Interval, Store
+from .watch import End, Watch
+from .wire import Json
+
+# What a short name stands for; any full version may be given, too.
+VERSIONS = {"3.4": "3.4.23", "3.5": "3.5.33", "3.6": "3.6.14"}
+
+
+class Request(NamedTuple):
+    """A request as it arrived. `connection` numbers the connections, from 1."""
+
+    path: str
+    body: Json
+    token: str
+    headers: Mapping[str, str]
+    connection: int
+
+
+class FakeEtcd:
+    """One member of etcd that lives in this process. A context manager; or call `close`.
+
+    `version` is "3.4", "3.5", "3.6" or a full one. `cert` and `key` are PEM files that switch TLS on; `client_ca` makes
+    it demand a client certificate of that CA.
+    """
+
+    def __init__(
+        self,
+        version: str = "3.5",
+        clock: Clock | None = None,
+        cert: Path | None = None,
+        key: Path | None = None,
+        client_ca: Path | None = None,
+    ) -> None:
+        self.version = VERSIONS.get(version, version)
+        self.numbers = tuple(map(int, self.version.split(".")))
+        self.clock = clock or Clock()
+        self.auth = Auth()
+        self.received: list[Request] = []  # every request, in the order of arrival
+        self.connections = 0  # accepted so far
+        self.healed = threading.Event()
+        self._lock = threading.RLock()
+        self._store = Store(self.clock)
+        self._store.listener = self._publish
+        self._gateway = Gateway(self._store, self.auth, self.numbers, lambda: self.endpoint)
+        self._faults: list[Injected] = []
+        self._watches: list[Watch] = []
+        self._context = _server_context(cert, key, client_ca) if cert else None
+        self._listener = Listener(self, 0, self._context)
+        self._port = self._listener.port
+        self._listening = True
+        self.clock.on_advance(self.tick)
+
+    def __enter__(self) -> FakeEtcd:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    @property
+    def endpoint(self) -> str:
+        """Its client URL; the same after a restart."""
+        return f"{'https' if self._context else 'http'}://127.0.0.1:{self._port}"
+
+    # Life and death
+
+    def start(self) -> None:
+        """Listen again, on the same port."""
+        self._listener = Listener(self, self._port, self._context)
+        self._listening = True
+
+    def stop(self) -> None:
+        """Die: connections are cut and refused. Keys, leases and users stay; simple tokens do not."""
+        if self._listening:
+            self._listener.close()
+            self._listening = False
+            self.auth.forget_tokens()
+
+    def restart(self) -> None:
+        """Stop and start."""
+        self.stop()
+        self.start()
+
+    def close(self) -> None:
+        """The end of the fake."""
+        self.stop()
+
+    def cut_connections(self) -> None:
+        """Cut the open connections, watches too; new ones are taken."""
+        self._listener.cut_connections()
+
+    # Faults
+
+    def inject(self, path: str, fault: Fault, times: int | None = 1) -> None:
+        """Let the next `times` requests whose path starts with `path` meet `fault`; None: all, until `heal`."""
+        with self._lock:
+            self.healed.clear()
+            self._faults.append(Injected(path, fault, times))
+
+    def lose_leader(self) -> None:
+        """Lose the quorum: calls are refused, and watches end that asked for a leader; until `heal`."""
+        refusal = no_leader()
+        for path in ("/v3/kv", "/v3/lease", "/v3/auth"):
+            self.inject(path, Refuse(refusal.code, str(refusal)), times=None)
+        error = {"grpc_code": refusal.code, "http_code": 503, "message": str(refusal)}
+        with self._lock:
+            for watch in [watch for watch in self._watches if watch.require_leader]:
+                watch.outbox.put({"error": error})
+                watch.outbox.put(End())
+
+    def heal(self) -> None:
+        """Forget the faults; what stalled is cut off."""
+        with self._lock:
+            self._faults.clear()
+            self.healed.set()
+
+    def end_watches(self, clean: bool = True) -> None:
+        """End the open watches: in good order, or cut in the middle of a line."""
+        with self._lock:
+            for watch in self._watches:
+                watch.outbox.put(End(clean))
+
+    def cancel_watches(self, reason: str) -> None:
+        """Cancel the open watches; the streams stay open, as etcd leaves them."""
+        with self._lock:
+            for watch in self._watches:
+                watch.send(header=self._gateway.header(), canceled=True, cancel_reason=reason)
+
+    def send_progress(self) -> None:
+        """What etcd sends every ten minutes to a quiet watch that asked for it."""
+        with self._lock:
+            for watch in self._watches:
+                if watch.progress:
+                    watch.send(header=self._gateway.header())
+
+    # What was asked
+
+    def count(self, path: str = "") -> int:
+        """Requests whose path starts with `path`."""
+        return sum(request.path.startswith(path) for request in tuple(self.received))
+
+    @property
+    def counts(self) -> collections.Counter[str]:
+        """Requests by path."""
+        return collections.Counter(request.path for request in tuple(self.received))
+
+    @property
+    def authentications(self) -> int:
+        """How often a token was asked for."""
+        return self.count("/v3/auth/authenticate")
+
+    @property
+    def open_watches(self) -> int:
+        """Watches that are being served."""
+        return len(self._watches)
+
+    # Keys and leases, without a request
+
+    @property
+    def revision(self) -> int:
+        """The revision now."""
+        return self._store.revision
+
+    @property
+    def leases(self) -> list[int]:
+        """The ids of the leases that live."""
+        with self._lock:
+            self._store.expire()
+            return list(self._store.leases)
+
+    def tree(self, prefix: str = "") -> dict[str, str]:
+        """Keys and values under a prefix."""
+        end = prefix.encode()[:-1] + bytes([prefix.encode()[-1] + 1]) if prefix else b"\0"
+        with self._lock:
+            self._store.expire()
+            kvs = self._store.range(Interval(prefix.encode() or b"\0", end))
+        return {kv.key.decode(errors="surrogateescape"): kv.value.decode(errors="surrogateescape") for kv in kvs}
+
+    def put(self, key: str, value: str, lease: int = 0) -> None:
+        """Write a key."""
+        with self._lock:
+            change = self._store.begin()
+            change.put(key.encode(), value.encode(errors="surrogateescape"), lease)
+            change.commit()
+
+    def delete(self, key: str) -> None:
+        """Delete a key."""
+        with self._lock:
+            change = self._store.begin()
+            change.delete(Interval(key.encode()))
+            change.commit()
+
+    def compact(self) -> None:
+        """Forget every revision but the current one."""
+        with self._lock:
+            self._store.compact(self._store.revision)
+
+    def revoke(self, lease: int) -> None:
+        """End a lease, as an operator would."""
+        with self._lock:
+            self._store.revoke(lease)
+
+    def require_auth(self, **passwords: str) -> None:
+        """Switch authentication on with these users; root is needed, and may do everything."""
+        with self._lock:
+            for name, password in passwords.items():
+                self.auth.add_user(name, password, name)
+            self.auth.enable()
+
+    def permit(self, role: str, prefix: str, read: bool = True, write: bool = True) -> None:
+        """Let a role (a user has one of its own name) read or write the keys under a prefix that is not empty."""
+        end = prefix.encode()[:-1] + bytes([prefix.encode()[-1] + 1])
+        with self._lock:
+            self.auth.grant(role, Interval(prefix.encode(), end), read, write)
+
+    # Called by the connections' threads
+
+    def connected(self) -> int:
+        """Count a connection; returns its number."""
+        with self._lock:
+            self.connections += 1
+            return self.connections
+
+    def arrived(self, path: str, body: Json, token: str, headers: Mapping[str, str], connection: int) -> Fault | None:
+        """Record a request; returns the fault that it meets."""
+        with self._lock:
+            self.received.append(Request(path, body, token, headers, connection))
+            for one in self._faults:
+                if path.startswith(one.path):
+                    if one.times is not None:
+                        one.times -= 1
+                        if not one.times:
+                            self._faults.remove(one)
+                    return one.fault
+        return None
+
+    def page(self, path: str) -> tuple[int, str, bytes]:
+        """Status, content type and body of a GET."""
+        text = "text/plain; charset=utf-8"
+        if path == "/version":
+            cluster = f"{self.numbers[0]}.{self.numbers[1]}.0"
+            return 200, "application/json", json.dumps({"etcdserver": self.version, "etcdcluster": cluster}).encode()
+        if path == "/health":
+            health = {"health": "true"} if self.numbers < (3, 5) else {"health": "true", "reason": ""}
+            return 200, text, json.dumps(health).encode()
+        if self._gateway.knows(path) or path == "/v3/watch":
+            return 405, text, b"Method Not Allowed\n"
+        return 404, text, b"404 page not found\n"
+
+    def knows(self, path: str) -> bool:
+        """Whether the gateway has such a path."""
+        return self._gateway.knows(path)
+
+    def answer(self, path: str, body: Json, token: str) -> Json:
+        """Do what is asked. Raises Refusal."""
+        with self._lock:
+            self._store.expire()
+            return self._gateway.answer(path, body, token)
+
+    def open_watch(self, body: Json, token: str, require_leader: bool) -> Watch:
+        """Create a watch, and send it what already happened."""
+        with self._lock:
+            watch = Watch.parse(body, require_leader)
+            header = self._gateway.header()
+            try:
+                self.auth.check(self.auth.user_of(token), watch.interval)
+            except Refusal as refusal:
+                watch.refuse(header, refusal)
+                return watch
+            watch.send(header=header, created=True)
+            if 0 < watch.start < self._store.compacted:
+                compacted = self._store.compacted
+                watch.send(header=self._gateway.header(revision=0), canceled=True, compact_revision=compacted)
+                return watch
+            if 0 < watch.start <= self._store.revision:
+                watch.offer(header, self._store.events(watch.interval, watch.start))
+            self._watches.append(watch)
+            return watch
+
+    def close_watch(self, watch: Watch) -> None:
+        """Its client has gone."""
+        with self._lock:
+            if watch in self._watches:
+                self._watches.remove(watch)
+
+    def tick(self) -> None:
+        """Let the leases end whose time is up."""
+        with self._lock:
+            self._store.expire()
+
+    def _publish(self, revision: int, events: list[Event]) -> None:
+        header = self._gateway.header(revision)
+        for watch in self._watches:
+            watch.offer(header, events)
+
+
+def _server_context(cert: Path, key: Path | None, client_ca: Path | None) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    if client_ca:
+        context.load_verify_locations(client_ca)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
