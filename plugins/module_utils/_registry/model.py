@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import typing as t
 
 from .errors import InvalidNode
@@ -20,6 +21,8 @@ from .words import MAX_VALUE, shown, valid_number, valid_word
 Json = t.Dict[str, t.Any]
 
 SCHEMA_VERSION = 1
+
+MAX_DEPTH = 16  # levels of nesting: readers that recurse (Ansible does) must not be led to their limit
 
 PASSING = "passing"
 WARNING = "warning"
@@ -161,16 +164,50 @@ def dump(fields: Json) -> str:
 
 
 def load(text: str, what: str) -> Json:
-    """Read a JSON object. Raises InvalidNode."""
+    """Read a JSON object that any reader of JSON can take. Raises InvalidNode."""
     if len(text) > MAX_VALUE:
         raise InvalidNode(f"the {what} is larger than {MAX_VALUE} bytes")
     try:
-        fields = json.loads(text)
+        text.encode("utf-8")
+        fields = _STRICT.decode(text)
+        if "\\u" in text:  # half of a surrogate pair cannot be printed
+            json.dumps(fields, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
         raise InvalidNode(f"the {what} is not JSON: {shown(text)}") from None
     if not isinstance(fields, dict):
         raise InvalidNode(f"the {what} is not a JSON object: {shown(text)}")
+    if _is_deeper(fields, MAX_DEPTH):
+        raise InvalidNode(f"the {what} is nested more than {MAX_DEPTH} levels deep")
     return fields
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(text)
+    return number
+
+
+def _refuse_constant(word: str) -> t.Any:
+    raise ValueError(word)
+
+
+# JSON as its standard has it: Python also reads NaN and Infinity, and numbers too large for it as Infinity.
+_STRICT = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse_constant)
+
+
+def _is_deeper(data: t.Any, levels: int) -> bool:
+    """Whether something is left after so many levels are taken off. A loop: recursion is what it guards against."""
+    values = [data]
+    for _level in range(levels):
+        values = [inner for value in values for inner in _inside(value)]
+    return bool(values)
+
+
+def _inside(value: t.Any) -> t.Iterable[t.Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def parse_document(text: str) -> Document:

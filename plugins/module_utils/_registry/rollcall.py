@@ -43,6 +43,14 @@ class Rejected(t.NamedTuple):
         return f"{self.path}: {self.reason}"
 
 
+class Keys(t.NamedTuple):
+    """All that a roll call is built from, as of `revision`: the keys under the prefix, and those of maintenance."""
+
+    revision: int
+    tree: t.List[KeyValue]
+    kept: t.List[KeyValue]
+
+
 class RollCall(t.NamedTuple):
     """All nodes as of `revision`, sorted by name, role and data centre, and those left out."""
 
@@ -51,22 +59,32 @@ class RollCall(t.NamedTuple):
     rejected: t.List[Rejected]
 
 
-def read(client: Client, layout: Layout, allowed: t.Sequence[Network] = (), revision: int = 0) -> RollCall:
-    """Read every node at one revision. Raises EtcdError kinds and InvalidLayout."""
+def fetch(client: Client, layout: Layout, revision: int = 0) -> Keys:
+    """Read every key at one revision. Raises EtcdError kinds."""
     tree = client.read_all(layout.prefix, revision)
     kept = client.read_all(layout.maintenance_prefix, tree.revision)
-    return assemble(tree.revision, tree.kvs, kept.kvs, layout, allowed)
+    return Keys(tree.revision, tree.kvs, kept.kvs)
+
+
+def read(client: Client, layout: Layout, allowed: t.Sequence[Network] = (), revision: int = 0) -> RollCall:
+    """Read every node at one revision. Raises EtcdError kinds and InvalidLayout."""
+    return assemble(*fetch(client, layout, revision), layout, allowed)
 
 
 def read_some(client: Client, layout: Layout, allowed: t.Sequence[Network] = (), revision: int = 0) -> RollCall:
     """As `read`, but raises EmptyRegistry where no key is under the prefix: a wrong prefix looks just like that."""
     found = read(client, layout, allowed, revision)
+    refuse_empty(found, layout, client.endpoint)
+    return found
+
+
+def refuse_empty(found: RollCall, layout: Layout, endpoint: str) -> None:
+    """Raises EmptyRegistry where no key is under the prefix."""
     if not found.nodes and not found.rejected:
         raise EmptyRegistry(
-            f"No node is registered under {layout.prefix} (etcd at {client.endpoint}, revision {found.revision}). "
+            f"No node is registered under {layout.prefix} (etcd at {endpoint}, revision {found.revision}). "
             "Check the prefix, or say that it may be empty (allow_empty: true)"
         )
-    return found
 
 
 def assemble(
@@ -92,7 +110,8 @@ def assemble(
         fitting = layout.fitting(strays)
         if fitting:
             raise InvalidLayout(
-                f"The keys under {layout.prefix} do not fit the layout {layout.layout}; {fitting} would fit (as {strays[0]})"
+                f"The keys under {layout.prefix} do not fit the layout {layout.layout}; {fitting} would fit "
+                f"(as {shown(strays[0])})"
             )
     maintenance = {layout.parse_state(kv.key, layout.maintenance_prefix): kv for kv in kept}
     nodes: t.List[Node] = []

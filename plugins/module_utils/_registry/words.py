@@ -70,6 +70,10 @@ def valid_address(text: str, allowed: t.Sequence[Network] = ()) -> str:
         address: Address = ipaddress.ip_address(text.strip())
     except ValueError:
         raise InvalidNode(f"the address {shown(text)} is not an IP address") from None
+    if "%" in str(address):  # a zone means nothing on another host, and Python lets any text pass as one
+        raise InvalidNode(f"the address {shown(text)} has a zone")
+    # ::ffff:127.0.0.1 is 127.0.0.1 to the kernel, so it must be for the rules below.
+    address = getattr(address, "ipv4_mapped", None) or address
     if allowed:
         if not any(address in network for network in allowed):
             raise InvalidNode(f"the address {address} is in none of the allowed networks")
