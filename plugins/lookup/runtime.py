@@ -14,9 +14,9 @@ description:
     file on the controller, and returns its path.
   - The same collection gives the same file name and the same content, whatever the time, the user or the umask, so
     that a node which has it already is left alone.
-  - The name of the file carries the version of the collection and a digest of the content. The archive unpacks to a directory
-    C(rollcall/) and a file C(VERSION), a JSON object with C(version) and C(digest). It is the last member of the archive, so a
-    node that has it has everything.
+  - The name of the file carries the version of the collection and a digest of the content.
+  - The archive unpacks to a directory C(rollcall/) and a file C(VERSION), a JSON object with C(version) and C(digest).
+    That file is the last member of the archive, so a node that has it has everything.
 notes:
   - The file lies in Ansible's own temporary directory and is deleted with it when the run ends.
   - The role P(rollcall.discovery.agent#role) uses this lookup; there is seldom a need to call it by hand.
@@ -55,13 +55,14 @@ import typing as t
 from ansible import constants as C
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
+
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _runtime
 
 
 class LookupModule(LookupBase):
     """Packs the runtime and returns the path of the archive."""
 
-    def run(self, terms: t.List[t.Any], variables: t.Any = None, **kwargs: t.Any) -> t.List[str]:
+    def run(self, terms: list[t.Any], variables: t.Any = None, **kwargs: t.Any) -> list[str]:
         if terms:
             raise AnsibleError("The lookup rollcall.discovery.runtime takes no terms: there is one runtime")
         self.set_options(var_options=variables, direct=kwargs)

@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-from __future__ import annotations
-
 """The program that nodes run, packed into one archive whose bytes depend on nothing but its content.
 
 Internal to the collection: no promise is made to other users of this file.
 """
+
+from __future__ import annotations
 
 import gzip
 import hashlib
@@ -52,14 +52,16 @@ def collection_version(root: Path) -> str:
         raise AnsibleError(f"Cannot tell the version of the collection in {root}: {exc!r}; install it again") from exc
 
 
-def collect(root: Path) -> t.Dict[str, bytes]:
+def collect(root: Path) -> dict[str, bytes]:
     """The files of the package `rollcall`, by their path in the archive. Raises AnsibleError."""
     utils = root / "plugins" / "module_utils"
     files = {"rollcall/__init__.py": b""}
     for package in PACKAGES:
         found = {path.relative_to(utils).as_posix(): path.read_bytes() for path in (utils / package).rglob("*.py")}
         if not found:
-            raise AnsibleError(f"The collection in {root} is incomplete: {utils / package} has no code; install it again")
+            raise AnsibleError(
+                f"The collection in {root} is incomplete: {utils / package} has no code; install it again"
+            )
         files.update({f"rollcall/{name}": content for name, content in found.items()})
     return files
 
@@ -74,13 +76,15 @@ def pack(files: t.Mapping[str, bytes], version: str) -> Archive:
     directories = {parent.as_posix() for name in files for parent in Path(name).parents} - {"."}
 
     packed = io.BytesIO()
-    with gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0) as zipped:
-        with tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-            for name in sorted(directories):
-                tar.addfile(_entry(name, tarfile.DIRTYPE, 0o755))
-            for name in sorted(files):
-                _add_file(tar, name, files[name])
-            _add_file(tar, "VERSION", stamp.encode())
+    with (
+        gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as tar,
+    ):
+        for name in sorted(directories):
+            tar.addfile(_entry(name, tarfile.DIRTYPE, 0o755))
+        for name in sorted(files):
+            _add_file(tar, name, files[name])
+        _add_file(tar, "VERSION", stamp.encode())
     return Archive(f"rollcall-{version}-{digest}.tar.gz", digest, packed.getvalue())
 
 

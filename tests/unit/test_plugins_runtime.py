@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleError
+
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _runtime
 
 FILES = {"rollcall/__init__.py": b"", "rollcall/_etcd/client.py": b"x = 1\n"}
@@ -81,7 +82,9 @@ def test_any_other_content_or_version_has_another_digest(files: dict[str, bytes]
 
 def test_members_have_one_owner_mode_and_time() -> None:
     entries = members(_runtime.pack(FILES, "1.0.0"))
-    assert {(entry.uid, entry.gid, entry.uname, entry.gname, entry.mtime) for entry in entries} == {(0, 0, "root", "root", 315532800)}
+    assert {(entry.uid, entry.gid, entry.uname, entry.gname, entry.mtime) for entry in entries} == {
+        (0, 0, "root", "root", 315532800)
+    }
     assert {entry.mode for entry in entries if entry.isdir()} == {0o755}
     assert {entry.mode for entry in entries if entry.isfile()} == {0o644}
 
