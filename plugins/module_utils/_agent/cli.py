@@ -14,16 +14,19 @@ Every subcommand is a module of this package, of the same name, with two functio
     run(args: argparse.Namespace) -> int        the exit status
 
 Only the module of the subcommand that was asked for is imported: what runs for ever on every node stays small.
-A RollcallError that `run` raises is shown as one line on standard error, with exit status 1.
+A RollcallError that `run` raises is shown as one line on standard error, with exit status 1; a ConfigError with
+status 78, for which the units do not restart the service: the same file would fail again.
 """
 
 import argparse
 import importlib
+import os
 import sys
 import typing as t
 
 from .._etcd.errors import RollcallError
-from .version import VERSION
+from .config import ConfigError
+from .version import version
 
 COMMANDS = {
     "register": "answer the roll call: hold this host's registration and run its checks",
@@ -32,10 +35,10 @@ COMMANDS = {
 
 
 def main(argv: t.Sequence[str]) -> int:
-    """Run the subcommand that `argv` names; returns the exit status (2 for a wrong command line, as argparse has it)."""
+    """Run the subcommand that `argv` names; returns the exit status: 2 for a wrong command line, as argparse has it."""
     asked = next((word for word in argv if not word.startswith("-")), "")
     parser = argparse.ArgumentParser(prog="rollcall", description="Infrastructure discovery on etcd: this node's part.")
-    parser.add_argument("--version", action="version", version=f"rollcall {VERSION}")
+    parser.add_argument("--version", action="version", version=f"rollcall {version()}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=summary, description=f"rollcall {name}: {summary}.")
@@ -48,4 +51,4 @@ def main(argv: t.Sequence[str]) -> int:
         return int(args.run(args))
     except RollcallError as exc:
         print(f"rollcall: {exc}", file=sys.stderr)
-        return 1
+        return os.EX_CONFIG if isinstance(exc, ConfigError) else 1

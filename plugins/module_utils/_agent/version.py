@@ -4,9 +4,22 @@
 
 from __future__ import annotations
 
-"""The version of the node runtime: the collection's own, as in galaxy.yml (a test compares them).
+"""Which version of the runtime this is.
 
 Internal to the collection: no promise is made to other users of this file.
 """
 
-VERSION = "0.1.0"
+import json
+import os
+
+# The archive that brought this package to the node has the file VERSION beside it: {"version", "digest"}.
+_STAMP = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pardir, "VERSION")
+
+
+def version() -> str:
+    """The version of the collection this runtime was packed from; "dev" in a checkout."""
+    try:
+        with open(_STAMP, encoding="utf-8") as file:
+            return str(json.load(file)["version"])
+    except FileNotFoundError:
+        return "dev"

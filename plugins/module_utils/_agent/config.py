@@ -1,0 +1,205 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+"""Reading a JSON configuration: every value checked, every unknown key refused, every message with file and key.
+
+Internal to the collection: no promise is made to other users of this file.
+"""
+
+import json
+import os
+import typing as t
+
+from .._etcd.errors import InvalidSettings, RollcallError
+from .._etcd.settings import Settings
+from .._registry.errors import InvalidLayout, RegistryError
+from .._registry.layout import DEFAULT_PREFIX, ROLE_NAME, Layout
+
+# The systemd credential that holds the password: LoadCredential=etcd-password:/path in the unit.
+PASSWORD_CREDENTIAL = "etcd-password"
+
+_DAY = 86400.0
+
+_T = t.TypeVar("_T")
+
+
+class ConfigError(RollcallError):
+    """The configuration cannot be used; the text names the file and the key."""
+
+
+class Section:
+    """One JSON object of a configuration. What is read is known; `end` refuses what was never read."""
+
+    def __init__(self, file: str, path: str, data: t.Any) -> None:
+        self._file = file
+        self._path = path
+        self._known: t.List[str] = []
+        if not isinstance(data, dict):
+            raise self.error("", f"a JSON object is wanted, not {_kind(data)}")
+        self._data = data
+
+    def error(self, key: str, problem: str) -> ConfigError:
+        """The exception that says what is wrong with `key` of this section."""
+        place = ".".join(filter(None, (self._path, key)))
+        return ConfigError(f"{self._file}: {place}: {problem}" if place else f"{self._file}: {problem}")
+
+    def get(self, key: str, default: t.Any = None) -> t.Any:
+        """The value as it stands; null is as good as nothing."""
+        self._known.append(key)
+        value = self._data.get(key)
+        return default if value is None else value
+
+    def required(self, key: str) -> t.Any:
+        """The value as it stands, which must be there."""
+        value = self.get(key)
+        if value is None:
+            raise self.error(key, "it is missing")
+        return value
+
+    def text(self, key: str, default: str = "") -> str:
+        """A text."""
+        return self._typed(key, self.get(key, default), str, "a text")
+
+    def required_text(self, key: str) -> str:
+        """A text that must be there and not be empty."""
+        value = self._typed(key, self.required(key), str, "a text")
+        if not value:
+            raise self.error(key, "it is empty")
+        return value
+
+    def flag(self, key: str, default: bool) -> bool:
+        """true or false."""
+        return self._typed(key, self.get(key, default), bool, "true or false")
+
+    def seconds(self, key: str, default: float, low: float = 0.0, high: float = _DAY) -> float:
+        """A number of seconds from `low` to `high`."""
+        value = self.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+            raise self.error(key, f"{value!r} is not a number of seconds from {low:g} to {high:g}")
+        return float(value)
+
+    def whole(self, key: str, default: int, low: int, high: int) -> int:
+        """A whole number from `low` to `high`."""
+        value = self.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise self.error(key, f"{value!r} is not a whole number from {low} to {high}")
+        return value
+
+    def texts(self, key: str) -> t.List[str]:
+        """A list of texts; empty where there is none."""
+        values = self._typed(key, self.get(key, []), list, "a list")
+        for value in values:
+            self._typed(key, value, str, "a list of texts")
+        return values
+
+    def section(self, key: str) -> Section:
+        """A JSON object; empty where there is none."""
+        return Section(self._file, ".".join(filter(None, (self._path, key))), self.get(key, {}))
+
+    def sections(self, key: str) -> t.Dict[str, Section]:
+        """A JSON object of JSON objects, by their names."""
+        group = self.section(key)
+        return {name: group.section(name) for name in group._data}
+
+    def sections_list(self, key: str) -> t.List[Section]:
+        """A list of JSON objects."""
+        values = self._typed(key, self.get(key, []), list, "a list")
+        place = ".".join(filter(None, (self._path, key)))
+        return [Section(self._file, f"{place}[{index}]", value) for index, value in enumerate(values)]
+
+    def end(self) -> None:
+        """All known keys have been read: refuse the others."""
+        unknown = sorted(self._data.keys() - set(self._known))
+        if unknown:
+            raise self.error(unknown[0], f"unknown key; known are: {', '.join(sorted(self._known))}")
+
+    def _typed(self, key: str, value: t.Any, kind: t.Type[_T], words: str) -> _T:
+        if not isinstance(value, kind):
+            raise self.error(key, f"{words} is wanted, not {_kind(value)}")
+        return value
+
+
+def read(file: str) -> Section:
+    """The outermost section of a configuration file. Raises ConfigError."""
+    try:
+        with open(file, encoding="utf-8") as stream:
+            data = json.load(stream)
+    except OSError as exc:
+        raise ConfigError(f"Cannot read the configuration {file}: {exc.strerror}") from exc
+    except ValueError as exc:
+        raise ConfigError(f"{file}: this is not JSON: {exc}") from exc
+    return Section(file, "", data)
+
+
+def etcd_settings(root: Section) -> Settings:
+    """The connection from the section `etcd`. Raises ConfigError.
+
+    The password comes from the systemd credential `etcd-password`, else from the file that `password_file` names,
+    else from `password`.
+    """
+    etcd = root.section("etcd")
+    options: t.Dict[str, t.Any] = {
+        "endpoints": etcd.get("endpoints"),
+        "host": etcd.text("host"),
+        "port": etcd.get("port"),
+        "user": etcd.text("user"),
+        "password": _password(etcd),
+        "timeout": etcd.seconds("timeout", 10.0, 0.1),
+        "ca_cert": etcd.text("ca_cert"),
+        "client_cert": etcd.text("client_cert"),
+        "client_key": etcd.text("client_key"),
+        "validate_certs": etcd.flag("validate_certs", True),
+    }
+    etcd.end()
+    try:
+        return Settings.from_mapping(options)
+    except InvalidSettings as exc:
+        raise root.error("etcd", str(exc)) from exc
+
+
+def registry_layout(root: Section) -> Layout:
+    """The layout from `prefix`, `layout` and `state_prefix`. Raises ConfigError."""
+    try:
+        return Layout(root.text("prefix", DEFAULT_PREFIX), root.text("layout", ROLE_NAME), root.text("state_prefix"))
+    except InvalidLayout as exc:
+        raise root.error("", str(exc)) from exc
+
+
+def checked(root: Section, key: str, make: t.Callable[[], _T]) -> _T:
+    """What `make` gives; what it refuses (RegistryError) becomes a ConfigError that names `key`."""
+    try:
+        return make()
+    except RegistryError as exc:
+        raise root.error(key, str(exc)) from exc
+
+
+def _password(etcd: Section) -> str:
+    plain, file = etcd.text("password"), etcd.text("password_file")
+    credential = os.path.join(os.environ.get("CREDENTIALS_DIRECTORY", ""), PASSWORD_CREDENTIAL)
+    if "CREDENTIALS_DIRECTORY" in os.environ and os.path.exists(credential):
+        file = credential
+    if not file:
+        return plain
+    try:
+        with open(file, encoding="utf-8") as stream:
+            return stream.read().rstrip("\r\n")
+    except (OSError, ValueError) as exc:
+        raise etcd.error("password_file", f"cannot read {file}: {exc}") from exc
+
+
+def _kind(value: t.Any) -> str:
+    """The type of a JSON value in the words of JSON; never the value, which may be a secret."""
+    if value is None:
+        return "null"
+    words = {
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "a text",
+        list: "a list",
+        dict: "an object",
+    }
+    return words[type(value)]

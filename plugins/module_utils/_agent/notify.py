@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+"""Telling systemd how the service is: sd_notify(3) without its library.
+
+Internal to the collection: no promise is made to other users of this file.
+"""
+
+import os
+import socket
+import time
+
+
+class Notifier:
+    """Sends states to the service manager; does nothing where there is none.
+
+    `watchdog` is the seconds within which systemd wants a sign of life, 0 where it wants none.
+    """
+
+    def __init__(self) -> None:
+        address = os.environ.get("NOTIFY_SOCKET", "")
+        self._address = "\0" + address[1:] if address.startswith("@") else address  # "@": an abstract socket, unix(7)
+        self._status = ""
+        theirs = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+        self.watchdog = int(os.environ.get("WATCHDOG_USEC", "0")) / 1e6 if theirs else 0.0
+
+    def ready(self) -> None:
+        """The service is up, or up again after `reloading`."""
+        self._send("READY=1")
+
+    def reloading(self) -> None:
+        """The configuration is being read again. systemd compares the time with that of its own request."""
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+
+    def stopping(self) -> None:
+        """The service is about to end."""
+        self._send("STOPPING=1")
+
+    def alive(self) -> None:
+        """The sign of life that the watchdog waits for."""
+        if self.watchdog:
+            self._send("WATCHDOG=1")
+
+    def status(self, text: str) -> None:
+        """One line for `systemctl status`; sent where it is another than before."""
+        line = " ".join(text.split())
+        if line != self._status:
+            self._status = line
+            self._send(f"STATUS={line}")
+
+    def _send(self, state: str) -> None:
+        if not self._address:
+            return
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+                sock.connect(self._address)
+                sock.sendall(state.encode())
+        except OSError:
+            pass  # a service manager that does not listen is no reason to fail

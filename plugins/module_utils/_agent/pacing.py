@@ -1,0 +1,71 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+"""When to act: jitter, backoff and a token bucket.
+
+Internal to the collection: no promise is made to other users of this file.
+
+Times are seconds of `boottime`. Nothing here sleeps or looks at a clock by itself.
+"""
+
+import random
+import time
+
+
+def boottime() -> float:
+    """Seconds since boot. It never jumps, and it goes on while the machine is suspended, as leases do."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def jittered(seconds: float, share: float) -> float:
+    """`seconds`, give or take up to `share` of it: what many hosts do in step, they do to etcd all at once."""
+    return seconds * random.uniform(1 - share, 1 + share)
+
+
+class Backoff:
+    """Pauses between attempts that fail: doubling from `first` up to `cap` seconds, each jittered by half."""
+
+    def __init__(self, first: float, cap: float) -> None:
+        self._first = first
+        self._cap = cap
+        self._failures = 0
+
+    def reset(self) -> None:
+        """An attempt succeeded."""
+        self._failures = 0
+
+    def next(self) -> float:
+        """An attempt failed: seconds until the next one."""
+        pause = min(self._cap, self._first * 2.0 ** min(self._failures, 30))
+        self._failures += 1
+        return pause * random.uniform(0.5, 1)
+
+
+class TokenBucket:
+    """Bounds how often something is done: `burst` times at once, and `per_minute` in the long run."""
+
+    def __init__(self, per_minute: float, burst: int, now: float) -> None:
+        self._interval = 60 / per_minute
+        self._burst = burst
+        self._tokens = float(burst)
+        self._counted = now
+
+    def take(self, now: float) -> bool:
+        """Take a token if there is one."""
+        self._fill(now)
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+    def ready(self, now: float) -> float:
+        """When there will be a token: `now` or later."""
+        self._fill(now)
+        return now + max(0.0, 1 - self._tokens) * self._interval
+
+    def _fill(self, now: float) -> None:
+        self._tokens = min(self._burst, self._tokens + (now - self._counted) / self._interval)
+        self._counted = now
