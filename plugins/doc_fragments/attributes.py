@@ -6,7 +6,10 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What can be said of a module as a whole: ``rollcall.discovery.attributes``, ``.attributes.info`` for modules that only read."""
+    """What can be said of a module as a whole.
+
+    ``rollcall.discovery.attributes`` is for every module, and beside it ``.attributes.info`` for those that only read.
+    """
 
     DOCUMENTATION = r"""
 attributes:
@@ -17,7 +20,7 @@ attributes:
   idempotent:
     description: When run twice in a row outside C(check_mode), with the same arguments, the second run changes nothing.
   action_group:
-    description: Use R(group/rollcall.discovery.etcd, module_defaults_groups) in C(module_defaults) to give the connection options once.
+    description: Use C(group/rollcall.discovery.etcd) in C(module_defaults) to give the connection options once.
     support: full
     membership:
       - rollcall.discovery.etcd

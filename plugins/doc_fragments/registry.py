@@ -12,7 +12,10 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._options import
 
 
 class ModuleDocFragment:
-    """``rollcall.discovery.registry`` is for modules, ``.plugins`` for lookups, ``.inventory`` for inventories (which see no variables)."""
+    """``rollcall.discovery.registry`` is for modules, ``.plugins`` for lookups, ``.inventory`` for inventories.
+
+    The latter see no variables.
+    """
 
     # JSON is YAML, too.
     DOCUMENTATION = json.dumps(documentation(REGISTRY))

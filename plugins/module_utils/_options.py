@@ -111,7 +111,8 @@ CONNECTION: Table = {
     "user": Option(
         description=(
             "User of etcd's password authentication, together with O(password).",
-            "Without O(password) it may be V(user:password), as etcdctl has it; prefer O(password), which is kept out of logs.",
+            "Without O(password) it may be V(user:password), as etcdctl has it.",
+            "Prefer O(password), which is kept out of logs.",
         ),
         var="rollcall_etcd_user",
         etcdctl="ETCDCTL_USER",

@@ -58,7 +58,7 @@ class Layout:
         """The part of the key that names the node: [dc/]role/name. Raises InvalidLayout."""
         if bool(who.dc) != (self.layout == DC_ROLE_NAME):
             have = "no data centre is given" if not who.dc else f"data centre {who.dc!r} is given"
-            raise InvalidLayout(f"{have}, but the layout is {self.layout}")
+            raise InvalidLayout(f"{who.name}: {have}, but the layout is {self.layout}")
         return str(who)
 
     def directory(self, who: Identity) -> str:
@@ -89,6 +89,11 @@ class Layout:
         if not _is_leaf(leaf) or not all(parts):
             return None
         return _identity(parts[: self._depth]), leaf
+
+    def owner(self, key: str) -> t.Optional[Identity]:
+        """In whose directory a key under the prefix lies, whatever it is called there; None for a key above those."""
+        parts = key[len(self.prefix) :].split("/")
+        return _identity(parts[: self._depth]) if len(parts) > self._depth else None
 
     def parse_state(self, key: str, prefix: str) -> t.Optional[Identity]:
         """Whose kept key under `prefix` (of the roster, of maintenance) this is; None where it does not fit."""

@@ -74,11 +74,16 @@ class Claim:
     written: t.Tuple[str, ...] = ()
     deleted: t.Tuple[str, ...] = ()
 
+    @property
+    def changed(self) -> bool:
+        """Whether anything was, or in a dry run would be, written or deleted."""
+        return bool(self.written or self.deleted)
+
 
 def holder(client: Client, layout: Layout, who: Identity) -> t.Optional[Holder]:
     """Who holds the name, or None."""
     directory = layout.directory(who)
-    return _holder(directory, {kv.key: kv for kv in client.range(directory, prefix=True).kvs})
+    return holder_in(directory, {kv.key: kv for kv in client.range(directory, prefix=True).kvs})
 
 
 def reconcile(
@@ -100,7 +105,7 @@ def reconcile(
         if former and former.lease != lease and (former.id, former.boot) != (wanted.document.id, wanted.document.boot):
             _refuse_duplicate(client, wanted, former, wait)
         claim = _difference(seen, wanted.keys(layout), lease)
-        if dry_run or not (claim.written or claim.deleted):
+        if dry_run or not claim.changed:
             return claim
         result = client.txn(
             compare=[wire.unchanged(key, revision) for key, revision in seen.guards.items()],
@@ -152,10 +157,11 @@ def _look(client: Client, layout: Layout, who: Identity) -> _Seen:
     )
     kvs = {kv.key: kv for kv in result.range(0).kvs}
     roster = result.range(1).kvs
-    return _Seen(result.revision, directory, kvs, roster[0] if roster else None, _holder(directory, kvs))
+    return _Seen(result.revision, directory, kvs, roster[0] if roster else None, holder_in(directory, kvs))
 
 
-def _holder(directory: str, kvs: t.Mapping[str, KeyValue]) -> t.Optional[Holder]:
+def holder_in(directory: str, kvs: t.Mapping[str, KeyValue]) -> t.Optional[Holder]:
+    """Who holds the name that `directory` is of, as its keys say; None where nobody does."""
     ip, node = kvs.get(directory + IP), kvs.get(directory + NODE)
     first = node or ip
     if first is None:

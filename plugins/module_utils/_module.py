@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+"""What every module shares: its connection options, its client, its errors, its diff.
+
+Internal to the collection: no promise is made to other users of this file.
+"""
+
+import contextlib
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from . import _options
+from ._etcd.client import Client
+from ._etcd.errors import RollcallError
+
+Json = t.Dict[str, t.Any]
+
+
+def create_module(options: Json, *tables: _options.Table, **rules: t.Any) -> AnsibleModule:
+    """A module with its own `options`, those of the connection and of `tables`; `rules` as AnsibleModule takes them."""
+    spec = {**_options.argument_spec(_options.CONNECTION, *tables), **options}
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True, **rules)
+    if not module.params["password"]:
+        _user, _colon, password = (module.params["user"] or "").partition(":")  # as ETCDCTL_USER has it
+        module.no_log_values.update(filter(None, [password]))
+    return module
+
+
+@contextlib.contextmanager
+def connect(module: AnsibleModule) -> t.Iterator[Client]:
+    """A client for the block, in which every RollcallError ends the module with its message."""
+    try:
+        with Client(_options.settings(module.params)) as client:
+            yield client
+    except RollcallError as exc:
+        module.fail_json(msg=str(exc))
+
+
+def diff(header: str, before: t.Optional[Json], after: t.Optional[Json]) -> Json:
+    """What `finish` takes for one thing that changed; None stands for what is not there."""
+    return {
+        "before_header": header,
+        "after_header": header,
+        "before": "" if before is None else before,
+        "after": "" if after is None else after,
+    }
+
+
+def finish(module: AnsibleModule, diffs: t.Sequence[Json], **result: t.Any) -> None:
+    """End the module with `result`, and with `diffs` where the user asks for them."""
+    if module._diff:
+        result["diff"] = list(diffs)
+    module.exit_json(**result)

@@ -1,0 +1,197 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+"""Nodes that no agent keeps: a play registers them, and its next run renews them.
+
+Internal to the collection: no promise is made to other users of this file.
+"""
+
+import dataclasses
+import typing as t
+
+from .._etcd.client import Client
+from .._etcd.errors import LeaseNotFound, RollcallError
+from .._etcd.wire import KeyValue
+from . import registration
+from .errors import Duplicate, InvalidNode, RegistryError
+from .layout import Identity, Layout
+from .model import PASSING, SCHEMA_VERSION, Node, dump, parse_document
+from .registration import Registration
+from .rollcall import assemble
+from .words import Network, shown
+
+Json = t.Dict[str, t.Any]
+
+KEEPER = "play"  # stands where an agent has the id of its machine
+_NO_LEASE = -1  # in a dry run: the lease that would be granted
+
+SERVICE_FIELDS = frozenset({"port", "weight", "tags", "meta"})
+
+
+class Outcome(t.NamedTuple):
+    """What was done, or in a dry run would be done, for one node.
+
+    `before` and `after` are the node as users see it, with the `ttl` of its lease in seconds; None: not registered.
+    `lease` is 0 where it is not registered, or where a dry run would be granted a lease.
+    """
+
+    who: Identity
+    changed: bool
+    lease: int
+    before: t.Optional[Json]
+    after: t.Optional[Json]
+
+
+def register(
+    client: Client,
+    layout: Layout,
+    nodes: t.Sequence[Json],
+    ttl: int,
+    allowed: t.Sequence[Network] = (),
+    dry_run: bool = False,
+) -> t.List[Outcome]:
+    """Write what differs, and renew each node's lease once; a lease of another `ttl` (seconds) is replaced.
+
+    `nodes` are as `wanted` takes them. All are checked before anything is written. Raises InvalidNode, InvalidLayout,
+    Duplicate where a name is not held by a play, and EtcdError kinds.
+    """
+    registrations = [wanted(fields, layout, allowed) for fields in nodes]
+    _refuse_twins([node.who for node in registrations])
+    standings = [_look(client, layout, node.who, allowed) for node in registrations]
+    outcomes = []
+    for node, standing in zip(registrations, standings):
+        changed, lease = _register(client, layout, node, standing, ttl, dry_run)
+        after = dict(read_back(node, layout, allowed).public(), ttl=ttl)
+        outcomes.append(Outcome(node.who, changed, lease, standing.shown, after))
+    return outcomes
+
+
+def withdraw(
+    client: Client, layout: Layout, nodes: t.Sequence[Json], allowed: t.Sequence[Network] = (), dry_run: bool = False
+) -> t.List[Outcome]:
+    """Take nodes (`name`, `role`, `dc`) out on purpose. Raises as `register` does."""
+    names = [_identity(fields) for fields in nodes]
+    standings = [_look(client, layout, who, allowed) for who in names]
+    for who, standing in zip(names, standings):
+        if standing.held and not dry_run:
+            registration.withdraw(client, layout, who, standing.lease)
+    return [Outcome(who, standing.held, 0, standing.shown, None) for who, standing in zip(names, standings)]
+
+
+def wanted(fields: Json, layout: Layout, allowed: t.Sequence[Network] = ()) -> Registration:
+    """What a play says of a node: `name`, `role`, `dc`, `address`, `health`, `services`, `tags`, `meta`.
+
+    It is read as every reader of the registry will read it, so nothing is written that they would leave out.
+    Raises InvalidNode and InvalidLayout.
+    """
+    who = _identity(fields)
+    services = fields.get("services") or {}
+    _refuse_unknown(who, services)
+    said = {"v": SCHEMA_VERSION, "id": KEEPER, "services": services}
+    said.update(tags=fields.get("tags") or [], meta=fields.get("meta") or {})
+    try:
+        document = parse_document(dump(said))
+    except InvalidNode as exc:
+        raise InvalidNode(f"This node cannot be registered: {shown(str(who))}: {exc}") from exc
+    node = Registration(who, fields.get("address") or "", document, fields.get("health") or PASSING)
+    return dataclasses.replace(node, address=read_back(node, layout, allowed).address)
+
+
+def read_back(node: Registration, layout: Layout, allowed: t.Sequence[Network] = ()) -> Node:
+    """The node that readers will see. Raises InvalidNode where they would leave it out."""
+    kvs = [KeyValue(key, value, 0, 0, 0, 0) for key, value in node.keys(layout).items()]
+    found = assemble(0, kvs, (), layout, allowed)
+    if found.rejected:
+        raise InvalidNode(f"This node cannot be registered: {found.rejected[0]}")
+    return found.nodes[0]
+
+
+class _Standing(t.NamedTuple):
+    """How a name stands now. `ttl` is the seconds its lease was granted, 0 where that has ended."""
+
+    held: bool
+    lease: int
+    ttl: int
+    shown: t.Optional[Json]
+
+
+def _look(client: Client, layout: Layout, who: Identity, allowed: t.Sequence[Network]) -> _Standing:
+    directory = layout.directory(who)
+    kvs = client.range(directory, prefix=True).kvs
+    holder = registration.holder_in(directory, {kv.key: kv for kv in kvs})
+    if holder is None:
+        return _Standing(False, 0, 0, None)
+    if holder.id != KEEPER:
+        raise Duplicate(
+            f"{who} is registered by somebody else, who keeps it alive ({holder}). "
+            "A play cannot change that: end that registration first, or give this node another name"
+        )
+    status = client.lease_status(holder.lease)
+    ttl = status.granted if status.ttl > 0 else 0
+    nodes = assemble(0, kvs, (), layout, allowed).nodes
+    return _Standing(True, holder.lease, ttl, dict(nodes[0].public(), ttl=ttl) if nodes else {})
+
+
+def _register(
+    client: Client, layout: Layout, node: Registration, standing: _Standing, ttl: int, dry_run: bool
+) -> t.Tuple[bool, int]:
+    """Returns whether anything was written, and the lease."""
+    kept = standing.lease if standing.ttl == ttl else 0
+    if dry_run:
+        claim = registration.reconcile(client, layout, node, kept or _NO_LEASE, dry_run=True)
+        return claim.changed, kept
+    if kept:
+        client.lease_keepalive(kept)
+    lease = kept or _grant(client, ttl)
+    try:
+        claim = registration.reconcile(client, layout, node, lease)
+    except RollcallError:
+        if not kept:
+            _revoke(client, lease)
+        raise
+    return claim.changed, lease
+
+
+def _identity(fields: Json) -> Identity:
+    return Identity(fields.get("dc") or "", fields["role"], fields["name"])
+
+
+def _refuse_twins(names: t.Sequence[Identity]) -> None:
+    """Each node has a lease of its own, so readers would leave out both of one name."""
+    by_name: t.Dict[str, Identity] = {}
+    for who in names:
+        twin = by_name.setdefault(who.name, who)
+        if twin is not who:
+            raise InvalidNode(f"{twin} and {who} have the same name: give every node a name of its own")
+
+
+def _refuse_unknown(who: Identity, services: t.Any) -> None:
+    """Readers pass over what they do not know, but here it is a slip of the pen."""
+    for name, service in services.items() if isinstance(services, dict) else ():
+        for field in service if isinstance(service, dict) else ():
+            if field not in SERVICE_FIELDS:
+                known = ", ".join(sorted(SERVICE_FIELDS))
+                raise InvalidNode(
+                    f"This node cannot be registered: {shown(str(who))}: "
+                    f"service {shown(name)} has the unknown field {shown(field)} (known are {known})"
+                )
+
+
+def _grant(client: Client, ttl: int) -> int:
+    lease, granted = client.lease_grant(ttl)
+    if granted != ttl:  # then no later run could tell whether the lease is as it should be
+        _revoke(client, lease)
+        raise RegistryError(
+            f"etcd grants leases of {granted} seconds where {ttl} are asked for: give a ttl of at least {granted}"
+        )
+    return lease
+
+
+def _revoke(client: Client, lease: int) -> None:
+    try:
+        client.lease_revoke(lease)
+    except LeaseNotFound:
+        pass  # it ended by itself

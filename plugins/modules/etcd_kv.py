@@ -1,0 +1,201 @@
+#!/usr/bin/python
+
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: etcd_kv
+short_description: Write and delete keys in etcd
+version_added: 0.1.0
+author:
+  - Rollcall contributors (@rollcall)
+description:
+  - Makes sure that a key has a value, or that a key, or all keys under a prefix, are not there.
+  - What is as it must be is not written again, so that those who watch the key see nothing.
+extends_documentation_fragment:
+  - rollcall.discovery.etcd
+  - rollcall.discovery.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  key:
+    description:
+      - The key, or with O(prefix=true) what the keys to delete start with.
+    type: str
+    required: true
+  value:
+    description:
+      - The value, required with O(state=present).
+      - Text is written, and compared, as it is.
+      - Anything else (a mapping, a list, a number, a boolean) is written as JSON, and compared as data. A value that
+        differs from it only in spaces or in the order of fields stays as it is.
+    type: raw
+  state:
+    description:
+      - Whether the key must be there.
+    type: str
+    choices:
+      - present
+      - absent
+    default: present
+  prefix:
+    description:
+      - With O(state=absent), delete all keys that start with O(key).
+      - V(/app) is a prefix of C(/apple), too. End it in a slash to stay within a directory.
+    type: bool
+    default: false
+  lease:
+    description:
+      - ID of the lease that must hold the key, as M(rollcall.discovery.etcd_lease) returns it.
+      - When the lease ends, etcd deletes the key.
+      - V(0) frees the key from its lease.
+      - By default the key stays with the lease that holds it, or with none.
+    type: int
+seealso:
+  - module: rollcall.discovery.etcd_kv_info
+  - module: rollcall.discovery.etcd_lease
+"""
+
+EXAMPLES = r"""
+- name: Set a key
+  rollcall.discovery.etcd_kv:
+    endpoints: http://etcd1:2379
+    key: /app/colour
+    value: green
+
+- name: Set a key to data, over TLS with a password
+  rollcall.discovery.etcd_kv:
+    endpoints:
+      - https://etcd1:2379
+      - https://etcd2:2379
+      - https://etcd3:2379
+    ca_cert: /etc/ssl/etcd-ca.pem
+    user: deployer
+    password: "{{ etcd_password }}"
+    key: /app/limits
+    value:
+      connections: 200
+      seconds: 30
+
+- name: Delete a key
+  rollcall.discovery.etcd_kv:
+    endpoints: http://etcd1:2379
+    key: /app/colour
+    state: absent
+
+- name: Delete all keys of the application
+  rollcall.discovery.etcd_kv:
+    endpoints: http://etcd1:2379
+    key: /app/
+    prefix: true
+    state: absent
+"""
+
+RETURN = r"""
+key:
+  description: The key, or the prefix.
+  returned: success
+  type: str
+  sample: /app/colour
+value:
+  description: The text that the key has now (in check mode would have), V(null) where it is not there.
+  returned: success
+  type: str
+  sample: green
+old_value:
+  description: The text that the key had before, V(null) where it was not there, and with O(prefix=true).
+  returned: success
+  type: str
+  sample: blue
+revision:
+  description: The revision of etcd at which this was done or, where nothing was to do, found.
+  returned: success
+  type: int
+  sample: 42
+mod_revision:
+  description: The revision of etcd at which the key was last written, V(null) where it is not there.
+  returned: success
+  type: int
+  sample: 42
+lease:
+  description: ID of the lease that holds the key, V(0) for none.
+  returned: success
+  type: int
+  sample: 0
+deleted:
+  description: The keys that were deleted (in check mode would be).
+  returned: success
+  type: list
+  elements: str
+  sample: []
+"""
+
+import json
+
+from ansible_collections.rollcall.discovery.plugins.module_utils._module import connect, create_module, diff, finish
+
+OPTIONS = {
+    "key": {"type": "str", "required": True, "no_log": False},
+    "value": {"type": "raw"},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "prefix": {"type": "bool", "default": False},
+    "lease": {"type": "int"},
+}
+
+
+def text_of(value, current):
+    """The text to write for `value`: the `current` text where that is the same data already."""
+    if isinstance(value, str):
+        return value
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    try:
+        same = json.dumps(json.loads(current or ""), sort_keys=True, ensure_ascii=False) == text
+    except ValueError:
+        same = False
+    return current if same else text
+
+
+def put(client, module):
+    key, value, lease = (module.params[name] for name in ("key", "value", "lease"))
+    found = client.range(key)
+    old = found.kvs[0] if found.kvs else None
+    before = {"value": old.value, "lease": old.lease} if old else {"value": None, "lease": 0}
+    after = {"value": text_of(value, before["value"]), "lease": before["lease"] if lease is None else lease}
+    result = {"changed": after != before, "revision": found.revision, "mod_revision": old.mod_revision if old else None}
+    if result["changed"] and not module.check_mode:
+        result["revision"] = result["mod_revision"] = client.put(key, **after)
+    return [diff(key, before if old else None, after)], {**result, **after, "old_value": before["value"], "deleted": []}
+
+
+def delete(client, module):
+    key, prefix = module.params["key"], module.params["prefix"]
+    found = client.read_all(key) if prefix else client.range(key)
+    revision, kvs = found.revision, found.kvs
+    if kvs and not module.check_mode:
+        revision, kvs = client.delete(key, prefix)
+    result = {"changed": bool(kvs), "revision": revision, "mod_revision": None, "value": None, "lease": 0}
+    result["old_value"] = kvs[0].value if kvs and not prefix else None
+    diffs = [diff(kv.key, {"value": kv.value, "lease": kv.lease}, None) for kv in kvs]
+    return diffs, {**result, "deleted": [kv.key for kv in kvs]}
+
+
+def main():
+    module = create_module(OPTIONS, required_if=[("state", "present", ["value"])])
+    key, present = module.params["key"], module.params["state"] == "present"
+    if not key or (present and module.params["prefix"]):
+        module.fail_json(msg="key must not be empty, and prefix goes with state=absent only")
+    with connect(module) as client:
+        diffs, result = (put if present else delete)(client, module)
+    finish(module, diffs, key=key, **result)
+
+
+if __name__ == "__main__":
+    main()

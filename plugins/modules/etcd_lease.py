@@ -1,0 +1,174 @@
+#!/usr/bin/python
+
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: etcd_lease
+short_description: Grant, renew and revoke leases in etcd
+version_added: 0.1.0
+author:
+  - Rollcall contributors (@rollcall)
+description:
+  - A lease holds keys, and etcd deletes them when it ends.
+  - B(A lease ends by itself unless somebody keeps it alive.) This module renews a lease once each time it runs, and no
+    more. Where nothing else renews it within O(ttl) seconds, the lease and all its keys are gone.
+  - Let P(rollcall.discovery.register#role) or C(etcdctl lease keep-alive) be the keeper of what must stay, or run the
+    play more often than every O(ttl) seconds.
+extends_documentation_fragment:
+  - rollcall.discovery.etcd
+  - rollcall.discovery.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: partial
+    details:
+      - A second run renews the lease, which is not a change.
+      - Without O(lease) every run grants another lease.
+options:
+  lease:
+    description:
+      - ID of the lease, a positive number of your choice, or one that this module returned.
+      - It is decimal here, while C(etcdctl) shows it as hexadecimal. RV(hex) has that form, and
+        C({{ '694d71a5' | int(base=16) }}) reads it.
+      - Required unless O(state=present); without it etcd chooses one.
+    type: int
+  ttl:
+    description:
+      - Time to live in seconds, required with O(state=present).
+      - etcd raises it to one and a half times its election timeout (V(2) with etcd's defaults).
+      - A lease that is there keeps the time to live it was granted; etcd cannot change that.
+    type: int
+  state:
+    description:
+      - With V(present), grant the lease, or renew it once where it is there.
+      - With V(renewed), renew it once; it is an error when it has ended, for its keys are gone with it.
+      - With V(absent), revoke it, which deletes its keys.
+    type: str
+    choices:
+      - present
+      - renewed
+      - absent
+    default: present
+seealso:
+  - module: rollcall.discovery.etcd_kv
+  - module: rollcall.discovery.node
+"""
+
+EXAMPLES = r"""
+- name: Grant a lease for as long as the deployment takes
+  rollcall.discovery.etcd_lease:
+    endpoints: http://etcd1:2379
+    ttl: 600
+  register: deployment
+
+- name: Tell everybody of the deployment
+  rollcall.discovery.etcd_kv:
+    endpoints: http://etcd1:2379
+    key: /deployments/app
+    value: running
+    lease: "{{ deployment.lease }}"
+
+- name: Win more time, or fail where the deployment took longer than that
+  rollcall.discovery.etcd_lease:
+    endpoints: http://etcd1:2379
+    lease: "{{ deployment.lease }}"
+    state: renewed
+
+- name: Revoke the lease, which deletes the key
+  rollcall.discovery.etcd_lease:
+    endpoints: http://etcd1:2379
+    lease: "{{ deployment.lease }}"
+    state: absent
+
+- name: Grant a lease, or renew it when the play runs again
+  rollcall.discovery.etcd_lease:
+    endpoints: http://etcd1:2379
+    lease: 4711
+    ttl: 86400
+"""
+
+RETURN = r"""
+lease:
+  description: ID of the lease, V(null) in check mode where etcd would choose it.
+  returned: success
+  type: int
+  sample: 7587895427541393521
+hex:
+  description: The same as C(etcdctl) shows it.
+  returned: success
+  type: str
+  sample: 694d9c3f8e1a2c71
+ttl:
+  description: Seconds that the lease has left, V(0) where it is not there.
+  returned: success
+  type: int
+  sample: 600
+granted_ttl:
+  description: Seconds that the lease was granted, V(0) where it is not there.
+  returned: success
+  type: int
+  sample: 600
+keys:
+  description: The keys that the lease holds; with O(state=absent) those that were deleted with it.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - /deployments/app
+"""
+
+from ansible_collections.rollcall.discovery.plugins.module_utils._module import connect, create_module, diff, finish
+
+OPTIONS = {
+    "lease": {"type": "int"},
+    "ttl": {"type": "int"},
+    "state": {"type": "str", "choices": ["present", "renewed", "absent"], "default": "present"},
+}
+
+
+def apply(client, module):
+    """Do what the options say. Returns whether that is a change, the lease, its seconds left and granted, its keys."""
+    lease, ttl, state = (module.params[name] for name in OPTIONS)
+    now = client.lease_status(lease, keys=True) if lease else None
+    if now and now.ttl > 0:
+        if state == "absent":
+            if not module.check_mode:
+                client.lease_revoke(lease)
+            return True, lease, 0, 0, now.keys
+        left = now.ttl if module.check_mode else client.lease_keepalive(lease)
+        return False, lease, left, now.granted, now.keys
+    if state == "absent":
+        return False, lease, 0, 0, []
+    if state == "renewed":
+        module.fail_json(
+            msg=f"Lease {lease} ({lease:x}) cannot be renewed: it has ended, and its keys are gone with it"
+        )
+    if not module.check_mode:
+        lease, ttl = client.lease_grant(ttl, lease or 0)
+    return True, lease, ttl, ttl, []
+
+
+def main():
+    rules = [("state", "present", ["ttl"]), ("state", "renewed", ["lease"]), ("state", "absent", ["lease"])]
+    module = create_module(OPTIONS, required_if=rules)
+    for name in ("lease", "ttl"):
+        if module.params[name] is not None and module.params[name] < 1:
+            module.fail_json(msg=f"{name} must be a positive number, not {module.params[name]}")
+    with connect(module) as client:
+        changed, lease, left, granted, keys = apply(client, module)
+    shown = {"lease": lease, "granted_ttl": granted or None, "keys": keys}
+    there = module.params["state"] != "absent"
+    diffs = [diff(f"lease {lease}", None if there else shown, shown if there else None)] if changed else []
+    hexadecimal = None if lease is None else f"{lease:x}"
+    finish(module, diffs, changed=changed, lease=lease, hex=hexadecimal, ttl=left, granted_ttl=granted, keys=keys)
+
+
+if __name__ == "__main__":
+    main()
