@@ -95,6 +95,10 @@ class Section:
             self._typed(key, value, str, "a list of texts")
         return values
 
+    def mapping(self, key: str) -> t.Dict[str, t.Any]:
+        """A JSON object of the user's own, with any keys; empty where there is none."""
+        return self._typed(key, self.get(key, {}), dict, "a JSON object")
+
     def section(self, key: str) -> Section:
         """A JSON object; empty where there is none."""
         return Section(self._file, ".".join(filter(None, (self._path, key))), self.get(key, {}))
@@ -141,18 +145,13 @@ def etcd_settings(root: Section) -> Settings:
     else from `password`.
     """
     etcd = root.section("etcd")
-    options: t.Dict[str, t.Any] = {
-        "endpoints": etcd.get("endpoints"),
-        "host": etcd.text("host"),
-        "port": etcd.get("port"),
-        "user": etcd.text("user"),
-        "password": _password(etcd),
-        "timeout": etcd.seconds("timeout", 10.0, 0.1),
-        "ca_cert": etcd.text("ca_cert"),
-        "client_cert": etcd.text("client_cert"),
-        "client_key": etcd.text("client_key"),
-        "validate_certs": etcd.flag("validate_certs", True),
-    }
+    texts = ("host", "discovery_srv", "user", "ca_cert", "client_cert", "client_key", "tls_server_name")
+    options: t.Dict[str, t.Any] = {key: etcd.text(key) for key in texts}
+    options["port"] = etcd.whole("port", 0, 0, 65535)
+    options["endpoints"] = etcd.texts("endpoints")
+    options["timeout"] = etcd.get("timeout")
+    options["validate_certs"] = etcd.flag("validate_certs", True)
+    options["password"] = _password(etcd)
     etcd.end()
     try:
         return Settings.from_mapping(options)

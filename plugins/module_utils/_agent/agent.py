@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+"""The process behind `rollcall register`.
+
+Internal to the collection: no promise is made to other users of this file.
+
+One loop in the main thread: signals and results of checks come in through one queue, everything else happens when its
+time has come. Requests to etcd have deadlines, and checks run in threads of their own, so the loop always comes round.
+"""
+
+import os
+import queue
+import signal
+import typing as t
+
+from . import log
+from .checks import Checks, Outcome
+from .config import ConfigError
+from .notify import Notifier
+from .pacing import boottime
+from .register_config import load
+from .registrar import Registrar
+from .run_directory import Json, RunDirectory
+from .unit import STOP, why_ended
+from .version import version
+
+
+class Agent:
+    """Registers this host as the file `config` says, until it is told to stop. Raises ConfigError and RollcallError."""
+
+    def __init__(self, config: str, files: RunDirectory) -> None:
+        self._file = config
+        self._files = files
+        self._inbox: queue.SimpleQueue[t.Union[Outcome, signal.Signals]] = queue.SimpleQueue()
+        self._notifier = Notifier()
+        self._shown: Json = {}
+        self._stops = 0
+        self._reload_wanted = False
+        self._config = load(config)
+        last = {check.name: check for check in files.recall().checks}
+        self._checks = Checks(self._config.checks, last, self._inbox.put, boottime())
+        self._registrar = Registrar(self._config, self._checks, files, self._live)
+
+    def run(self) -> None:
+        """Go on until SIGTERM or SIGINT. Being ready means that the process is up: etcd may come later."""
+        # SimpleQueue.put is one of the few things that a signal handler may do.
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda signum, _frame: self._inbox.put(signal.Signals(signum)))
+        self._notifier.ready()
+        while not self._stops:
+            self._registrar.turn()
+            self._step(self._registrar.next_due)
+            if self._reload_wanted:
+                self._reload()
+        self._end()
+
+    def _live(self, seconds: float) -> None:
+        """Let `seconds` pass, with checks and keepalives going on. Ends early on another signal to stop."""
+        end, stops = boottime() + seconds, self._stops
+        while boottime() < end and self._stops == stops:
+            self._registrar.renew()
+            self._step(min(end, self._registrar.renewal_due))
+
+    def _step(self, until: float) -> None:
+        """Start the checks that are due, then wait for the first thing to happen, at most until `until`."""
+        self._checks.turn(boottime())
+        self._show()
+        self._notifier.alive()
+        now = boottime()
+        due = min(until, self._checks.next_due(), now + (self._notifier.watchdog or float("inf")) / 3)
+        try:
+            self._handle(self._inbox.get(timeout=max(0.0, due - now)))
+            while not self._inbox.empty():
+                self._handle(self._inbox.get())
+        except queue.Empty:
+            pass
+
+    def _handle(self, message: t.Union[Outcome, signal.Signals]) -> None:
+        if isinstance(message, Outcome):
+            self._checks.take(message)
+        elif message == signal.SIGHUP:
+            self._reload_wanted = True
+        else:
+            self._stops += 1
+
+    def _reload(self) -> None:
+        """Take the configuration as it is now; go on with the one in use where it has mistakes."""
+        self._reload_wanted = False
+        self._notifier.reloading()
+        try:
+            self._config = load(self._file)
+        except ConfigError as exc:
+            log.error(f"Going on with the configuration in use: {exc}")
+        else:
+            log.info(f"Read {self._file} again")
+            self._checks.configure(self._config.checks, boottime())
+            self._registrar.configure(self._config)
+        self._notifier.ready()
+
+    def _end(self) -> None:
+        """Leave, or make way for the next process."""
+        self._notifier.stopping()
+        if why_ended() == STOP:
+            if self._registrar.drain():
+                self._live(self._config.drain_time)
+            self._registrar.leave()
+        else:
+            self._registrar.hand_over()
+        self._show()
+
+    def _show(self) -> None:
+        status = self._registrar.status()
+        if status == self._shown:
+            return
+        self._shown = status
+        self._notifier.status(f"{status['phase'].capitalize()}: {status['message']}")
+        self._files.show({**status, "pid": os.getpid(), "version": version()})

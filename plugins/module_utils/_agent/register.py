@@ -1,0 +1,29 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+"""`rollcall register`: answer the roll call.
+
+Internal to the collection: no promise is made to other users of this file.
+"""
+
+import argparse
+
+from .agent import Agent
+from .run_directory import RunDirectory
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command line may say."""
+    parser.add_argument("--config", default="/etc/rollcall/register.json", help="configuration (default: %(default)s)")
+    parser.add_argument(
+        "--run-dir", default="/run/rollcall", help="lease, lock and status.json, lost at reboot (default: %(default)s)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Register this host until the process is told to stop; returns the exit status."""
+    Agent(args.config, RunDirectory(args.run_dir)).run()
+    return 0

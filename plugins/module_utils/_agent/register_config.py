@@ -1,0 +1,137 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+"""What /etc/rollcall/register.json says.
+
+Internal to the collection: no promise is made to other users of this file.
+"""
+
+import dataclasses
+import typing as t
+
+from .._etcd.settings import Settings
+from .._registry.layout import DC_ROLE_NAME, Identity, Layout
+from .._registry.machine import machine_identity
+from .._registry.model import Document, Service, parse_service
+from .._registry.registration import Registration
+from .._registry.words import parse_networks, valid_address, valid_name, valid_word
+from .checks import CheckConfig
+from .config import Section, checked, etcd_settings, read, registry_layout
+from .probes import TYPES
+from .version import version
+
+# Runtime defaults. A lease of 30 s with a keepalive every 10 s outlives two lost keepalives and an election of etcd.
+_TTL = 30
+_SELF_CHECK = 60.0
+_DRAIN_TIME = 5.0
+
+
+@dataclasses.dataclass(frozen=True)
+class RegisterConfig:
+    """All that `rollcall register` is told. `ttl`, `self_check` and `drain_time` are seconds."""
+
+    settings: Settings
+    layout: Layout
+    who: Identity
+    address: str
+    document: Document
+    ttl: int
+    self_check: float
+    drain_time: float
+    checks: t.Tuple[CheckConfig, ...]
+
+
+def load(file: str) -> RegisterConfig:
+    """Read and check the file. Raises ConfigError."""
+    root = read(file)
+    settings = etcd_settings(root)
+    layout = registry_layout(root)
+    services = _services(root)
+    config = RegisterConfig(
+        settings=settings,
+        layout=layout,
+        who=_identity(root, layout),
+        address=_address(root),
+        document=_document(root, services),
+        ttl=root.whole("ttl", _TTL, 2, 86400),
+        self_check=root.seconds("self_check", _SELF_CHECK, 0.5),
+        drain_time=root.seconds("drain_time", _DRAIN_TIME),
+        checks=_checks(root, {service.name for service in services}),
+    )
+    root.end()
+    # What is too large for a key must be said now, not in the middle of the night.
+    checked(root, "", lambda: Registration(config.who, config.address, config.document).keys(layout))
+    return config
+
+
+def _identity(root: Section, layout: Layout) -> Identity:
+    name, role, dc = root.required_text("name"), root.required_text("role"), root.text("dc")
+    if bool(dc) != (layout.layout == DC_ROLE_NAME):
+        raise root.error("dc", f"the layout {layout.layout} {'has no' if dc else 'needs a'} data centre")
+    checked(root, "name", lambda: valid_name(name))
+    checked(root, "role", lambda: valid_word(role, "role"))
+    if dc:
+        checked(root, "dc", lambda: valid_word(dc, "data centre"))
+    return Identity(dc, role, name)
+
+
+def _address(root: Section) -> str:
+    text = root.required_text("address")
+    allowed = checked(root, "allowed_networks", lambda: parse_networks(root.texts("allowed_networks")))
+    return checked(root, "address", lambda: valid_address(text, allowed))
+
+
+def _document(root: Section, services: t.Tuple[Service, ...]) -> Document:
+    identity, boot = checked(root, "", machine_identity)
+    return Document(
+        id=identity,
+        boot=boot,
+        services=services,
+        tags=tuple(checked(root, "tags", lambda: [valid_word(tag, "tag") for tag in root.texts("tags")])),
+        meta=root.mapping("meta"),
+        agent=version(),
+    )
+
+
+def _services(root: Section) -> t.Tuple[Service, ...]:
+    services = []
+    for name, section in sorted(root.sections("services").items()):
+        fields = {"port": section.required("port"), "weight": section.get("weight", 100)}
+        fields["tags"] = section.texts("tags")
+        fields["meta"] = section.mapping("meta")
+        section.end()
+        services.append(_service(root, name, fields))
+    return tuple(services)
+
+
+def _service(root: Section, name: str, fields: t.Dict[str, t.Any]) -> Service:
+    return checked(root, f"services.{name}", lambda: parse_service(name, fields))
+
+
+def _checks(root: Section, services: t.Collection[str]) -> t.Tuple[CheckConfig, ...]:
+    return tuple(_check(root, name, section, services) for name, section in sorted(root.sections("checks").items()))
+
+
+def _check(root: Section, name: str, section: Section, services: t.Collection[str]) -> CheckConfig:
+    checked(root, f"checks.{name}", lambda: valid_word(name, "check"))
+    kind = section.required_text("type")
+    if kind not in TYPES:
+        raise section.error("type", f"{kind!r} is none of the types {', '.join(sorted(TYPES))}")
+    service = section.text("service")
+    if service and service not in services:
+        names = ", ".join(sorted(services)) or "there are none"
+        raise section.error("service", f"{service!r} is none of this host's services ({names})")
+    config = CheckConfig(
+        name=name,
+        service=service,
+        interval=section.seconds("interval", 10.0, 0.1),
+        timeout=section.seconds("timeout", 3.0, 0.1),
+        rise=section.whole("rise", 2, 1, 100),
+        fall=section.whole("fall", 3, 1, 100),
+        probe=TYPES[kind](section),
+    )
+    section.end()
+    return config

@@ -1,0 +1,318 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+"""Keeping one registration: a lease that lives as long as this host does, and keys that are as they must be.
+
+Internal to the collection: no promise is made to other users of this file.
+
+Two tasks, each with its own time: the renewal (get a lease, keep it alive) and the reconciliation (read our keys, put
+right what differs). Nothing that etcd or the network does ends them; they come back later. Where nothing changes, etcd
+sees one keepalive in a third of the lease's time and one read in `self_check`, neither of which it writes down.
+"""
+
+import dataclasses
+import time
+import typing as t
+
+from .._etcd.client import Client
+from .._etcd.errors import (
+    AuthenticationFailed,
+    EtcdError,
+    InvalidSettings,
+    LeaseNotFound,
+    NotGateway,
+    PermissionDenied,
+    RollcallError,
+    TokenInvalid,
+)
+from .._registry.errors import Duplicate
+from .._registry.model import DRAIN
+from .._registry.registration import Registration, reconcile, withdraw
+from . import log
+from .checks import Checks
+from .pacing import Backoff, TokenBucket, boottime, jittered
+from .register_config import RegisterConfig
+from .run_directory import Json, Memory, Place, RunDirectory
+
+STARTING = "starting"
+WAITING = "waiting"
+REGISTERED = "registered"
+DUPLICATE = "duplicate"
+REFUSED = "refused"
+LEFT = "left"
+
+# What does not pass by itself: a person has to change something first, here or in etcd.
+_REFUSALS = (AuthenticationFailed, InvalidSettings, NotGateway, PermissionDenied, TokenInvalid)
+
+_RETRY_CAP = 15.0  # seconds between attempts while etcd is away, and never more than a third of the lease's time
+_REFUSED_CAP = 60.0  # seconds between attempts while etcd refuses: a wrong password costs etcd 79 ms of CPU each time
+_LEAVE_WITHIN = 10.0  # seconds in which another attempt to leave is begun
+_REMIND = 600.0  # seconds after which the same trouble is told again
+_WRITES_PER_MINUTE, _WRITES_BURST = 6, 3  # what a flapping check may cost etcd
+
+
+class _Task:
+    """When something is to be done: after a period where it worked, after a backoff where it did not."""
+
+    def __init__(self, ttl: int) -> None:
+        self.due = 0.0
+        self.failing = False
+        self._lost = Backoff(0.5, min(_RETRY_CAP, ttl / 3))
+        self._refused = Backoff(5.0, _REFUSED_CAP)
+
+    def worked(self, due: float) -> None:
+        """Do it again at `due`."""
+        self.due, self.failing = due, False
+        self._lost.reset()
+        self._refused.reset()
+
+    def failed(self, now: float, refused: bool) -> None:
+        """Try again, later and later."""
+        self.due, self.failing = now + (self._refused if refused else self._lost).next(), True
+
+
+class Registrar:
+    """Holds the registration that `config` and `checks` describe; belongs to one thread.
+
+    `live` is called with seconds that have to pass while the process goes on: it calls `renew` meanwhile.
+    """
+
+    def __init__(
+        self, config: RegisterConfig, checks: Checks, files: RunDirectory, live: t.Callable[[float], None]
+    ) -> None:
+        self._checks = checks
+        self._files = files
+        self._live = live
+        self._memory = files.recall()
+        self._client = Client(config.settings)
+        self._lease = 0
+        self._granted = config.ttl  # seconds the lease has after a keepalive
+        self._known = False  # our keys are there, as far as we know
+        self._written: t.Optional[Registration] = None
+        self._former: t.Optional[t.Tuple[Place, int]] = None
+        self._draining = False
+        self._bucket = TokenBucket(_WRITES_PER_MINUTE, _WRITES_BURST, boottime())
+        self._phase = STARTING
+        self._words = "the process has just begun"
+        self._phase_since = time.time()
+        self._told = 0.0  # when trouble was last told of
+        self._renewed = 0.0
+        self._error: t.Optional[Json] = None
+        self._counts = {"keepalives": 0, "leases_lost": 0, "writes": 0, "failures": 0}
+        self.configure(config)
+
+    def configure(self, config: RegisterConfig) -> None:
+        """Take a configuration, at the start or later; the lease stays wherever that is possible."""
+        self._config = config
+        timeout = min(config.settings.timeout, max(1.0, config.ttl / 6))  # several attempts must fit into the lease
+        self._client.close()
+        self._client = Client(dataclasses.replace(config.settings, timeout=timeout))
+        self._renewal, self._reconciliation = _Task(config.ttl), _Task(config.ttl)
+        place = Place.of(config.layout, config.who)
+        lease = self._lease or self._memory.lease
+        self._lease, self._known, self._former = 0, False, None
+        if lease and self._memory.place == place and self._memory.ttl == config.ttl:
+            self._lease, self._known = lease, True
+        elif lease and self._memory.place and self._memory.place != place:
+            self._former = (self._memory.place, lease)
+        # A lease of another time to live is left to `reconcile`, which takes our keys over and ends it.
+
+    @property
+    def next_due(self) -> float:
+        """When `turn` has something to do again."""
+        if not self._lease or self._renewal.failing:
+            return self._renewal.due
+        times = [self._renewal.due, self._reconciliation.due]
+        if self._changed and not self._reconciliation.failing:
+            times.append(self._bucket.ready(boottime()))
+        return min(times) if self._may_write else self._renewal.due
+
+    @property
+    def renewal_due(self) -> float:
+        """When `renew` has something to do again."""
+        return self._renewal.due
+
+    def turn(self) -> None:
+        """Do what is due. What etcd or the network does to it is told, not raised."""
+        self.renew()
+        if not self._lease or self._renewal.failing or not self._may_write:
+            return
+        now = boottime()
+        if now >= self._reconciliation.due or (
+            self._changed and not self._reconciliation.failing and self._bucket.take(now)
+        ):
+            self._attempt(self._reconciliation, self._reconcile)
+
+    def renew(self) -> None:
+        """Keep the lease alive if it is time, or get one."""
+        if boottime() >= self._renewal.due:
+            self._attempt(self._renewal, self._renew)
+
+    def drain(self) -> bool:
+        """Announce that this host is about to leave. True where that was written, so that waiting makes sense."""
+        self._draining = True
+        if self._phase != REGISTERED or not self._lease:
+            return False
+        self._attempt(self._reconciliation, self._reconcile)
+        return self._phase == REGISTERED
+
+    def leave(self) -> None:
+        """Withdraw the registration, and forget it where that worked or can never work."""
+        deadline = boottime() + _LEAVE_WITHIN
+        while self._lease:
+            try:
+                withdraw(self._client, self._config.layout, self._config.who, self._lease)
+                self._lease = 0
+            except RollcallError as exc:
+                if isinstance(exc, _REFUSALS) or boottime() > deadline:
+                    self._enter(LEFT, f"Not withdrawn, so the lease ends by itself within {self._granted} s: {exc}")
+                    return
+                self._live(0.5)
+        self._files.forget()
+        self._enter(LEFT, f"Withdrew {self._config.who}")
+
+    def hand_over(self) -> None:
+        """Leave everything to the next process, which has the lease's time to come."""
+        log.info(f"Leaving lease {self._lease:x} to the next process" if self._lease else "No lease to leave behind")
+
+    def status(self) -> Json:
+        """How it goes, for the operator. Times are Unix seconds."""
+        config = self._config
+        return {
+            "phase": self._phase,
+            "message": self._words,
+            "since": int(self._phase_since),
+            "node": str(config.who),
+            "prefix": config.layout.prefix,
+            "address": config.address,
+            "endpoint": self._client.endpoint,
+            "instance": self._memory.instance,
+            "lease": f"{self._lease:x}" if self._lease else "",
+            "ttl": self._granted,
+            "renewed": int(self._renewed),
+            "health": self._wanted.health,
+            "checks": {check.name: check.document() for check in self._checks.published},
+            "last_error": self._error,
+            "counts": dict(self._counts),
+        }
+
+    @property
+    def _wanted(self) -> Registration:
+        config = self._config
+        health = DRAIN if self._draining else self._checks.health
+        return Registration(config.who, config.address, config.document, health, self._checks.published)
+
+    @property
+    def _changed(self) -> bool:
+        return self._written is not None and self._wanted != self._written
+
+    @property
+    def _may_write(self) -> bool:
+        """Where our keys are already there, they keep their word until every check has something to say."""
+        return self._checks.settled or not self._known
+
+    def _attempt(self, task: _Task, action: t.Callable[[], float]) -> None:
+        """Do `action`, which gives the seconds until it is due again, and tell what stood in its way."""
+        now = boottime()
+        try:
+            period = action()
+        except Duplicate as exc:
+            task.worked(now + jittered(self._config.self_check, 0.2))
+            self._written, self._known = None, False
+            self._trouble(DUPLICATE, exc)
+        except RollcallError as exc:
+            refused = isinstance(exc, _REFUSALS)
+            task.failed(now, refused)
+            self._trouble(REFUSED if refused else WAITING, exc)
+        else:
+            task.worked(now + period)
+
+    def _renew(self) -> float:
+        was_failing = self._renewal.failing
+        self._end_former()
+        if self._lease:
+            try:
+                self._granted = self._client.lease_keepalive(self._lease)
+                self._counts["keepalives"] += 1
+                self._renewed = time.time()
+            except LeaseNotFound as exc:
+                self._lose(exc)
+        if not self._lease:
+            self._grant()
+        if was_failing:
+            self._reconciliation.due = 0.0  # whatever happened meanwhile is seen now
+        return jittered(self._granted / 3, 0.1)
+
+    def _reconcile(self) -> float:
+        lease = self._lease
+        try:
+            self._put_right()
+        except LeaseNotFound as exc:
+            if self._lease == lease:
+                self._lose(exc)
+                self._grant()
+            self._put_right()
+        return jittered(self._config.self_check, 0.2)
+
+    def _put_right(self) -> None:
+        wanted = self._wanted
+        claim = reconcile(self._client, self._config.layout, wanted, self._lease, self._watch_former_boot)
+        self._counts["writes"] += int(claim.changed)
+        self._written, self._known = wanted, True
+        self._remember(dataclasses.replace(self._memory, checks=wanted.checks))
+        self._enter(
+            REGISTERED,
+            f"Registered as {wanted.who}, address {wanted.address}, lease {self._lease:x}, health {wanted.health}",
+        )
+
+    def _grant(self) -> None:
+        self._lease, self._granted = self._client.lease_grant(self._config.ttl)
+        self._renewed = time.time()
+        self._reconciliation.due = 0.0
+        place = Place.of(self._config.layout, self._config.who)
+        self._remember(dataclasses.replace(self._memory, lease=self._lease, ttl=self._config.ttl, place=place))
+
+    def _lose(self, exc: LeaseNotFound) -> None:
+        log.warning(f"Lease {self._lease:x} is lost, registering again: {exc}")
+        self._counts["leases_lost"] += 1
+        self._lease, self._known = 0, False
+
+    def _end_former(self) -> None:
+        """Withdraw what the configuration no longer says. What etcd refuses here ends by itself with its lease."""
+        if self._former is None:
+            return
+        place, lease = self._former
+        try:
+            withdraw(self._client, *place.keys(), lease)
+        except _REFUSALS as exc:
+            log.warning(f"Could not withdraw the former registration, its lease {lease:x} ends by itself: {exc}")
+        self._former = None
+
+    def _watch_former_boot(self, seconds: float) -> None:
+        who = self._config.who
+        self._enter(WAITING, f"A former boot of this host holds {who}: watching its lease for {seconds:.0f} s")
+        self._live(seconds)
+
+    def _remember(self, memory: Memory) -> None:
+        if memory != self._memory:
+            self._memory = memory
+            self._files.remember(memory)
+
+    def _trouble(self, phase: str, exc: RollcallError) -> None:
+        self._counts["failures"] += 1
+        self._error = {"text": str(exc), "at": int(time.time())}
+        now = boottime()
+        if phase != self._phase or now - self._told > _REMIND:
+            self._told = now
+            (log.warning if phase == WAITING and isinstance(exc, EtcdError) else log.error)(str(exc))
+        self._phase_since = self._phase_since if phase == self._phase else time.time()
+        self._phase, self._words = phase, str(exc)
+
+    def _enter(self, phase: str, words: str) -> None:
+        if (phase, words) != (self._phase, self._words):
+            log.info(words)
+        self._phase_since = self._phase_since if phase == self._phase else time.time()
+        self._phase, self._words = phase, words
