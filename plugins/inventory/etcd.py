@@ -1,0 +1,175 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: etcd
+short_description: Hosts that answer the roll call in etcd
+author: Rollcall contributors
+version_added: 1.0.0
+description:
+  - Makes an inventory of the nodes that are registered in etcd. A host is in it because the lease of its node is alive.
+  - Everything is read at one revision of etcd, over etcd's JSON gateway; nothing but Python is needed.
+  - The configuration is a YAML file whose name ends in C(etcd.yml) or C(etcd.yaml).
+  - Each host gets C(ansible_host), which is the address its node has registered and a checked IP address, and the
+    variables C(rollcall_name), C(rollcall_role), C(rollcall_roles), C(rollcall_dc), C(rollcall_address),
+    C(rollcall_health), C(rollcall_services), C(rollcall_tags), C(rollcall_meta), C(rollcall_checks) and
+    C(rollcall_maintenance). No node can set another one.
+  - Each host is in the groups C(role_<role>), C(dc_<dc>) where there are data centres, C(service_<service>) and
+    C(tag_<tag>) for each of its services and tags, C(health_<status>) with C(passing), C(warning), C(critical) or
+    C(drain), and in C(maintenance) while it is drained. Characters that the name of a group cannot hold become C(_).
+notes:
+  - Ansible only warns of an inventory source that cannot be used, goes on without it and exits with 0, so that a play on
+    no host reports success. Where this plugin cannot give the whole inventory, it says why and ends the program with
+    exit code 1 instead. This holds for connection errors, wrong options and the guards below, in every program that
+    reads the inventory, and for C(meta=refresh_inventory) within a play.
+  - A file that is not YAML, that lacks C(plugin) or has another name never reaches this plugin. With
+    C(any_unparsed_is_failed) in the section C(inventory) of C(ansible.cfg) Ansible makes such mistakes fatal, too.
+  - A node whose own data are wrong is left out with a warning, and the others stay; see O(strict_nodes). So is one that
+    has the name of a group, or shares its name with another machine.
+  - Two roles, or two data centres, that make the same group are an error. Of two services or tags that do, the one
+    with fewer hosts makes none.
+  - Nodes describe themselves, so a group says what a node claims to be. Do not hang secrets on membership unless
+    etcd's authentication is on and each node can write its own keys only.
+  - Text from etcd is never a template, and what an expression takes from C(rollcall_meta) stays text. Give each of
+    O(keyed_groups) a O(keyed_groups[].prefix), so that no node can choose the whole name of a group.
+  - Variables of plays are not known to an inventory; extra variables (C(-e)) are.
+extends_documentation_fragment:
+  - rollcall.discovery.etcd.plugins
+  - rollcall.discovery.registry.plugins
+  - ansible.builtin.constructed
+  - ansible.builtin.inventory_cache
+options:
+  plugin:
+    description: The name of this plugin.
+    type: str
+    required: true
+    choices: [rollcall.discovery.etcd]
+  allow_empty:
+    description:
+      - Whether it is fine that there is no host, because no node is registered or every one of them is left out.
+      - By default that is an error, since a wrong O(prefix) looks the same.
+    type: bool
+    default: false
+  min_hosts:
+    description: With fewer hosts than this there is an error instead of an inventory.
+    type: int
+    default: 0
+  strict_nodes:
+    description: Whether a node that must be left out is an error instead of a warning.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+# inventory/etcd.yml: all there need be
+---
+plugin: rollcall.discovery.etcd
+endpoints: [http://etcd1.example.com:2379, http://etcd2.example.com:2379, http://etcd3.example.com:2379]
+
+# prod.etcd.yml: with TLS, a password from the environment, data centres, and guards
+---
+plugin: rollcall.discovery.etcd
+endpoints: [https://etcd1.example.com:2379, https://etcd2.example.com:2379, https://etcd3.example.com:2379]
+ca_cert: /etc/ssl/etcd-ca.pem
+user: inventory
+password: "{{ lookup('ansible.builtin.env', 'ETCD_PASSWORD') }}"
+layout: "{dc}/{role}/{name}"
+allowed_networks: [10.0.0.0/8]
+min_hosts: 3
+strict_nodes: true
+
+# constructed.etcd.yml: more groups and variables, as with every other inventory plugin
+---
+plugin: rollcall.discovery.etcd
+endpoints: [http://etcd1.example.com:2379]
+strict: true
+compose:
+  http_port: rollcall_services.web.port | default(80)
+groups:
+  in_service: rollcall_health == 'passing' and rollcall_maintenance is none
+keyed_groups:
+  - key: rollcall_meta.env | default('unknown')
+    prefix: env
+cache: true
+cache_plugin: ansible.builtin.jsonfile
+cache_connection: /var/cache/ansible/rollcall
+cache_timeout: 60
+"""
+
+import typing as t
+
+from ansible.inventory.data import InventoryData
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+
+from ansible_collections.rollcall.discovery.plugins.module_utils import _options
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry import rollcall
+from ansible_collections.rollcall.discovery.plugins.plugin_utils import _cached, _hosts, _plugin
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._draft import Draft
+
+
+class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
+    """Fetch (all that can be waited for), build (all that can be wrong), populate."""
+
+    NAME = "rollcall.discovery.etcd"
+
+    trusted_by_default = False  # text from etcd is never a template
+
+    def verify_file(self, path: str) -> bool:
+        return bool(super().verify_file(path)) and path.endswith(("etcd.yml", "etcd.yaml"))
+
+    def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
+        super().parse(inventory, loader, path, cache)
+        try:
+            options = self._configure(path)
+            draft = self._build(self._fetch(path, cache, options), options)
+            draft.populate(inventory)
+        except Exception as exc:  # any: a mistake of ours must not end in an empty inventory, either
+            _plugin.stop(f"No inventory from {path}", exc)
+
+    def _configure(self, path: str) -> dict[str, t.Any]:
+        """Read the file. Returns the options that all plugins share, the operator's templates in them resolved."""
+        _plugin.refuse_unknown(self._read_config_data(path), self.option_definitions)
+        self.templar.available_variables = self._vars
+        return {name: self.templar.template(self.get_option(name)) for name in _plugin.SHARED_OPTIONS}
+
+    def _fetch(self, path: str, cache: bool, options: dict[str, t.Any]) -> rollcall.Keys:
+        """Every key, as of one revision: from the cache where that may be used, else from etcd."""
+        with _plugin.ansible_errors():
+            layout, source = _options.layout(options), _cached.source(options)
+        key = self.get_cache_key(path)
+        keys = _cached.load(self._cache.get(key), source) if cache and self.get_option("cache") else None
+        if keys is None:
+            with _plugin.connect(options) as client:
+                keys = rollcall.fetch(client, layout)
+            if self.get_option("cache"):
+                self._cache[key] = _cached.dump(keys, source)
+        return keys
+
+    def _build(self, keys: rollcall.Keys, options: dict[str, t.Any]) -> Draft:
+        """Nodes, hosts and groups on paper. Everything is checked here."""
+        with _plugin.ansible_errors():
+            layout = _options.layout(options)
+            found = rollcall.assemble(*keys, layout, _options.allowed_networks(options))
+            built = _hosts.build(found, self.inventory, self._construct)
+            _hosts.guard(built, layout, *map(self.get_option, ("allow_empty", "min_hosts", "strict_nodes")))
+        for note in built.notes:
+            self.display.warning(note)
+        _plugin.warn_of_nodes(built.rejected)
+        return built.draft
+
+    def _construct(self, draft: Draft) -> None:
+        """What `compose`, `groups` and `keyed_groups` make; all variables first, so that groups can be made of them."""
+        compose, groups, keyed_groups, strict = map(self.get_option, ("compose", "groups", "keyed_groups", "strict"))
+        if not (compose or groups or keyed_groups):
+            return
+        self.inventory = draft  # where Constructable writes
+        for host in draft.hosts:
+            self._set_composite_vars(compose, draft.get_host(host).get_vars(), host, strict)
+        for host in draft.hosts:
+            variables = draft.get_host(host).get_vars()
+            self._add_host_to_composed_groups(groups, variables, host, strict, fetch_hostvars=False)
+            self._add_host_to_keyed_groups(keyed_groups, variables, host, strict, fetch_hostvars=False)

@@ -1,0 +1,74 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What every plugin shares: its client, its errors, its warnings.
+
+Internal to the collection: no promise is made to other users of this file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import typing as t
+
+from ansible.errors import AnsibleError
+from ansible.utils.display import Display
+
+from ansible_collections.rollcall.discovery.plugins.module_utils import _options
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client import Client
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import RollcallError
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Rejected
+
+SHARED_OPTIONS = (*_options.CONNECTION, *_options.REGISTRY)
+
+MAX_WARNINGS = 10  # one broken agent on a thousand nodes must not hide everything else
+
+display = Display()
+
+
+@contextlib.contextmanager
+def ansible_errors() -> t.Iterator[None]:
+    """In the block every RollcallError becomes an AnsibleError with its message."""
+    try:
+        yield
+    except RollcallError as exc:
+        raise AnsibleError(str(exc)) from exc
+
+
+@contextlib.contextmanager
+def connect(options: t.Mapping[str, t.Any]) -> t.Iterator[Client]:
+    """A client for the block, made of the connection options, with errors as `ansible_errors` has them."""
+    with ansible_errors(), Client(_options.settings(options)) as client:
+        yield client
+
+
+def refuse_unknown(config: t.Mapping[str, t.Any], definitions: t.Mapping[str, t.Any]) -> None:
+    """Raises AnsibleError where `config` has a key that is no option and no alias of one: Ansible would ignore it."""
+    known = {name for option, about in definitions.items() for name in (option, *about.get("aliases", ()))}
+    for name in config:
+        if name not in known:
+            close = difflib.get_close_matches(str(name), known, 1)
+            raise AnsibleError(f"Unknown option {name!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
+
+
+def warn_of_nodes(rejected: t.Sequence[Rejected]) -> None:
+    """One warning for each node that is left out; above MAX_WARNINGS the rest is counted, and told with -v."""
+    for node in rejected[:MAX_WARNINGS]:
+        display.warning(f"A node is left out: {node}")
+    for node in rejected[MAX_WARNINGS:]:
+        display.v(f"A node is left out: {node}")
+    if len(rejected) > MAX_WARNINGS:
+        display.warning(f"{len(rejected) - MAX_WARNINGS} more nodes are left out (-v names them)")
+
+
+def stop(what: str, exc: Exception) -> t.NoReturn:
+    """Say why an inventory cannot be had, and end the program with exit code 1.
+
+    Ansible turns every Exception of an inventory plugin into a warning, lets other plugins try the same file, and exits
+    with 0 (InventoryManager.parse_source). It lets SystemExit pass.
+    """
+    reason = str(exc) if isinstance(exc, AnsibleError) else f"unexpected {exc!r}; this is a bug of rollcall.discovery"
+    display.error(f"{what}: {reason}")
+    raise SystemExit(1) from exc
