@@ -18,7 +18,7 @@ import sys
 if __name__ == "__main__":
     ensurepip.bootstrap(upgrade=True, default_pip=True)
     os.environ.pop("PIP_CONFIG_FILE", None)  # set by ensurepip, it would hide the machine's settings of pip
-    # Options of the real script that pip does not know; what they leave out, ensurepip may have put in and no test minds.
+    # Options of the real script that pip does not know. What they would leave out does no harm.
     own_options = ("--no-setuptools", "--no-wheel")
     sys.argv[1:] = ["install", *(argument for argument in sys.argv[1:] if argument not in own_options)]
     runpy.run_module("pip", run_name="__main__", alter_sys=True)
