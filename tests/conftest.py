@@ -17,6 +17,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from ansible.plugins.loader import init_plugin_loader
+
+# Before anything imports the collection: its packages are known to Ansible only when Ansible itself has loaded them.
+init_plugin_loader()
+
+pytest_plugins = ["tests.support.fixtures"]
 
 # Before anything imports protobuf: the witness etcd3 loads beside a current protobuf only in its pure Python form.
 os.environ["PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION"] = "python"

@@ -114,9 +114,7 @@ def reconcile(
         )
         if result.succeeded:
             if former and former.lease not in (0, lease):
-                _end_lease(
-                    client, former.lease
-                )  # nothing of worth hangs on it any more, only checks of a former config
+                _end_lease(client, former.lease)  # only checks of a former configuration still hang on it
             return dataclasses.replace(claim, revision=result.revision)
     raise RegistryError(f"Registering {wanted.who} failed: its keys were changed by others {_RACES} times meanwhile")
 
