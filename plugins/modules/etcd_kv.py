@@ -138,9 +138,8 @@ deleted:
   sample: []
 """
 
-import json
-
 from ansible_collections.rollcall.discovery.plugins.module_utils._module import connect, create_module, diff, finish
+from ansible_collections.rollcall.discovery.plugins.module_utils._values import readable, text_of
 
 OPTIONS = {
     "key": {"type": "str", "required": True, "no_log": False},
@@ -151,28 +150,22 @@ OPTIONS = {
 }
 
 
-def text_of(value, current):
-    """The text to write for `value`: the `current` text where that is the same data already."""
-    if isinstance(value, str):
-        return value
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
-    try:
-        same = json.dumps(json.loads(current or ""), sort_keys=True, ensure_ascii=False) == text
-    except ValueError:
-        same = False
-    return current if same else text
+def shown(value, lease):
+    return {"value": readable(value), "lease": lease}
 
 
 def put(client, module):
     key, value, lease = (module.params[name] for name in ("key", "value", "lease"))
     found = client.range(key)
     old = found.kvs[0] if found.kvs else None
-    before = {"value": old.value, "lease": old.lease} if old else {"value": None, "lease": 0}
-    after = {"value": text_of(value, before["value"]), "lease": before["lease"] if lease is None else lease}
-    result = {"changed": after != before, "revision": found.revision, "mod_revision": old.mod_revision if old else None}
+    old_value, old_lease = (old.value, old.lease) if old else (None, 0)
+    new = {"value": text_of(value, old_value), "lease": old_lease if lease is None else lease}
+    result = {"changed": new != {"value": old_value, "lease": old_lease}, "revision": found.revision}
+    result["mod_revision"] = old.mod_revision if old else None
     if result["changed"] and not module.check_mode:
-        result["revision"] = result["mod_revision"] = client.put(key, **after)
-    return [diff(key, before if old else None, after)], {**result, **after, "old_value": before["value"], "deleted": []}
+        result["revision"] = result["mod_revision"] = client.put(key, **new)
+    result.update(new, old_value=old_value, deleted=[])
+    return result, [diff(key, shown(old_value, old_lease) if old else None, shown(**new))]
 
 
 def delete(client, module):
@@ -183,8 +176,8 @@ def delete(client, module):
         revision, kvs = client.delete(key, prefix)
     result = {"changed": bool(kvs), "revision": revision, "mod_revision": None, "value": None, "lease": 0}
     result["old_value"] = kvs[0].value if kvs and not prefix else None
-    diffs = [diff(kv.key, {"value": kv.value, "lease": kv.lease}, None) for kv in kvs]
-    return diffs, {**result, "deleted": [kv.key for kv in kvs]}
+    result["deleted"] = [kv.key for kv in kvs]
+    return result, [diff(kv.key, shown(kv.value, kv.lease), None) for kv in kvs]
 
 
 def main():
@@ -192,8 +185,10 @@ def main():
     key, present = module.params["key"], module.params["state"] == "present"
     if not key or (present and module.params["prefix"]):
         module.fail_json(msg="key must not be empty, and prefix goes with state=absent only")
+    if present and module.params["value"] is None:
+        module.fail_json(msg="value must not be null: give the text 'null' to write it as JSON has it")
     with connect(module) as client:
-        diffs, result = (put if present else delete)(client, module)
+        result, diffs = (put if present else delete)(client, module)
     finish(module, diffs, key=key, **result)
 
 

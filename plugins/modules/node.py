@@ -219,7 +219,7 @@ RULES = {
 def main():
     module = create_module(OPTIONS, _options.REGISTRY, **RULES)
     params, dry_run = module.params, module.check_mode
-    given = params["nodes"] if params["name"] is None else [params]
+    given = [params] if params["name"] is not None else params["nodes"] or []
     with connect(module) as client:
         layout, allowed = _options.layout(params), _options.allowed_networks(params)
         if params["state"] == "present":

@@ -9,11 +9,12 @@ from __future__ import annotations
 Internal to the collection: no promise is made to other users of this file.
 """
 
+import contextlib
 import dataclasses
 import typing as t
 
 from .._etcd.client import Client
-from .._etcd.errors import LeaseNotFound, RollcallError
+from .._etcd.errors import EtcdError, RollcallError
 from .._etcd.wire import KeyValue
 from . import registration
 from .errors import Duplicate, InvalidNode, RegistryError
@@ -21,7 +22,7 @@ from .layout import Identity, Layout
 from .model import PASSING, SCHEMA_VERSION, Node, dump, parse_document
 from .registration import Registration
 from .rollcall import assemble
-from .words import Network, shown
+from .words import Network, shown, valid_name, valid_word
 
 Json = t.Dict[str, t.Any]
 
@@ -59,7 +60,7 @@ def register(
     Duplicate where a name is not held by a play, and EtcdError kinds.
     """
     registrations = [wanted(fields, layout, allowed) for fields in nodes]
-    _refuse_twins([node.who for node in registrations])
+    _refuse_twins(client, layout, [node.who for node in registrations])
     standings = [_look(client, layout, node.who, allowed) for node in registrations]
     outcomes = []
     for node, standing in zip(registrations, standings):
@@ -89,15 +90,14 @@ def wanted(fields: Json, layout: Layout, allowed: t.Sequence[Network] = ()) -> R
     """
     who = _identity(fields)
     services = fields.get("services") or {}
-    _refuse_unknown(who, services)
     said = {"v": SCHEMA_VERSION, "id": KEEPER, "services": services}
     said.update(tags=fields.get("tags") or [], meta=fields.get("meta") or {})
-    try:
-        document = parse_document(dump(said))
-    except InvalidNode as exc:
-        raise InvalidNode(f"This node cannot be registered: {shown(str(who))}: {exc}") from exc
-    node = Registration(who, fields.get("address") or "", document, fields.get("health") or PASSING)
-    return dataclasses.replace(node, address=read_back(node, layout, allowed).address)
+    with _naming(who):
+        _refuse_unknown(services)
+        node = Registration(
+            who, fields.get("address") or "", parse_document(dump(said)), fields.get("health") or PASSING
+        )
+        return dataclasses.replace(node, address=read_back(node, layout, allowed).address)
 
 
 def read_back(node: Registration, layout: Layout, allowed: t.Sequence[Network] = ()) -> Node:
@@ -105,7 +105,7 @@ def read_back(node: Registration, layout: Layout, allowed: t.Sequence[Network] =
     kvs = [KeyValue(key, value, 0, 0, 0, 0) for key, value in node.keys(layout).items()]
     found = assemble(0, kvs, (), layout, allowed)
     if found.rejected:
-        raise InvalidNode(f"This node cannot be registered: {found.rejected[0]}")
+        raise InvalidNode(found.rejected[0].reason)
     return found.nodes[0]
 
 
@@ -126,8 +126,8 @@ def _look(client: Client, layout: Layout, who: Identity, allowed: t.Sequence[Net
         return _Standing(False, 0, 0, None)
     if holder.id != KEEPER:
         raise Duplicate(
-            f"{who} is registered by somebody else, who keeps it alive ({holder}). "
-            "A play cannot change that: end that registration first, or give this node another name"
+            f"{who} is registered by somebody else ({holder}), and a play does not change that. "
+            "End that registration first, or give this node another name"
         )
     status = client.lease_status(holder.lease)
     ttl = status.granted if status.ttl > 0 else 0
@@ -156,28 +156,47 @@ def _register(
 
 
 def _identity(fields: Json) -> Identity:
-    return Identity(fields.get("dc") or "", fields["role"], fields["name"])
+    who = Identity(fields.get("dc") or "", fields["role"], fields["name"])
+    with _naming(who):
+        valid_name(who.name)
+        valid_word(who.role, "role")
+        if who.dc:
+            valid_word(who.dc, "data centre")
+    return who
 
 
-def _refuse_twins(names: t.Sequence[Identity]) -> None:
-    """Each node has a lease of its own, so readers would leave out both of one name."""
+@contextlib.contextmanager
+def _naming(who: Identity) -> t.Iterator[None]:
+    """Errors in the block name the node that they are about: it may be one of a long list."""
+    try:
+        yield
+    except InvalidNode as exc:
+        raise InvalidNode(f"The node {shown(str(who))} cannot be registered: {exc}") from exc
+
+
+def _refuse_unknown(services: t.Any) -> None:
+    """Readers pass over the fields they do not know, but here such a field is a slip of the pen."""
+    for name, service in services.items() if isinstance(services, dict) else ():
+        for field in service if isinstance(service, dict) else ():
+            if field not in SERVICE_FIELDS:
+                known = ", ".join(sorted(SERVICE_FIELDS))
+                raise InvalidNode(f"service {shown(name)} has the unknown field {shown(field)} (known are {known})")
+
+
+def _refuse_twins(client: Client, layout: Layout, names: t.Sequence[Identity]) -> None:
+    """Each node has a lease of its own, so readers could not tell two of one name apart, and would leave both out."""
     by_name: t.Dict[str, Identity] = {}
     for who in names:
         twin = by_name.setdefault(who.name, who)
         if twin is not who:
             raise InvalidNode(f"{twin} and {who} have the same name: give every node a name of its own")
-
-
-def _refuse_unknown(who: Identity, services: t.Any) -> None:
-    """Readers pass over what they do not know, but here it is a slip of the pen."""
-    for name, service in services.items() if isinstance(services, dict) else ():
-        for field in service if isinstance(service, dict) else ():
-            if field not in SERVICE_FIELDS:
-                known = ", ".join(sorted(SERVICE_FIELDS))
-                raise InvalidNode(
-                    f"This node cannot be registered: {shown(str(who))}: "
-                    f"service {shown(name)} has the unknown field {shown(field)} (known are {known})"
-                )
+    for kv in client.read_all(layout.prefix, keys_only=True).kvs:
+        place = layout.parse(kv.key)
+        if place and by_name.get(place[0].name, place[0]) != place[0]:
+            raise Duplicate(
+                f"{by_name[place[0].name]} cannot be registered: the name is taken by {place[0]}. "
+                "Every node needs a name of its own, or readers would leave both out"
+            )
 
 
 def _grant(client: Client, ttl: int) -> int:
@@ -193,5 +212,5 @@ def _grant(client: Client, ttl: int) -> int:
 def _revoke(client: Client, lease: int) -> None:
     try:
         client.lease_revoke(lease)
-    except LeaseNotFound:
-        pass  # it ended by itself
+    except EtcdError:
+        pass  # it holds nothing, and ends by itself
