@@ -275,6 +275,14 @@ class Cluster:
             self.ctl("user", "grant-role", name, name)
         self.ctl("auth", "enable")
 
+    def mend(self) -> None:
+        """Thaw and start whatever a test left frozen or dead, and wait until all are healthy."""
+        for member in self.members:
+            member.thaw()
+            if not member.pid:
+                member.start()
+        self.wait_healthy()
+
     def wipe(self) -> None:
         """Remove every key and lease. Authentication must be off."""
         member = self.members[0]

@@ -11,6 +11,6 @@ ranges, a raft) it refuses or leaves out rather than guesses.
 from __future__ import annotations
 
 from .faults import Answer, Cut, Drop, Refuse, Stall
-from .server import FakeEtcd, Request
+from .server import VERSIONS, FakeEtcd, Request
 
-__all__ = ["Answer", "Cut", "Drop", "FakeEtcd", "Refuse", "Request", "Stall"]
+__all__ = ["VERSIONS", "Answer", "Cut", "Drop", "FakeEtcd", "Refuse", "Request", "Stall"]

@@ -35,8 +35,9 @@ class Role:
 class Auth:
     """etcd's auth store. Nothing is checked until it is `enabled`."""
 
-    def __init__(self) -> None:
+    def __init__(self, version: tuple[int, ...]) -> None:
         self.enabled = False
+        self._version = version
         self.users: dict[str, User] = {}
         self.roles: dict[str, Role] = {}
         self._tokens: dict[str, str] = {}
@@ -83,7 +84,11 @@ class Auth:
         return token
 
     def user_of(self, token: str, required: bool = True) -> str:
-        """The name behind a token, which is looked at even while auth is off; "" for none, where none is `required`."""
+        """The name behind a token; "" for none, where none is `required`. 3.4 looks at it even while auth is off."""
+        if self._version >= (3, 5):
+            if not self.enabled:
+                return ""
+            token = token.removeprefix("Bearer ") if self._version >= (3, 6) else token
         if token and token not in self._tokens:
             raise invalid_token()
         if self.enabled and required and not token:

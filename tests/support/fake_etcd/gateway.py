@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from .auth import Auth, Role
 from .kv import Kv, Operation
 from .refusal import FAILED_PRECONDITION, Refusal, lease_not_found
-from .store import Store
+from .store import Interval, Store
 from .wire import Json, check_fields, int_of, interval_of
 
 CLUSTER_ID = 14841639068965178418
@@ -29,8 +29,8 @@ class Gateway:
         self._version = version
         self._client_url = client_url
         self._kv = Kv(store, auth)
-        # Lease calls need a token since 3.5.28 and 3.6.9 (the security releases of 2026-03-20).
-        self._guards_leases = version >= (3, 6, 9) or (3, 5, 28) <= version < (3, 6)
+        # What needed no token before needs one since 3.5.28 and 3.6.9, the security releases of 2026-03-20.
+        self._guarded = version >= (3, 6, 9) or (3, 5, 28) <= version < (3, 6)
         self._handlers = {**self._kv_handlers(), **self._lease_handlers(), **self._admin_handlers()}
 
     def header(self, revision: int | None = None) -> Json:
@@ -56,7 +56,9 @@ class Gateway:
         }
 
     def _operate(self, operation: Operation, request: Json, token: str) -> Json:
-        operation.check(request, self._auth.user_of(token))
+        operation.form(request)
+        operation.permit(request, self._auth.user_of(token))
+        operation.prepare(request)
         change = self._store.begin()
         answer = operation.apply(request, change)
         change.commit()
@@ -64,7 +66,9 @@ class Gateway:
 
     def _compact(self, request: Json, token: str) -> Json:
         check_fields("compaction", request, "revision physical")
-        self._auth.user_of(token, required=False)
+        user = self._auth.user_of(token, required=self._guarded)
+        if self._guarded:
+            self._auth.check_root(user)
         self._store.compact(int_of(request, "revision"))
         return {"header": self.header()}
 
@@ -82,14 +86,14 @@ class Gateway:
 
     def _grant(self, request: Json, token: str) -> Json:
         check_fields("grant", request, "ID TTL")
-        self._auth.user_of(token, required=self._guards_leases)
+        self._auth.user_of(token, required=self._guarded)
         lease, ttl = self._store.grant(int_of(request, "TTL"), int_of(request, "ID"))
         return {"header": self.header(), "ID": lease, "TTL": ttl}
 
     def _keepalive(self, request: Json, token: str) -> Json:
         check_fields("keepalive", request, "ID")
         lease = int_of(request, "ID")
-        if self._guards_leases:
+        if self._guarded:
             user = self._auth.user_of(token)
             if lease in self._store.leases:
                 self._kv.check_lease(lease, user)
@@ -97,7 +101,7 @@ class Gateway:
 
     def _revoke(self, request: Json, token: str) -> Json:
         check_fields("revoke", request, "ID")
-        user = self._auth.user_of(token, required=self._guards_leases)
+        user = self._auth.user_of(token, required=self._guarded)
         lease = int_of(request, "ID")
         if lease not in self._store.leases:
             raise lease_not_found()
@@ -107,18 +111,21 @@ class Gateway:
 
     def _time_to_live(self, request: Json, token: str) -> Json:
         check_fields("timetolive", request, "ID keys")
-        if self._guards_leases:
-            self._auth.user_of(token)
         lease = int_of(request, "ID")
+        shows_keys = bool(request.get("keys")) and self._version >= (3, 5)
+        user = self._auth.user_of(token) if self._guarded or shows_keys else ""
         if lease not in self._store.leases:
             return {"header": self.header(), "ID": lease, "TTL": -1}
         held = self._store.leases[lease]
+        if shows_keys:
+            for key in held.keys:
+                self._auth.check(user, Interval(key))
         answer = {"header": self.header(), "ID": lease, "TTL": self._store.seconds_left(lease), "grantedTTL": held.ttl}
         return {**answer, "keys": sorted(held.keys)} if request.get("keys") else answer
 
     def _leases(self, request: Json, token: str) -> Json:
         check_fields("leases", request, "")
-        if self._guards_leases:
+        if self._guarded:
             self._auth.user_of(token)
         return {"header": self.header(), "leases": [{"ID": lease} for lease in self._store.leases]}
 
@@ -188,12 +195,16 @@ class Gateway:
 
     def _members(self, request: Json, token: str) -> Json:
         check_fields("member list", request, "linearizable")
+        if self._guarded:
+            self._auth.user_of(token)
         urls = [self._client_url()]
         member = {"ID": MEMBER_ID, "name": "fake", "peerURLs": ["http://127.0.0.1:2380"], "clientURLs": urls}
         return {"header": self.header(revision=0), "members": [member]}
 
     def _status(self, request: Json, token: str) -> Json:
         check_fields("status", request, "")
+        if self._guarded:
+            self._auth.user_of(token)
         index = self._store.revision + 3
         return {
             "header": self.header(),

@@ -26,6 +26,8 @@ from .wire import Json, encode
 if TYPE_CHECKING:
     from .server import FakeEtcd
 
+STREAMS = ("/v3/lease/keepalive", "/v3/kv/lease/keepalive", "/v3/watch")
+
 _TICK = 0.05  # seconds after which a thread with nothing to send looks whether its client, or the fake, is gone
 
 
@@ -100,8 +102,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """The two addresses that need no token, and the refusal of everything else."""
-        status, content_type, body = self.fake.page(self.path)
-        self._reply(status, body, content_type)
+        self._reply(*self.fake.page(self.path))
 
     def do_POST(self) -> None:
         """A call of the gateway."""
@@ -124,7 +125,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif self.path == "/v3/watch":
             self._watch(body, token)
         elif not self.fake.knows(self.path):
-            self._reply(404, b"Not Found\n", "text/plain; charset=utf-8")
+            self._reply(*self.fake.unknown_path)
         else:
             self._call(body, token, fault)
 
@@ -140,7 +141,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self._reply(200, answer, send=len(answer) // 2 if fault else len(answer))
 
     def _refuse(self, refusal: Refusal) -> None:
-        self._reply(*refusal.answer(self.fake.numbers))
+        status, body = refusal.answer(self.fake.numbers, stream=self.path in STREAMS)
+        self._reply(status, json.dumps(body).encode())
 
     def _reply(self, status: int, body: bytes, content_type: str = "application/json", send: int | None = None) -> None:
         self.send_response(status)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .auth import Auth
-from .refusal import INVALID_ARGUMENT, Refusal, future_revision, key_missing, lease_not_found
+from .refusal import INVALID_ARGUMENT, Refusal, lease_not_found
 from .store import Change, Interval, KeyValue, Store
 from .wire import Json, bytes_of, check_fields, int_of, interval_of, kv_answer
 
@@ -42,9 +42,14 @@ _RESULTS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 class Operation(NamedTuple):
-    """How one kind of operation is checked, and how it is done."""
+    """One kind of operation, in etcd's order: its `form`, what the user may do, what else may fail, and the deed.
 
-    check: Callable[[Json, str], None]
+    Of a transaction both branches must be well-formed and permitted; only the one that is taken is prepared.
+    """
+
+    form: Callable[[Json], None]
+    permit: Callable[[Json, str], None]
+    prepare: Callable[[Json], None]
     apply: Callable[[Json, Change], Json]
 
 
@@ -54,85 +59,88 @@ class Kv:
     def __init__(self, store: Store, auth: Auth) -> None:
         self._store = store
         self._auth = auth
-        self.range = Operation(self._check_range, self._range)
-        self.put = Operation(self._check_put, self._put)
-        self.delete = Operation(self._check_delete, self._delete)
-        self.txn = Operation(self._check_txn, self._txn)
+        self.range = Operation(_form_of_range, self._permit_range, self._prepare_range, self._range)
+        self.put = Operation(_form_of_put, self._permit_put, self._prepare_put, self._put)
+        self.delete = Operation(_form_of_delete, self._permit_delete, lambda request: None, self._delete)
+        self.txn = Operation(self._form_of_txn, self._permit_txn, lambda request: None, self._txn)
         self._kinds = {"range": self.range, "put": self.put, "delete_range": self.delete}
-
-    def _check_range(self, request: Json, user: str) -> None:
-        known = "key range_end limit revision sort_order sort_target serializable keys_only count_only"
-        check_fields("range", request, known)
-        self._auth.check(user, interval_of(request))
-        if int_of(request, "revision") > self._store.revision:
-            raise future_revision()
-
-    def _range(self, request: Json, change: Change) -> Json:
-        kvs = self._store.range(interval_of(request), int_of(request, "revision"))
-        count, limit = len(kvs), int_of(request, "limit")
-        order = request.get("sort_order", "NONE")
-        if order != "NONE":
-            kvs.sort(key=_SORT_KEYS[request.get("sort_target", "KEY")], reverse=order == "DESCEND")
-        if request.get("count_only"):
-            return {"count": count}
-        more = 0 < limit < count
-        kvs = kvs[:limit] if limit else kvs
-        if request.get("keys_only"):
-            kvs = [kv._replace(value=b"") for kv in kvs]
-        return {"kvs": [kv_answer(kv) for kv in kvs], "more": more, "count": count}
-
-    def _check_put(self, request: Json, user: str) -> None:
-        check_fields("put", request, "key value lease prev_kv")
-        key = interval_of(request)
-        self._auth.check(user, key, write=True)
-        if request.get("prev_kv"):
-            self._auth.check(user, key)
-        lease = int_of(request, "lease")
-        if lease and lease not in self._store.leases:
-            raise lease_not_found()
-        if lease:
-            self.check_lease(lease, user)
 
     def check_lease(self, lease: int, user: str) -> None:
         """Who adds to, renews or revokes a lease must be allowed to write all of its keys."""
         for key in self._store.leases[lease].keys:
             self._auth.check(user, Interval(key), write=True)
 
+    def _permit_range(self, request: Json, user: str) -> None:
+        self._auth.check(user, interval_of(request))
+
+    def _prepare_range(self, request: Json) -> None:
+        self._store.check_revision(int_of(request, "revision"))
+
+    def _range(self, request: Json, change: Change) -> Json:
+        kvs = self._store.range(interval_of(request), int_of(request, "revision"))
+        count, limit = len(kvs), int_of(request, "limit")
+        if request.get("count_only"):
+            return {"count": count}
+        order = request.get("sort_order", "NONE")
+        if order != "NONE":
+            kvs.sort(key=_SORT_KEYS[request.get("sort_target", "KEY")], reverse=order == "DESCEND")
+        kvs = kvs[:limit] if limit else kvs
+        if request.get("keys_only"):
+            kvs = [kv._replace(value=b"") for kv in kvs]
+        return {"kvs": [kv_answer(kv) for kv in kvs], "more": 0 < limit < count, "count": count}
+
+    def _permit_put(self, request: Json, user: str) -> None:
+        self._auth.check(user, interval_of(request), write=True)
+        if request.get("prev_kv"):
+            self._auth.check(user, interval_of(request))
+        lease = int_of(request, "lease")
+        if lease in self._store.leases:
+            self.check_lease(lease, user)
+
+    def _prepare_put(self, request: Json) -> None:
+        lease = int_of(request, "lease")
+        if lease and lease not in self._store.leases:
+            raise lease_not_found()
+
     def _put(self, request: Json, change: Change) -> Json:
         previous = change.put(bytes_of(request, "key"), bytes_of(request, "value"), int_of(request, "lease"))
         return {"prev_kv": kv_answer(previous)} if previous and request.get("prev_kv") else {}
 
-    def _check_delete(self, request: Json, user: str) -> None:
-        check_fields("deleterange", request, "key range_end prev_kv")
-        keys = interval_of(request)
-        self._auth.check(user, keys, write=True)
+    def _permit_delete(self, request: Json, user: str) -> None:
+        self._auth.check(user, interval_of(request), write=True)
         if request.get("prev_kv"):
-            self._auth.check(user, keys)
+            self._auth.check(user, interval_of(request))
 
     def _delete(self, request: Json, change: Change) -> Json:
         gone = change.delete(interval_of(request))
         previous = [kv_answer(kv) for kv in gone] if request.get("prev_kv") else []
         return {"deleted": len(gone), "prev_kvs": previous}
 
-    def _check_txn(self, request: Json, user: str) -> None:
+    def _form_of_txn(self, request: Json) -> None:
         check_fields("txn", request, "compare success failure")
-        compares, branches = request.get("compare", []), [request.get(name, []) for name in ("success", "failure")]
+        compares, branches = request.get("compare", []), _branches(request)
         if max(map(len, [compares, *branches])) > MAX_TXN_OPS:
             raise Refusal(INVALID_ARGUMENT, "etcdserver: too many operations in txn request")
         for compare in compares:
             check_fields("compare", compare, "key target result version create_revision mod_revision value lease")
-            if not bytes_of(compare, "key"):
-                raise key_missing()
+            interval_of(compare)
         for branch in branches:
+            for kind, operation in branch:
+                self._kinds[kind].form(operation)
             _refuse_duplicates(branch)
-        for compare in compares:
+
+    def _permit_txn(self, request: Json, user: str) -> None:
+        for compare in request.get("compare", []):
             self._auth.check(user, interval_of(compare))
-        for kind, operation in (_kind(operation) for branch in branches for operation in branch):
-            self._kinds[kind].check(operation, user)
+        for branch in _branches(request):
+            for kind, operation in branch:
+                self._kinds[kind].permit(operation, user)
 
     def _txn(self, request: Json, change: Change) -> Json:
         succeeded = all(map(self._holds, request.get("compare", [])))
-        operations = [_kind(operation) for operation in request.get("success" if succeeded else "failure", [])]
+        operations = _branches(request)[0 if succeeded else 1]
+        for kind, operation in operations:
+            self._kinds[kind].prepare(operation)
         answers = [(kind, self._kinds[kind].apply(operation, change)) for kind, operation in operations]
         header = {"revision": change.revision}
         return {
@@ -144,9 +152,30 @@ class Kv:
         name, read, value_of, absent = _TARGETS[compare.get("target", "VERSION")]
         kv = self._store.get(bytes_of(compare, "key"))
         found = value_of(kv) if kv else absent
-        if found is None:  # the value of a key that is not there equals nothing, and is not compared either
+        if found is None:  # the value of a key that is not there compares to nothing
             return False
         return _RESULTS[compare.get("result", "EQUAL")](found, read(compare, name))
+
+
+def _form_of_range(request: Json) -> None:
+    known = "key range_end limit revision sort_order sort_target serializable keys_only count_only"
+    check_fields("range", request, known)
+    interval_of(request)
+
+
+def _form_of_put(request: Json) -> None:
+    check_fields("put", request, "key value lease prev_kv")
+    interval_of(request)
+
+
+def _form_of_delete(request: Json) -> None:
+    check_fields("deleterange", request, "key range_end prev_kv")
+    interval_of(request)
+
+
+def _branches(request: Json) -> list[list[tuple[str, Json]]]:
+    """Kinds and bodies of the operations, of success and of failure."""
+    return [[_kind(operation) for operation in request.get(name, [])] for name in ("success", "failure")]
 
 
 def _kind(operation: Json) -> tuple[str, Json]:
@@ -156,10 +185,9 @@ def _kind(operation: Json) -> tuple[str, Json]:
     return name.removeprefix("request_"), body
 
 
-def _refuse_duplicates(branch: list[Json]) -> None:
+def _refuse_duplicates(branch: list[tuple[str, Json]]) -> None:
     """No key may be put twice, nor put and deleted, in one transaction."""
-    operations = [_kind(operation) for operation in branch]
-    puts = [bytes_of(body, "key") for kind, body in operations if kind == "put"]
-    deletes = [interval_of(body) for kind, body in operations if kind == "delete_range"]
+    puts = [bytes_of(body, "key") for kind, body in branch if kind == "put"]
+    deletes = [interval_of(body) for kind, body in branch if kind == "delete_range"]
     if len(set(puts)) < len(puts) or any(interval.holds(key) for interval in deletes for key in puts):
         raise Refusal(INVALID_ARGUMENT, "etcdserver: duplicate key given in txn request")

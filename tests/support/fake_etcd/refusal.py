@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
+
+Json = dict[str, Any]
 
 # https://github.com/grpc/grpc/blob/master/doc/statuscodes.md
 UNKNOWN = 2
@@ -19,22 +20,16 @@ OUT_OF_RANGE = 11
 UNAVAILABLE = 14
 UNAUTHENTICATED = 16
 
+# HTTP status and its words for each of them.
 _HTTP_STATUS = {
-    UNKNOWN: 500,
-    INVALID_ARGUMENT: 400,
-    NOT_FOUND: 404,
-    PERMISSION_DENIED: 403,
-    FAILED_PRECONDITION: 400,
-    OUT_OF_RANGE: 400,
-    UNAVAILABLE: 503,
-    UNAUTHENTICATED: 401,
-}
-
-# How Go's gRPC writes a code inside the cancel_reason of a watch.
-CODE_NAMES = {
-    INVALID_ARGUMENT: "InvalidArgument",
-    PERMISSION_DENIED: "PermissionDenied",
-    UNAUTHENTICATED: "Unauthenticated",
+    UNKNOWN: (500, "Internal Server Error"),
+    INVALID_ARGUMENT: (400, "Bad Request"),
+    NOT_FOUND: (404, "Not Found"),
+    PERMISSION_DENIED: (403, "Forbidden"),
+    FAILED_PRECONDITION: (400, "Bad Request"),
+    OUT_OF_RANGE: (400, "Bad Request"),
+    UNAVAILABLE: (503, "Service Unavailable"),
+    UNAUTHENTICATED: (401, "Unauthorized"),
 }
 
 
@@ -45,17 +40,18 @@ class Refusal(Exception):
         super().__init__(message)
         self.code = code
 
-    def answer(self, version: tuple[int, ...]) -> tuple[int, bytes]:
-        """HTTP status and body as etcd of `version` sends them."""
-        status = _HTTP_STATUS[self.code]
-        if self.code == FAILED_PRECONDITION and version < (3, 5):
+    def answer(self, version: tuple[int, ...], stream: bool = False) -> tuple[int, Json]:
+        """HTTP status and body as etcd of `version` sends them. Calls that answer with a `stream` wrap it once more."""
+        status, words = _HTTP_STATUS[self.code]
+        if version >= (3, 5):  # the gateway is another one since
+            error: Json = {"code": self.code, "message": str(self)}
+            return status, {"error": error} if stream else error
+        if self.code == FAILED_PRECONDITION:
             status = 412
-        body: dict[str, Any] = {"code": self.code, "message": str(self)}
-        if version < (3, 6):
-            body["error"] = str(self)
-        else:
-            body["details"] = []
-        return status, json.dumps(body).encode()
+        if stream:
+            error = {"grpc_code": self.code, "http_code": status, "message": str(self), "http_status": words}
+            return status, {"error": error}
+        return status, {"error": str(self), "message": str(self), "code": self.code}
 
 
 def key_missing() -> Refusal:

@@ -24,8 +24,11 @@ from .store import Event, Interval, Store
 from .watch import End, Watch
 from .wire import Json
 
-# What a short name stands for; any full version may be given, too.
-VERSIONS = {"3.4": "3.4.23", "3.5": "3.5.33", "3.6": "3.6.14"}
+# What a short name stands for: the versions that the contract tests hold the fake against. Any full one may be given.
+VERSIONS = {"3.4": "3.4.23", "3.5": "3.5.16", "3.6": "3.6.16"}
+
+_TEXT = "text/plain; charset=utf-8"
+_JSON = "application/json"
 
 
 class Request(NamedTuple):
@@ -56,7 +59,7 @@ class FakeEtcd:
         self.version = VERSIONS.get(version, version)
         self.numbers = tuple(map(int, self.version.split(".")))
         self.clock = clock or Clock()
-        self.auth = Auth()
+        self.auth = Auth(self.numbers)
         self.received: list[Request] = []  # every request, in the order of arrival
         self.connections = 0  # accepted so far
         self.healed = threading.Event()
@@ -123,10 +126,10 @@ class FakeEtcd:
         refusal = no_leader()
         for path in ("/v3/kv", "/v3/lease", "/v3/auth"):
             self.inject(path, Refuse(refusal.code, str(refusal)), times=None)
-        error = {"grpc_code": refusal.code, "http_code": 503, "message": str(refusal)}
+        _, error = refusal.answer(self.numbers, stream=True)
         with self._lock:
             for watch in [watch for watch in self._watches if watch.require_leader]:
-                watch.outbox.put({"error": error})
+                watch.outbox.put(error)
                 watch.outbox.put(End())
 
     def heal(self) -> None:
@@ -255,18 +258,28 @@ class FakeEtcd:
                     return one.fault
         return None
 
-    def page(self, path: str) -> tuple[int, str, bytes]:
-        """Status, content type and body of a GET."""
-        text = "text/plain; charset=utf-8"
+    def page(self, path: str) -> tuple[int, bytes, str]:
+        """Status, body and content type of a GET."""
         if path == "/version":
-            cluster = f"{self.numbers[0]}.{self.numbers[1]}.0"
-            return 200, "application/json", json.dumps({"etcdserver": self.version, "etcdcluster": cluster}).encode()
+            series = f"{self.numbers[0]}.{self.numbers[1]}.0"
+            versions = {"etcdserver": self.version, "etcdcluster": series}
+            if self.numbers >= (3, 6):
+                versions["storage"] = series
+            return 200, json.dumps(versions, separators=(",", ":")).encode(), _JSON
         if path == "/health":
-            health = {"health": "true"} if self.numbers < (3, 5) else {"health": "true", "reason": ""}
-            return 200, text, json.dumps(health).encode()
-        if self._gateway.knows(path) or path == "/v3/watch":
-            return 405, text, b"Method Not Allowed\n"
-        return 404, text, b"404 page not found\n"
+            return 200, b'{"health":"true"}' if self.numbers < (3, 5) else b'{"health":"true","reason":""}', _TEXT
+        if not self._gateway.knows(path):
+            return 404, b"404 page not found\n", _TEXT
+        if self.numbers < (3, 5):
+            return 405, b"Method Not Allowed\n", _TEXT
+        return 501, b'{"code":12, "message":"Method Not Allowed"}', _JSON
+
+    @property
+    def unknown_path(self) -> tuple[int, bytes, str]:
+        """Status, body and content type of a POST to a path that the gateway does not have."""
+        if self.numbers < (3, 5):
+            return 404, b"Not Found\n", _TEXT
+        return 404, b'{"code":5, "message":"Not Found"}', _JSON
 
     def knows(self, path: str) -> bool:
         """Whether the gateway has such a path."""

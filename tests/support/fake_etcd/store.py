@@ -93,12 +93,15 @@ class Store:
                 return kv if kv.version else None
         return None
 
-    def range(self, interval: Interval, revision: int = 0) -> list[KeyValue]:
-        """The keys of `interval` as of `revision` (0: now), in order of the keys."""
+    def check_revision(self, revision: int) -> None:
+        """Refuse a revision that is not kept any more, or is not there yet."""
         if revision > self.revision:
             raise future_revision()
         if 0 < revision < self.compacted:
             raise compacted()
+
+    def range(self, interval: Interval, revision: int = 0) -> list[KeyValue]:
+        """The keys of `interval` as of `revision` (0: now), in order of the keys."""
         if not interval.end:
             keys: Iterable[bytes] = [interval.key]
         else:
