@@ -7,8 +7,9 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: etcd
 short_description: Hosts that answer the roll call in etcd
-author: Rollcall contributors
-version_added: 1.0.0
+author:
+  - Rollcall contributors (@rollcall)
+version_added: 0.1.0
 description:
   - Makes an inventory of the nodes that are registered in etcd. A host is in it because the lease of its node is alive.
   - Everything is read at one revision of etcd, over etcd's JSON gateway; nothing but Python is needed.
@@ -21,8 +22,8 @@ description:
     C(tag_<tag>) for each of its services and tags, C(health_<status>) with C(passing), C(warning), C(critical) or
     C(drain), and in C(maintenance) while it is drained. Characters that the name of a group cannot hold become C(_).
 notes:
-  - Ansible only warns of an inventory source that cannot be used, goes on without it and exits with 0, so that a play on
-    no host reports success. Where this plugin cannot give the whole inventory, it says why and ends the program with
+  - Ansible only warns of an inventory source that cannot be used, goes on without it and exits with 0, so that a play
+    on no host reports success. Where this plugin cannot give the whole inventory, it says why and ends the program with
     exit code 1 instead. This holds for connection errors, wrong options and the guards below, in every program that
     reads the inventory, and for C(meta=refresh_inventory) within a play.
   - A file that is not YAML, that lacks C(plugin) or has another name never reaches this plugin. With
@@ -131,10 +132,13 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             _plugin.stop(f"No inventory from {path}", exc)
 
     def _configure(self, path: str) -> dict[str, t.Any]:
-        """Read the file. Returns the options that all plugins share, the operator's templates in them resolved."""
-        _plugin.refuse_unknown(self._read_config_data(path), self.option_definitions)
+        """Read the file. Returns the options that all plugins share, in which the operator may use templates."""
+        config = self._read_config_data(path)
+        _plugin.refuse_unknown(config, self)
         self.templar.available_variables = self._vars
-        return {name: self.templar.template(self.get_option(name)) for name in _plugin.SHARED_OPTIONS}
+        shared = {name: self.templar.template(config[name]) for name in _plugin.SHARED_OPTIONS if name in config}
+        self.set_options(direct={**config, **shared}, var_options=self._vars)
+        return {name: self.get_option(name) for name in _plugin.SHARED_OPTIONS}
 
     def _fetch(self, path: str, cache: bool, options: dict[str, t.Any]) -> rollcall.Keys:
         """Every key, as of one revision: from the cache where that may be used, else from etcd."""

@@ -7,8 +7,9 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: runtime
 short_description: The program that nodes run, as one archive
-author: Rollcall contributors
-version_added: 1.0.0
+author:
+  - Rollcall contributors (@rollcall)
+version_added: 0.1.0
 description:
   - Packs the Python package C(rollcall), which a node runs to register itself or to render templates, into a C(.tar.gz)
     file on the controller, and returns its path.

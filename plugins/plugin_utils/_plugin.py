@@ -14,12 +14,16 @@ import difflib
 import typing as t
 
 from ansible.errors import AnsibleError
+from ansible.plugins import AnsiblePlugin
+from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
 
 from ansible_collections.rollcall.discovery.plugins.module_utils import _options
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client import Client
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import RollcallError
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Rejected
+
+Json = dict[str, t.Any]
 
 SHARED_OPTIONS = (*_options.CONNECTION, *_options.REGISTRY)
 
@@ -44,13 +48,25 @@ def connect(options: t.Mapping[str, t.Any]) -> t.Iterator[Client]:
         yield client
 
 
-def refuse_unknown(config: t.Mapping[str, t.Any], definitions: t.Mapping[str, t.Any]) -> None:
-    """Raises AnsibleError where `config` has a key that is no option and no alias of one: Ansible would ignore it."""
-    known = {name for option, about in definitions.items() for name in (option, *about.get("aliases", ()))}
-    for name in config:
+def refuse_unknown(given: t.Iterable[str], plugin: AnsiblePlugin) -> None:
+    """Raises AnsibleError where `given` has a name that is no option of the plugin: Ansible would ignore it."""
+    known = [
+        name for option, about in plugin.option_definitions.items() for name in (option, *about.get("aliases", ()))
+    ]
+    for name in given:
         if name not in known:
             close = difflib.get_close_matches(str(name), known, 1)
             raise AnsibleError(f"Unknown option {name!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
+
+
+def lookup_options(plugin: LookupBase, variables: t.Mapping[str, t.Any] | None, given: Json) -> Json:
+    """All options of a lookup: `given` by the caller, else from variables, the environment or ansible.cfg."""
+    refuse_unknown(given, plugin)
+    sources = (source["name"] for about in plugin.option_definitions.values() for source in about.get("vars", ()))
+    # A variable is often a template, and Ansible would take the text of a template for the value.
+    values = {name: plugin._templar.template(variables[name]) for name in sources if variables and name in variables}
+    plugin.set_options(var_options=values, direct=given)
+    return dict(plugin.get_options())
 
 
 def warn_of_nodes(rejected: t.Sequence[Rejected]) -> None:

@@ -101,6 +101,21 @@ class Client:
         found = self.range(key, revision=revision)
         return found.kvs[0] if found.kvs else None
 
+    def get_many(self, keys: t.Sequence[str], revision: int = 0) -> t.Dict[str, KeyValue]:
+        """Read many keys as of one revision, in as few requests as etcd allows. What is not there is left out."""
+        found: t.Dict[str, KeyValue] = {}
+        wanted = list(dict.fromkeys(keys))
+        for start in range(0, len(wanted), wire.MAX_TXN_OPS):
+            some = wanted[start : start + wire.MAX_TXN_OPS]
+            what = f"Reading {some[0]}" + (f" and {len(some) - 1} more keys" if some[1:] else "")
+            body = {"success": [wire.get(key, revision=revision) for key in some]}
+            answer = self._call(what, "/v3/kv/txn", body, repeatable=True)
+            revision = revision or _revision(answer)
+            result = TxnResult(revision, True, answer.get("responses", []))
+            for number, key in enumerate(some):
+                found.update((key, kv) for kv in result.range(number).kvs)
+        return found
+
     def read_all(self, prefix: str, revision: int = 0, keys_only: bool = False, page: int = PAGE) -> RangeResult:
         """Read everything under `prefix` as of one revision, page by page. Raises Compacted if that revision goes meanwhile."""
         first = self.range(prefix, True, revision, page, keys_only)

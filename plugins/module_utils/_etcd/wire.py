@@ -113,9 +113,9 @@ class Event(t.NamedTuple):
 # Operations of a transaction.
 
 
-def get(key: str, prefix: bool = False) -> Json:
-    """Read a key, or all under a prefix."""
-    return {"request_range": key_range(key, prefix)}
+def get(key: str, prefix: bool = False, revision: int = 0) -> Json:
+    """Read a key, or all under a prefix; as of `revision` where it is not 0."""
+    return {"request_range": dict(key_range(key, prefix), revision=revision)}
 
 
 def put(key: str, value: str, lease: int = 0) -> Json:

@@ -1,0 +1,104 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: nodes
+short_description: Nodes that answer the roll call
+version_added: 0.1.0
+author:
+  - Rollcall contributors (@rollcall)
+description:
+  - Reads the nodes that are registered in etcd now, all as of one revision, and gives those that pass every filter.
+  - A node is a dictionary with the fields that M(rollcall.discovery.node_info) returns.
+  - A node that says something impossible of itself is left out with a warning; the others stay.
+  - What nodes say is text and never a template.
+notes:
+  - With C(query()) the result is always a list. Like every lookup, C(lookup()) gives the item itself where there is
+    only one.
+extends_documentation_fragment:
+  - rollcall.discovery.etcd.plugins
+  - rollcall.discovery.registry.plugins
+  - rollcall.discovery.filters
+options:
+  _terms:
+    description:
+      - The nodes that are wanted, by their names. One that is not registered is an error, unlike with O(name).
+      - Without terms all nodes are.
+    type: list
+    elements: str
+  allow_empty:
+    description:
+      - Whether it is possible that no node at all is registered.
+      - By default that is an error, since a wrong O(prefix) looks just like that.
+        Filters that no node passes are never an error.
+    type: bool
+    default: false
+seealso:
+  - module: rollcall.discovery.node_info
+  - plugin: rollcall.discovery.etcd
+    plugin_type: inventory
+"""
+
+EXAMPLES = r"""
+- name: Write the addresses of all web servers that can take traffic
+  ansible.builtin.copy:
+    content: |
+      {% for node in query('rollcall.discovery.nodes', service='web', health='passing', maintenance=false) %}
+      {{ node.name }} {{ node.address }}:{{ node.services.web.port }}
+      {% endfor %}
+    dest: /etc/web-servers
+    mode: "0644"
+
+- name: Show the address of one node
+  ansible.builtin.debug:
+    msg: "{{ lookup('rollcall.discovery.nodes', 'web1', endpoints='http://etcd1:2379').address }}"
+"""
+
+RETURN = r"""
+_raw:
+  description: The nodes, sorted by name, with the fields of RV(rollcall.discovery.node_info#module:nodes).
+  type: list
+  elements: dict
+  sample:
+    - name: web1
+      role: web
+      roles: [web]
+      dc: ""
+      address: 10.0.0.5
+      health: passing
+      services:
+        web: {port: 8080, weight: 100, tags: [], meta: {}, health: passing}
+      tags: []
+      meta: {}
+      checks: {}
+      maintenance:
+"""
+
+import typing as t
+
+from ansible.errors import AnsibleError
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.rollcall.discovery.plugins.module_utils import _options
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry import rollcall, select
+from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin
+
+
+class LookupModule(LookupBase):
+    """Reads the nodes and gives those that are wanted."""
+
+    def run(self, terms: list[str], variables: t.Any = None, **kwargs: t.Any) -> list[dict[str, t.Any]]:
+        options = _plugin.lookup_options(self, variables, kwargs)
+        read = rollcall.read if options["allow_empty"] else rollcall.read_some
+        with _plugin.connect(options) as client:
+            found = read(client, _options.layout(options), _options.allowed_networks(options))
+            nodes, ambiguous = rollcall.merge(found.nodes)
+            chosen = select.select(nodes, **{name: options[name] for name in _options.FILTERS})
+        _plugin.warn_of_nodes([*found.rejected, *ambiguous])
+        missing = set(terms) - {node.name for node in nodes}
+        if missing:
+            raise AnsibleError(f"No node {min(missing)!r} is registered (revision {found.revision}). Check its name")
+        return [node.public() for node in chosen if not terms or node.name in terms]
