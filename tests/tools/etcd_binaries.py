@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from tests.lab.apt import KEYRING, mirror
@@ -56,13 +57,10 @@ def provide(series: str) -> Path:
     installed = shutil.which("etcd")
     if installed and shutil.which("etcdctl") and _series_of(Path(installed)) == series:
         return Path(installed).parent
-    make: Callable[[Path], None]
-    if series in SUITES:
-        name, make = f"etcd-{series}-{SUITES[series]}", lambda target: _unpack(SUITES[series], target)
-    else:
-        name, make = f"etcd-{GO_VERSIONS[series]}", lambda target: _build(GO_VERSIONS[series], target)
     try:
-        return _cached(name, make)
+        if series in SUITES:
+            return _cached(f"etcd-{series}-{SUITES[series]}", partial(_unpack, SUITES[series]))
+        return _cached(f"etcd-{GO_VERSIONS[series]}", partial(_build, GO_VERSIONS[series]))
     except subprocess.CalledProcessError as error:
         message = f"{' '.join(map(str, error.cmd))} failed with status {error.returncode}:\n{error.stdout}"
         if os.environ.get("CI") == "true":
