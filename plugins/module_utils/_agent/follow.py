@@ -70,6 +70,7 @@ class Follower:
         self._mirror = Mirror()
         self._report = Report(0, "", "")
         self._crash: t.Optional[BaseException] = None
+        self._gap = True  # changes may have been missed since the last reading
         self._stopping = threading.Event()
         self._inbox: _Inbox = queue.Queue()
         self._thread = threading.Thread(target=self._run, name="follow", daemon=True)
@@ -108,6 +109,7 @@ class Follower:
                     self._follow()
                     backoff.reset()
                 except EtcdError as exc:
+                    self._gap = True
                     if time.monotonic() - started > _STABLE:
                         backoff.reset()
                     self._tell(failure=str(exc))
@@ -165,7 +167,10 @@ class Follower:
     def _take(self, state: State) -> None:
         with self._lock:
             former, cluster = self._mirror.revision, self._mirror.cluster
-            self._mirror.replace(state)
+            # Reading everything again is no change: the revision is published, and would be written for nothing.
+            if self._gap or not self._mirror.holds(state):
+                self._mirror.replace(state)
+            self._gap = False
         if cluster not in ("", state.cluster):
             log.warning(f"etcd at {self._client.endpoint} is another cluster than before (id {state.cluster})")
         elif state.revision < former:

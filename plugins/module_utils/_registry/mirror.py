@@ -83,7 +83,10 @@ def read_state(client: Client, selectors: t.Sequence[Selector]) -> State:
 
 
 class Mirror:
-    """Holds a State and changes it. Belongs to one thread, or to whoever holds its owner's lock."""
+    """Holds a State and changes it. `revision` is that of the newest change, or of the reading that found one.
+
+    It belongs to one thread, or to whoever holds its owner's lock.
+    """
 
     def __init__(self) -> None:
         self.revision = 0
@@ -94,6 +97,10 @@ class Mirror:
         """Take `state` in the place of everything."""
         self.revision, self.cluster = state.revision, state.cluster
         self._keys = {selector: dict(keys) for selector, keys in state.keys.items()}
+
+    def holds(self, state: State) -> bool:
+        """Whether `state` is of the same cluster, with the same keys."""
+        return self.cluster == state.cluster and self._keys == state.keys
 
     def apply(self, selector: Selector, events: t.Iterable[Event]) -> None:
         """Take over changes in their order."""
