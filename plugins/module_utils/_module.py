@@ -13,6 +13,7 @@ import contextlib
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.validation import check_required_if, check_required_one_of, check_required_together
 
 from . import _options
 from ._etcd.client import Client
@@ -25,10 +26,29 @@ def create_module(options: Json, *tables: _options.Table, **rules: t.Any) -> Ans
     """A module with its own `options`, those of the connection and of `tables`; `rules` as AnsibleModule takes them."""
     spec = {**_options.argument_spec(_options.CONNECTION, *tables), **options}
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True, **rules)
+    _check_given(module, rules)
     if not module.params["password"]:
         _user, _colon, password = (module.params["user"] or "").partition(":")  # as ETCDCTL_USER has it
         module.no_log_values.update(filter(None, [password]))
     return module
+
+
+def _check_given(module: AnsibleModule, rules: Json) -> None:
+    """AnsibleModule takes an explicit null for a value given; here it is one that is missing."""
+    given = {name: value for name, value in module.params.items() if value is not None}
+    try:
+        check_required_one_of(rules.get("required_one_of"), given)
+        check_required_together(rules.get("required_together"), given)
+        check_required_if(rules.get("required_if"), given)
+    except TypeError as exc:
+        module.fail_json(msg=str(exc))
+
+
+def require_positive(module: AnsibleModule, *names: str) -> None:
+    """End the module where one of these numbers is given, and is not above 0."""
+    for name in names:
+        if module.params[name] is not None and module.params[name] < 1:
+            module.fail_json(msg=f"{name} must be a positive number, not {module.params[name]}")
 
 
 @contextlib.contextmanager

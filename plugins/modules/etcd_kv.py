@@ -37,6 +37,7 @@ options:
       - Text is written, and compared, as it is.
       - Anything else (a mapping, a list, a number, a boolean) is written as JSON, and compared as data. A value that
         differs from it only in spaces or in the order of fields stays as it is.
+      - V(null) is no value. Give the text V('null') to write it as JSON has it.
     type: raw
   state:
     description:
@@ -185,8 +186,6 @@ def main():
     key, present = module.params["key"], module.params["state"] == "present"
     if not key or (present and module.params["prefix"]):
         module.fail_json(msg="key must not be empty, and prefix goes with state=absent only")
-    if present and module.params["value"] is None:
-        module.fail_json(msg="value must not be null: give the text 'null' to write it as JSON has it")
     with connect(module) as client:
         result, diffs = (put if present else delete)(client, module)
     finish(module, diffs, key=key, **result)

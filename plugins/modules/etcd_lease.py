@@ -115,7 +115,7 @@ granted_ttl:
   returned: success
   type: int
   sample: 600
-keys:
+held:
   description: The keys that the lease holds; with O(state=absent) those that were deleted with it.
   returned: success
   type: list
@@ -124,7 +124,13 @@ keys:
     - /deployments/app
 """
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._module import connect, create_module, diff, finish
+from ansible_collections.rollcall.discovery.plugins.module_utils._module import (
+    connect,
+    create_module,
+    diff,
+    finish,
+    require_positive,
+)
 
 OPTIONS = {
     "lease": {"type": "int"},
@@ -158,16 +164,13 @@ def apply(client, module):
 def main():
     rules = [("state", "present", ["ttl"]), ("state", "renewed", ["lease"]), ("state", "absent", ["lease"])]
     module = create_module(OPTIONS, required_if=rules)
-    for name in ("lease", "ttl"):
-        if module.params[name] is not None and module.params[name] < 1:
-            module.fail_json(msg=f"{name} must be a positive number, not {module.params[name]}")
+    require_positive(module, "lease", "ttl")
     with connect(module) as client:
-        changed, lease, left, granted, keys = apply(client, module)
-    shown = {"lease": lease, "granted_ttl": granted or None, "keys": keys}
-    there = module.params["state"] != "absent"
-    diffs = [diff(f"lease {lease}", None if there else shown, shown if there else None)] if changed else []
+        changed, lease, left, granted, held = apply(client, module)
+    sides = ({"held": held}, None) if module.params["state"] == "absent" else (None, {"granted_ttl": granted})
+    diffs = [diff(f"lease {lease}", *sides)] if changed else []
     hexadecimal = None if lease is None else f"{lease:x}"
-    finish(module, diffs, changed=changed, lease=lease, hex=hexadecimal, ttl=left, granted_ttl=granted, keys=keys)
+    finish(module, diffs, changed=changed, lease=lease, hex=hexadecimal, ttl=left, granted_ttl=granted, held=held)
 
 
 if __name__ == "__main__":

@@ -188,7 +188,13 @@ nodes:
 """
 
 from ansible_collections.rollcall.discovery.plugins.module_utils import _options
-from ansible_collections.rollcall.discovery.plugins.module_utils._module import connect, create_module, diff, finish
+from ansible_collections.rollcall.discovery.plugins.module_utils._module import (
+    connect,
+    create_module,
+    diff,
+    finish,
+    require_positive,
+)
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry import play
 
 NODE = {
@@ -218,8 +224,9 @@ RULES = {
 
 def main():
     module = create_module(OPTIONS, _options.REGISTRY, **RULES)
+    require_positive(module, "ttl")
     params, dry_run = module.params, module.check_mode
-    given = [params] if params["name"] is not None else params["nodes"] or []
+    given = params["nodes"] if params["name"] is None else [params]
     with connect(module) as client:
         layout, allowed = _options.layout(params), _options.allowed_networks(params)
         if params["state"] == "present":
