@@ -168,11 +168,11 @@ class Registrar:
                 self._lease = 0
             except RollcallError as exc:
                 if isinstance(exc, _REFUSALS) or boottime() > deadline:
-                    self._enter(LEFT, f"Not withdrawn, so the lease ends by itself within {self._granted} s: {exc}")
+                    self._enter(LEFT, f"not withdrawn, so the lease ends by itself within {self._granted} s: {exc}")
                     return
                 self._live(0.5)
         self._files.forget()
-        self._enter(LEFT, f"Withdrew {self._config.who}")
+        self._enter(LEFT, f"{self._config.who} is withdrawn")
 
     def hand_over(self) -> None:
         """Leave everything to the next process, which has the lease's time to come."""
@@ -265,7 +265,7 @@ class Registrar:
         self._remember(dataclasses.replace(self._memory, checks=wanted.checks))
         self._enter(
             REGISTERED,
-            f"Registered as {wanted.who}, address {wanted.address}, lease {self._lease:x}, health {wanted.health}",
+            f"{wanted.who}, address {wanted.address}, lease {self._lease:x}, health {wanted.health}",
         )
 
     def _grant(self) -> None:
@@ -293,7 +293,7 @@ class Registrar:
 
     def _watch_former_boot(self, seconds: float) -> None:
         who = self._config.who
-        self._enter(WAITING, f"A former boot of this host holds {who}: watching its lease for {seconds:.0f} s")
+        self._enter(WAITING, f"a former boot of this host holds {who}; watching its lease for {seconds:.0f} s")
         self._live(seconds)
 
     def _remember(self, memory: Memory) -> None:
@@ -313,6 +313,6 @@ class Registrar:
 
     def _enter(self, phase: str, words: str) -> None:
         if (phase, words) != (self._phase, self._words):
-            log.info(words)
+            log.info(f"{phase.capitalize()}: {words}")
         self._phase_since = self._phase_since if phase == self._phase else time.time()
         self._phase, self._words = phase, words
