@@ -42,6 +42,9 @@ class Timing:
     retry_max: float = 600.0
 
 
+_T = t.TypeVar("_T", Timing, Intervals)
+
+
 @dataclasses.dataclass(frozen=True)
 class File:
     """One file to render, in confd's words. `uid`, `gid` and `mode` are None where the file keeps what it has.
@@ -101,8 +104,8 @@ def load(path: str) -> RenderConfig:
         allow_empty=root.flag("allow_empty", False),
         consumer_ttl=root.whole("consumer_ttl", 30, 2, 3600),
         files=tuple(_file(section, layout) for section in root.sections_list("templates")),
-        timing=_timing(root.section("timing")),
-        intervals=_intervals(root.section("intervals")),
+        timing=_seconds(root.section("timing"), Timing()),
+        intervals=_seconds(root.section("intervals"), Intervals()),
     )
     root.end()
     if not loaded.files:
@@ -174,25 +177,11 @@ def _mode(section: Section) -> t.Optional[int]:
     return int(text, 8)
 
 
-def _timing(section: Section) -> Timing:
-    defaults = Timing()
-    timing = Timing(
-        **{
-            field.name: section.seconds(field.name, getattr(defaults, field.name))
-            for field in dataclasses.fields(Timing)
-        }
-    )
+def _seconds(section: Section, defaults: _T) -> _T:
+    """`defaults`, a dataclass of seconds, with what the section says instead."""
+    given = {
+        field.name: section.seconds(field.name, getattr(defaults, field.name), 0.01)
+        for field in dataclasses.fields(defaults)
+    }
     section.end()
-    return timing
-
-
-def _intervals(section: Section) -> Intervals:
-    defaults = Intervals()
-    intervals = Intervals(
-        **{
-            field.name: section.seconds(field.name, getattr(defaults, field.name), 0.05)
-            for field in dataclasses.fields(Intervals)
-        }
-    )
-    section.end()
-    return intervals
+    return dataclasses.replace(defaults, **given)

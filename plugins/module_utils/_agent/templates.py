@@ -46,7 +46,7 @@ class Template:
                 _environment(os.path.dirname(self.path), functions).get_template(os.path.basename(self.path)).render()
             )
         except jinja2.TemplateNotFound as exc:
-            missing = os.path.join(os.path.dirname(self.path), str(exc))
+            missing = os.path.join(os.path.dirname(self.path), exc.name or "")
             raise TemplateFailed(f"Template {self.path}: cannot read {missing}") from exc
         except jinja2.TemplateSyntaxError as exc:
             raise TemplateFailed(f"Template {exc.filename or self.path}, line {exc.lineno}: {exc.message}") from exc

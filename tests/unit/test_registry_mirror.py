@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The mirror: what is followed, and when two states are the same."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import Event, KeyValue
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.mirror import (
+    Mirror,
+    Pulse,
+    Selector,
+    State,
+    distinct,
+)
+
+WEB = Selector("/web/")
+
+
+def kv(key, revision, value="x"):
+    return KeyValue(key, value, revision, revision, 1, 0)
+
+
+def put(key, revision):
+    return Event(False, kv(key, revision), None)
+
+
+def delete(key, revision):
+    return Event(True, kv(key, revision, ""), None)
+
+
+def mirror(*kvs, revision=10):
+    made = Mirror()
+    made.replace(State(revision, "c", {WEB: {one.key: one for one in kvs}}))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("given", "left"),
+    [
+        ([Selector("/a/"), Selector("/a/b/")], [Selector("/a/")]),
+        ([Selector("/a", False), Selector("/a/")], [Selector("/a", False), Selector("/a/")]),
+        ([Selector("/a/b", False), Selector("/a/")], [Selector("/a/")]),
+        ([Selector("/a/"), Selector("/a/")], [Selector("/a/")]),
+        ([Selector("/a/"), Selector("/")], [Selector("/")]),
+    ],
+)
+def test_what_another_selector_covers_is_not_followed_twice(given, left):
+    assert distinct(given) == tuple(left)
+
+
+def test_events_are_applied_in_their_order():
+    made = mirror(kv("/web/1", 5))
+    made.apply(WEB, [put("/web/2", 11), delete("/web/1", 12), put("/web/1", 13), delete("/web/2", 14)])
+    state = made.state()
+    assert (state.revision, list(state.keys[WEB])) == (14, ["/web/1"])
+    assert made.pulse(WEB) == Pulse(1, 13)
+
+
+def test_deleting_what_is_not_there_is_no_error():
+    made = mirror()
+    made.apply(WEB, [delete("/web/9", 11)])
+    assert made.pulse(WEB) == Pulse(0, 0)
+
+
+def test_a_copy_is_not_reached_by_later_changes():
+    made = mirror(kv("/web/1", 5))
+    state = made.state()
+    made.apply(WEB, [delete("/web/1", 11)])
+    assert list(state.keys[WEB]) == ["/web/1"]
+
+
+def test_the_same_keys_of_another_cluster_are_not_the_same():
+    made = mirror(kv("/web/1", 5))
+    assert made.holds(State(99, "c", made.state().keys))
+    assert not made.holds(State(99, "other", made.state().keys))
+
+
+def test_states_of_one_history_with_the_same_pulse_are_the_same():
+    rand = random.Random(4)
+    made, seen = mirror(revision=0), {}
+    for revision in range(1, 2000):
+        key = f"/web/{rand.randrange(6)}"
+        made.apply(WEB, [put(key, revision) if rand.random() < 0.5 else delete(key, revision)])
+        keys = dict(made.state().keys[WEB])
+        assert seen.setdefault(made.pulse(WEB), keys) == keys
+    assert len(seen) > 500
