@@ -32,6 +32,9 @@ Binary::apt::APT::Keep-Downloaded-Packages "true";
 Acquire::Languages "none";
 """
 
+# A third off the time of an installation (11 s became 8), and nothing here is worth a sync of every file.
+DPKG_SETTINGS = "force-unsafe-io\n"
+
 
 @dataclasses.dataclass(frozen=True)
 class Source:
@@ -67,6 +70,7 @@ def configure(root: Path, suite: str) -> None:
     dump = run(["apt-config", "dump"], check=False).stdout.splitlines()
     carried = "".join(f"{line}\n" for line in dump if CARRIED.match(line))
     write(root / "etc/apt/apt.conf.d/90rollcall-lab", SETTINGS + carried)
+    write(root / "etc/dpkg/dpkg.cfg.d/90rollcall-lab", DPKG_SETTINGS)
 
 
 def hand_out(store: Path, layer: Path) -> None:

@@ -79,13 +79,7 @@ class Lab:
             there = self._folders()
             wanted = there if names is None else dict.fromkeys(names)
             going = [self._read(name) or self._remains(name) for name in wanted if name in there]
-            for host in going:
-                processes.kill(host.root)
-            for host in going:
-                host.clear()
-                if host.suite:
-                    host.store_packages()
-                host.remove()
+            _remove(going)
             if not self._folders():
                 self.place.network.down()
                 shutil.rmtree(self.place.state, ignore_errors=True)
@@ -115,7 +109,7 @@ class Lab:
                 raise LabError(f"{name} exists, with {host.suite} and not {suite}: destroy it first")
             return host
         if name in self._folders():
-            self._remains(name).remove()
+            _remove([self._remains(name)])
         others = self.hosts()
         for other in others:
             other.store_packages()
@@ -131,10 +125,21 @@ class Lab:
         return None
 
     def _remains(self, name: str) -> Host:
-        """Return a host without a record: an interrupted program has half made it, and it can only be removed."""
+        """Return a host without a record: half made, or its record lost, and good for nothing but to be removed."""
         return Host(name, "", "", self.place)
 
     def _folders(self) -> list[str]:
         with contextlib.suppress(FileNotFoundError):
             return sorted(path.name for path in self.place.hosts.iterdir() if NAME.fullmatch(path.name))
         return []
+
+
+def _remove(hosts: list[Host]) -> None:
+    """End *hosts*, all at once, and remove them; the caller holds the lab's lock."""
+    for host in hosts:
+        processes.kill(host.root)
+    for host in hosts:
+        host.clear()
+        if host.suite:
+            host.store_packages()
+        host.remove()

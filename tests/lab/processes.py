@@ -12,6 +12,7 @@ host's own overlay. So a crash of the program that booted a host, or a reboot of
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import select
 import signal
@@ -98,7 +99,7 @@ def wait_gone(name: str, root: Path, timeout: float) -> None:
         if time.monotonic() >= deadline:
             raise LabError(f"{name}: still running {timeout:.0f} s after it was told to end (processes {pids})")
     for folder in _cgroups(name):
-        wait_for(lambda folder=folder: _removed(folder), 10, f"{name}: its cgroup {folder} is empty")
+        wait_for(functools.partial(_removed, folder), 10, f"{name}: its cgroup {folder} is empty")
 
 
 def _inits(root: Path) -> list[int]:

@@ -18,6 +18,7 @@ import typing as t
 from pathlib import Path
 
 POLL = 0.1  # seconds between two looks at a fact that no file descriptor announces
+PATIENCE = 2.0  # seconds to wait for a lock before saying so
 SUMMARY_LINES = 12
 
 # command → the Debian package that brings it
@@ -117,16 +118,26 @@ def wait_for(fact: t.Callable[[], object], timeout: float, what: str) -> None:
 def locked(path: Path, waiting: str) -> t.Iterator[None]:
     """Hold an exclusive lock on *path*, made if need be; the kernel lets go of it however this process ends.
 
-    *waiting* is said once when another process holds it.
+    *waiting* is said once when another process keeps it for long.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        patient_until = time.monotonic() + PATIENCE
+        while not _taken(handle) and time.monotonic() < patient_until:
+            time.sleep(POLL)
+        if not _taken(handle):
             say(waiting)
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+
+
+def _taken(handle: t.IO[str]) -> bool:
+    """Try to lock *handle*; taking again what is already ours is a success, too."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def write(path: Path, text: str, mode: int = 0o644) -> None:
