@@ -182,6 +182,7 @@ class Cluster:
         self._tls = tls
         self._flags = flags
         self._etcdctl = binaries / "etcdctl"
+        self._root = ""
 
     def __enter__(self) -> Cluster:
         self.start()
@@ -267,13 +268,18 @@ class Cluster:
         return done.stdout
 
     def require_auth(self, **passwords: str) -> None:
-        """Switch authentication on with these users (root is needed); each has a role of its own name."""
+        """Switch authentication on with these users; root is needed, each has a role of its own name."""
         for name, password in passwords.items():
             self.ctl("user", "add", f"{name}:{password}")
             if name != "root":
                 self.ctl("role", "add", name)
             self.ctl("user", "grant-role", name, name)
         self.ctl("auth", "enable")
+        self._root = f"root:{passwords['root']}"
+
+    def permit(self, role: str, prefix: str, kind: str = "readwrite") -> None:
+        """Let a role `read`, `write` or `readwrite` the keys under a prefix."""
+        self.ctl("role", "grant-permission", role, "--prefix=true", kind, prefix, user=self._root)
 
     def mend(self) -> None:
         """Thaw and start whatever a test left frozen or dead, and wait until all are healthy."""

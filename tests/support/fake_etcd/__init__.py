@@ -10,7 +10,7 @@ ranges, a raft) it refuses or leaves out rather than guesses.
 
 from __future__ import annotations
 
-from .faults import Answer, Cut, Drop, Refuse, Stall
+from .faults import Answer, Cut, Drop, Meanwhile, Refuse, Stall
 from .server import VERSIONS, FakeEtcd, Request
 
-__all__ = ["VERSIONS", "Answer", "Cut", "Drop", "FakeEtcd", "Refuse", "Request", "Stall"]
+__all__ = ["VERSIONS", "Answer", "Cut", "Drop", "FakeEtcd", "Meanwhile", "Refuse", "Request", "Stall"]

@@ -41,6 +41,7 @@ class Auth:
         self.users: dict[str, User] = {}
         self.roles: dict[str, Role] = {}
         self._tokens: dict[str, str] = {}
+        self._outdated: set[str] = set()
         self._serial = itertools.count(17)
 
     def add_user(self, name: str, password: str, *roles: str) -> None:
@@ -72,6 +73,11 @@ class Auth:
         """What a restart of the member does to simple tokens."""
         self._tokens.clear()
 
+    def outdate_tokens(self) -> None:
+        """What any change of auth does to tokens of the kind JWT."""
+        self._outdated.update(self._tokens)
+        self._tokens.clear()
+
     def authenticate(self, name: str, password: str) -> str:
         """Returns a new token."""
         if not self.enabled:
@@ -89,6 +95,8 @@ class Auth:
             if not self.enabled:
                 return ""
             token = token.removeprefix("Bearer ") if self._version >= (3, 6) else token
+        if token in self._outdated:
+            raise Refusal(INVALID_ARGUMENT, "etcdserver: revision of auth store is old")
         if token and token not in self._tokens:
             raise invalid_token()
         if self.enabled and required and not token:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -43,7 +44,14 @@ class Cut:
     """Do what was asked, send half of the answer, and close the connection."""
 
 
-Fault = Refuse | Answer | Stall | Drop | Cut
+@dataclass(frozen=True)
+class Meanwhile:
+    """Let something happen just before the request is served: `Meanwhile(fake.compact)`."""
+
+    action: Callable[[], None]
+
+
+Fault = Refuse | Answer | Stall | Drop | Cut | Meanwhile
 
 
 @dataclass

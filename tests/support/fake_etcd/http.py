@@ -18,7 +18,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from .faults import Answer, Cut, Drop, Refuse, Stall
+from .faults import Answer, Cut, Drop, Meanwhile, Refuse, Stall
 from .refusal import Refusal
 from .watch import End, Watch
 from .wire import Json, encode
@@ -114,6 +114,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self._refuse(Refusal(3, str(exc)))
             return
         fault = self.fake.arrived(self.path, body, token, dict(self.headers), self.number)
+        if isinstance(fault, Meanwhile):
+            fault.action()
+            fault = None
         if isinstance(fault, Stall):
             self._stall()
         elif isinstance(fault, Answer):

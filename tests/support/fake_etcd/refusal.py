@@ -13,6 +13,7 @@ Json = dict[str, Any]
 # https://github.com/grpc/grpc/blob/master/doc/statuscodes.md
 UNKNOWN = 2
 INVALID_ARGUMENT = 3
+DEADLINE_EXCEEDED = 4
 NOT_FOUND = 5
 PERMISSION_DENIED = 7
 FAILED_PRECONDITION = 9
@@ -24,6 +25,7 @@ UNAUTHENTICATED = 16
 _HTTP_STATUS = {
     UNKNOWN: (500, "Internal Server Error"),
     INVALID_ARGUMENT: (400, "Bad Request"),
+    DEADLINE_EXCEEDED: (504, "Gateway Timeout"),
     NOT_FOUND: (404, "Not Found"),
     PERMISSION_DENIED: (403, "Forbidden"),
     FAILED_PRECONDITION: (400, "Bad Request"),
@@ -84,6 +86,12 @@ def invalid_token() -> Refusal:
     return Refusal(UNAUTHENTICATED, "etcdserver: invalid auth token")
 
 
-def no_leader() -> Refusal:
-    """The member has lost its quorum."""
-    return Refusal(UNAVAILABLE, "etcdserver: no leader")
+def without_leader(path: str, version: tuple[int, ...]) -> Refusal | None:
+    """What a member without quorum answers to a call of `path` (a real one takes 7 s for it); None: it answers."""
+    if path in ("/v3/kv/range", "/v3/kv/lease/timetolive", "/v3/lease/timetolive"):
+        return Refusal(UNAVAILABLE, "etcdserver: request timed out")
+    if path.endswith(("/lease/keepalive", "/v3/watch")):
+        return Refusal(UNAVAILABLE, "etcdserver: no leader")
+    if path.startswith(("/v3/kv/", "/v3/lease/", "/v3/auth/")):
+        return Refusal(DEADLINE_EXCEEDED if version >= (3, 5) else UNKNOWN, "context deadline exceeded")
+    return None

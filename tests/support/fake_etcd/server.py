@@ -16,10 +16,10 @@ from typing import NamedTuple
 
 from .auth import Auth
 from .clock import Clock
-from .faults import Fault, Injected, Refuse
+from .faults import Fault, Injected
 from .gateway import Gateway
 from .http import Listener
-from .refusal import Refusal, no_leader
+from .refusal import Refusal, without_leader
 from .store import Event, Interval, Store
 from .watch import End, Watch
 from .wire import Json
@@ -68,6 +68,7 @@ class FakeEtcd:
         self._store.listener = self._publish
         self._gateway = Gateway(self._store, self.auth, self.numbers, lambda: self.endpoint)
         self._faults: list[Injected] = []
+        self._leaderless = False
         self._watches: list[Watch] = []
         self._context = _server_context(cert, key, client_ca) if cert else None
         self._listener = Listener(self, 0, self._context)
@@ -122,20 +123,20 @@ class FakeEtcd:
             self._faults.append(Injected(path, fault, times))
 
     def lose_leader(self) -> None:
-        """Lose the quorum: calls are refused, and watches end that asked for a leader; until `heal`."""
-        refusal = no_leader()
-        for path in ("/v3/kv", "/v3/lease", "/v3/auth"):
-            self.inject(path, Refuse(refusal.code, str(refusal)), times=None)
-        _, error = refusal.answer(self.numbers, stream=True)
+        """Lose the quorum until `heal`: most calls are refused, and watches end that asked for a leader."""
+        error = without_leader("/v3/watch", self.numbers)
+        assert error
         with self._lock:
+            self._leaderless = True
             for watch in [watch for watch in self._watches if watch.require_leader]:
-                watch.outbox.put(error)
+                watch.outbox.put(error.answer(self.numbers, stream=True)[1])
                 watch.outbox.put(End())
 
     def heal(self) -> None:
         """Forget the faults; what stalled is cut off."""
         with self._lock:
             self._faults.clear()
+            self._leaderless = False
             self.healed.set()
 
     def end_watches(self, clean: bool = True) -> None:
@@ -231,11 +232,11 @@ class FakeEtcd:
                 self.auth.add_user(name, password, name)
             self.auth.enable()
 
-    def permit(self, role: str, prefix: str, read: bool = True, write: bool = True) -> None:
-        """Let a role (a user has one of its own name) read or write the keys under a prefix that is not empty."""
+    def permit(self, role: str, prefix: str, kind: str = "readwrite") -> None:
+        """Let a role (a user has one of its own name) `read`, `write` or `readwrite` the keys under a prefix."""
         end = prefix.encode()[:-1] + bytes([prefix.encode()[-1] + 1])
         with self._lock:
-            self.auth.grant(role, Interval(prefix.encode(), end), read, write)
+            self.auth.grant(role, Interval(prefix.encode(), end), "read" in kind, "write" in kind)
 
     # Called by the connections' threads
 
@@ -266,6 +267,8 @@ class FakeEtcd:
             if self.numbers >= (3, 6):
                 versions["storage"] = series
             return 200, json.dumps(versions, separators=(",", ":")).encode(), _JSON
+        if path == "/health" and self._leaderless:
+            return 503, b'{"health":"false"}\n', _TEXT
         if path == "/health":
             return 200, b'{"health":"true"}' if self.numbers < (3, 5) else b'{"health":"true","reason":""}', _TEXT
         if not self._gateway.knows(path):
@@ -288,12 +291,15 @@ class FakeEtcd:
     def answer(self, path: str, body: Json, token: str) -> Json:
         """Do what is asked. Raises Refusal."""
         with self._lock:
+            self._require_leader(path)
             self._store.expire()
             return self._gateway.answer(path, body, token)
 
     def open_watch(self, body: Json, token: str, require_leader: bool) -> Watch:
         """Create a watch, and send it what already happened."""
         with self._lock:
+            if require_leader:
+                self._require_leader("/v3/watch")
             watch = Watch.parse(body, require_leader)
             header = self._gateway.header()
             try:
@@ -321,6 +327,11 @@ class FakeEtcd:
         """Let the leases end whose time is up."""
         with self._lock:
             self._store.expire()
+
+    def _require_leader(self, path: str) -> None:
+        refusal = without_leader(path, self.numbers) if self._leaderless else None
+        if refusal:
+            raise refusal
 
     def _publish(self, revision: int, events: list[Event]) -> None:
         header = self._gateway.header(revision)
