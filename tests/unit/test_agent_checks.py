@@ -1,0 +1,213 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Checks: when they are looked at, and what their results come to. The clock is ours, the threads are real."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checks import (
+    NOT_YET,
+    CheckConfig,
+    Checks,
+    Hysteresis,
+    Outcome,
+)
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.probes import Result
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Check
+
+PASSING, WARNING, CRITICAL = "passing", "warning", "critical"
+
+
+class Rig:
+    """Checks with one check "web", whose results the test gives. `hang` makes its probe wait for `release`."""
+
+    def __init__(self, last: Check | None = None, **settings: object) -> None:
+        self.result = Result(PASSING, "fine")
+        self.hanging = False
+        self.started = 0
+        self.released = threading.Event()
+        self.inbox: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+        self.now = 100.0
+        self.config = self.configured(**settings)
+        self.checks = Checks([self.config], {"web": last} if last else {}, self.inbox.put, self.now)
+
+    def configured(self, **settings: object) -> CheckConfig:
+        defaults = {"name": "web", "service": "", "interval": 10.0, "timeout": 3.0, "rise": 2, "fall": 3}
+        return CheckConfig(**{**defaults, **settings}, probe=self.probe)  # type: ignore[arg-type]  # of mixed types
+
+    def probe(self, timeout: float) -> Result:
+        self.started += 1
+        if self.hanging:
+            self.released.wait(10)
+        return self.result
+
+    @property
+    def published(self) -> Check:
+        return self.checks.published[0]
+
+    def pass_time(self, seconds: float) -> None:
+        """Do what is due in so many seconds, without results of probes."""
+        end = self.now + seconds
+        while self.checks.next_due() <= end:
+            self.now = self.checks.next_due()
+            self.checks.turn(self.now)
+        self.now = end
+
+    def look(self, status: str, output: str = "") -> bool:
+        """One more look, with this result; True where what is published changed."""
+        self.result = Result(status, output or status)
+        self.now = max(self.now, self.checks.next_due())
+        self.checks.turn(self.now)
+        return self.checks.take(self.inbox.get(timeout=5))
+
+
+@pytest.fixture
+def hanging() -> Iterator[Rig]:
+    rig = Rig()
+    rig.hanging = True
+    yield rig
+    rig.released.set()
+
+
+def fed(results: str, status: str = PASSING, fresh: bool = False, rise: int = 2, fall: int = 3) -> str:
+    """The statuses after each of `results`, by their first letters."""
+    counted = Hysteresis(status, fresh, rise, fall)
+    names = {name[0]: name for name in (PASSING, WARNING, CRITICAL)}
+    seen = ""
+    for letter in results:
+        counted.feed(names[letter])
+        seen += counted.status[0]
+    return seen
+
+
+def test_a_status_gets_worse_after_fall_results_in_a_row_and_better_after_rise() -> None:
+    assert fed("ccc") == "ppc"
+    assert fed("ccpccc") == "pppppc"
+    assert fed("pp", CRITICAL) == "cp"
+    assert fed("pcpp", CRITICAL) == "cccp"
+
+
+def test_results_in_one_direction_count_together() -> None:
+    assert fed("wcw") == "ppw", "the last one decides how bad it is"
+    assert fed("wp", CRITICAL) == "cp"
+    assert fed("cpcp", WARNING) == "wwww", "up and down in turn is neither"
+
+
+def test_a_first_result_decides_at_once_only_if_it_is_passing() -> None:
+    assert fed("p", CRITICAL, fresh=True) == "p"
+    assert fed("w", CRITICAL, fresh=True) == "c"
+    assert fed("p", CRITICAL, fresh=False) == "c"
+
+
+def test_a_check_is_critical_until_it_first_passes() -> None:
+    rig = Rig()
+    assert (rig.published.status, rig.published.output, rig.checks.health) == (CRITICAL, NOT_YET, CRITICAL)
+    assert not rig.checks.settled
+    assert rig.look(PASSING, "HTTP 200")
+    assert (rig.published.status, rig.published.output) == (PASSING, "HTTP 200")
+    assert rig.checks.settled
+
+
+def test_a_first_failure_is_told_in_its_own_words() -> None:
+    rig = Rig()
+    assert rig.look(CRITICAL, "connection refused")
+    assert (rig.published.status, rig.published.output) == (CRITICAL, "connection refused")
+    assert not rig.look(CRITICAL, "HTTP 503"), "no status changed, so nothing is to be written"
+
+
+def test_a_restart_goes_on_from_the_last_status() -> None:
+    rig = Rig(last=Check("web", PASSING, "HTTP 200", since=7))
+    assert rig.checks.settled
+    assert [rig.look(CRITICAL) for _ in range(3)] == [False, False, True]
+
+
+def test_another_setting_keeps_the_status() -> None:
+    rig = Rig()
+    rig.look(PASSING)
+    rig.checks.configure([rig.configured(interval=5.0, service="web")], rig.now)
+    assert (rig.published.status, rig.published.service) == (PASSING, "web")
+    assert rig.checks.settled
+    rig.checks.configure([], rig.now)
+    assert rig.checks.published == ()
+    assert rig.checks.health == PASSING
+
+
+def test_a_result_of_a_check_that_is_gone_is_ignored() -> None:
+    rig = Rig()
+    rig.checks.turn(rig.now + 1)
+    rig.checks.configure([], rig.now)
+    assert not rig.checks.take(rig.inbox.get(timeout=5))
+
+
+def test_looks_are_spread_by_a_tenth_of_the_interval() -> None:
+    rig = Rig(interval=10.0)
+    times = []
+    for _ in range(20):
+        rig.look(PASSING)
+        times.append(rig.now)
+    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    assert 100 <= times[0] <= 101
+    assert all(9 <= gap <= 11 for gap in gaps)
+    assert len(set(gaps)) > 10
+
+
+def test_a_hanging_probe_fails_again_and_again_with_one_thread(hanging: Rig) -> None:
+    hanging.checks.configure([hanging.configured(fall=3)], hanging.now)
+    hanging.checks.turn(hanging.now + 1)
+    begun = hanging.now = hanging.now + 1
+    assert not hanging.checks.turn(begun + 3.4), "it has its timeout and a little more"
+    assert hanging.checks.turn(begun + 3.5)
+    assert hanging.published.output == "no result within 3 s"
+    hanging.pass_time(60)
+    assert hanging.started == 1
+    hanging.released.set()
+    late = hanging.inbox.get(timeout=5)
+    assert not hanging.checks.take(late), "too late to count"
+    hanging.hanging = False
+    hanging.look(PASSING)
+    assert hanging.started == 2
+
+
+def test_a_hanging_probe_turns_a_passing_check_critical_after_fall_intervals(hanging: Rig) -> None:
+    hanging.hanging = False
+    hanging.look(PASSING)
+    hanging.hanging = True
+    begun = hanging.now
+    while hanging.published.status == PASSING:
+        hanging.now = hanging.checks.next_due()
+        hanging.checks.turn(hanging.now)
+    assert 3 * 9 <= hanging.now - begun <= 3 * 11
+
+
+def test_a_probe_that_breaks_is_a_failure_with_a_reason() -> None:
+    rig = Rig()
+
+    def broken(timeout: float) -> Result:
+        raise KeyError("bug")
+
+    rig.checks.configure([rig.config._replace(probe=broken)], rig.now)
+    rig.checks.turn(rig.now + 1)
+    assert rig.checks.take(rig.inbox.get(timeout=5))
+    assert rig.published.output == "the check itself failed: KeyError: 'bug'"
+
+
+def test_output_is_one_short_line() -> None:
+    rig = Rig()
+    rig.look(CRITICAL, "first\n\x1b[31msecond\t\r\n" + "x" * 5000)
+    assert rig.published.output.startswith("first [31msecond xxx")
+    assert len(rig.published.output) == 200
+
+
+def test_health_is_the_worst_of_all() -> None:
+    rig = Rig()
+    last = {"a": Check("a", PASSING), "b": Check("b", WARNING)}
+    configs = [rig.config._replace(name="a"), rig.config._replace(name="b", service="web")]
+    assert Checks(configs, last, rig.inbox.put, 0.0).health == WARNING
+    assert Checks([], {}, rig.inbox.put, 0.0).health == PASSING

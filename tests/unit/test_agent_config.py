@@ -1,0 +1,179 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""register.json: what is taken, and what each mistake is called. Every message names the file and the key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.config import ConfigError
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.probes import Http, Tcp
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.register_config import RegisterConfig, load
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Identity
+
+Json = dict[str, Any]
+Load = Callable[..., RegisterConfig]
+
+FULL: Json = {
+    "etcd": {"endpoints": ["http://etcd1:2379", "http://etcd2:2379"], "timeout": 4},
+    "prefix": "/infrastructure",
+    "layout": "{dc}/{role}/{name}",
+    "state_prefix": "",
+    "name": "web1",
+    "role": "web",
+    "dc": "eu-west-1a",
+    "address": "10.0.0.5",
+    "ttl": 15,
+    "self_check": 30,
+    "drain_time": 2.5,
+    "services": {"web": {"port": 8080, "weight": 50, "tags": ["blue"], "meta": {"path": "/"}}, "ssh": {"port": 22}},
+    "tags": ["edge"],
+    "meta": {"rack": 12},
+    "checks": {
+        "web": {"type": "http", "url": "http://127.0.0.1:8080/", "service": "web", "interval": 5, "rise": 1},
+        "ssh": {"type": "tcp", "port": 22, "timeout": 0.5, "fall": 1},
+    },
+}
+LEAST: Json = {"name": "web1", "role": "web", "address": "10.0.0.5"}
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Load:
+    """Writes a configuration, with `changes` over LEAST, and loads it."""
+
+    def write(config: Json | None = None, **changes: Any) -> RegisterConfig:
+        path = tmp_path / "register.json"
+        path.write_text(json.dumps({**LEAST, **changes} if config is None else config))
+        return load(str(path))
+
+    return write
+
+
+def test_all_of_it(written: Load) -> None:
+    config = written(FULL)
+    assert [str(endpoint) for endpoint in config.settings.endpoints] == ["http://etcd1:2379", "http://etcd2:2379"]
+    assert config.who == Identity("eu-west-1a", "web", "web1")
+    assert config.layout.directory(config.who) == "/infrastructure/eu-west-1a/web/web1/"
+    assert (config.ttl, config.self_check, config.drain_time, config.settings.timeout) == (15, 30, 2.5, 4)
+    assert [(s.name, s.port, s.weight, s.tags) for s in config.document.services] == [
+        ("ssh", 22, 100, ()),
+        ("web", 8080, 50, ("blue",)),
+    ]
+    assert (config.document.tags, config.document.meta) == (("edge",), {"rack": 12})
+    assert len(config.document.id) == 32
+    ssh, web = config.checks
+    assert (ssh.probe, ssh.service, ssh.timeout, ssh.fall) == (Tcp("127.0.0.1", 22), "", 0.5, 1)
+    assert (web.probe, web.service) == (Http("http://127.0.0.1:8080/", "", True), "web")
+    assert (web.interval, web.timeout, web.rise, web.fall) == (5, 3, 1, 3)
+
+
+def test_the_least_of_it(written: Load) -> None:
+    config = written()
+    assert [str(endpoint) for endpoint in config.settings.endpoints] == ["http://127.0.0.1:2379"]
+    assert (config.ttl, config.self_check, config.drain_time, config.checks) == (30, 60, 5, ())
+    assert config.document.agent
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"prefx": "/x"}, "prefx: unknown key; known are: address, allowed_networks, checks,"),
+        ({"etcd": {"endpoint": "x"}}, "etcd.endpoint: unknown key; known are: ca_cert,"),
+        ({"services": {"web": {"port": 80, "wieght": 1}}}, "services.web.wieght: unknown key; known are: meta, port,"),
+        (
+            {"checks": {"a": {"type": "tcp", "port": 1, "url": "x"}}},
+            "checks.a.url: unknown key; known are: fall,",
+        ),
+        ({"checks": {"a": {"type": "ftp"}}}, "checks.a.type: 'ftp' is none of the types http, tcp"),
+        ({"checks": {"a": {}}}, "checks.a.type: it is missing"),
+        ({"checks": {"a": []}}, "checks.a: a JSON object is wanted, not a list"),
+        ({"checks": {"a b": {"type": "tcp", "port": 1}}}, "checks.a b: the check 'a b' is not a plain word"),
+        ({"checks": {"a": {"type": "tcp", "port": 0}}}, "checks.a.port: 0 is not a whole number from 1 to 65535"),
+        ({"checks": {"a": {"type": "tcp", "port": "22"}}}, "checks.a.port: '22' is not a whole number"),
+        ({"checks": {"a": {"type": "tcp", "port": 1, "service": "x"}}}, "checks.a.service: 'x' is none of this host's"),
+        (
+            {"checks": {"a": {"type": "tcp", "port": 1, "interval": 0}}},
+            "checks.a.interval: 0 is not a number of",
+        ),
+        ({"checks": {"a": {"type": "http", "url": "ftp://x/"}}}, "checks.a.url: 'ftp://x/' is not a URL as"),
+        ({"checks": {"a": {"type": "http", "url": "http://h/a b"}}}, "checks.a.url: 'http://h/a b' is not a URL as"),
+        ({"checks": {"a": {"type": "http", "url": "http://h:x/"}}}, "checks.a.url: 'http://h:x/' is not a URL as"),
+        ({"checks": {"a": {"type": "http", "url": "http://u:p@h/"}}}, "checks.a.url: "),
+        ({"services": {"web": {}}}, "services.web.port: it is missing"),
+        ({"services": {"web": {"port": 99999}}}, "services.web: the port of service 'web' 99999 is not a number"),
+        ({"services": {"a/b": {"port": 1}}}, "services.a/b: the service 'a/b' is not a plain word"),
+        ({"name": ""}, "name: it is empty"),
+        ({"name": None}, "name: it is missing"),
+        ({"name": "localhost"}, "name: the name 'localhost' is reserved"),
+        ({"role": "a/b"}, "role: the role 'a/b' is not a plain word"),
+        ({"dc": "eu"}, "dc: the layout {role}/{name} has no data centre"),
+        ({"layout": "{dc}/{role}/{name}"}, "dc: the layout {dc}/{role}/{name} needs a data centre"),
+        ({"layout": "{name}"}, "Unknown layout '{name}'"),
+        ({"address": "web1.example"}, "address: the address 'web1.example' is not an IP address"),
+        ({"address": "127.0.0.1"}, "address: the address 127.0.0.1 is loopback"),
+        ({"ttl": 1}, "ttl: 1 is not a whole number from 2 to 86400"),
+        ({"ttl": True}, "ttl: True is not a whole number"),
+        ({"self_check": "60"}, "self_check: '60' is not a number of seconds"),
+        ({"drain_time": -1}, "drain_time: -1 is not a number of seconds"),
+        ({"tags": "edge"}, "tags: a list is wanted, not a text"),
+        ({"tags": [1]}, "tags: a list of texts is wanted, not a number"),
+        ({"tags": ["a b"]}, "tags: the tag 'a b' is not a plain word"),
+        ({"meta": {"x": "y" * 5000}}, "is more than the 4096 that one key may hold"),
+        ({"etcd": {"endpoints": ["http://etcd1:port"]}}, "etcd: Malformed etcd endpoint 'http://etcd1:port'"),
+        ({"etcd": {"user": "web1"}}, "etcd: user and password belong together"),
+        ({"etcd": {"user": "web1", "password_file": "/nowhere"}}, "etcd.password_file: cannot read /nowhere"),
+        ({"etcd": {"validate_certs": "no"}}, "etcd.validate_certs: true or false is wanted, not a text"),
+    ],
+)
+def test_a_mistake_is_called_by_its_key(written: Load, tmp_path: Path, changes: Json, message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        written(**changes)
+    assert str(error.value).startswith(f"{tmp_path}/register.json: ")
+    assert message in str(error.value)
+
+
+def test_a_loopback_address_can_be_allowed(written: Load) -> None:
+    assert written(address="127.0.0.1", allowed_networks=["127.0.0.0/8"]).address == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("{", "this is not JSON: "), ("[]", "a JSON object is wanted, not a list"), ("\xff", "this is not JSON: ")],
+)
+def test_a_file_that_is_no_configuration(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "register.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(ConfigError, match=f"{path}: {message}"):
+        load(str(path))
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="Cannot read the configuration .*/none.json: No such file"):
+        load(str(tmp_path / "none.json"))
+
+
+def test_the_password_comes_from_the_credential_before_the_file(
+    written: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "password"
+    file.write_text("from file\n")
+    etcd = {"user": "web1", "password_file": str(file)}
+    assert written(etcd=etcd).settings.password == "from file"
+    (tmp_path / "etcd-password").write_text("from credential\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert written(etcd=etcd).settings.password == "from credential"
+
+
+def test_no_message_shows_a_secret(written: Load) -> None:
+    for password in ("s3cret", ["s3cret"], {"s3cret": 1}):
+        with pytest.raises(ConfigError) as error:
+            written(etcd={"password": password})
+        assert "s3cret" not in str(error.value)
+    assert "s3cret" not in repr(written(etcd={"user": "web1", "password": "s3cret"}))

@@ -1,0 +1,165 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What surrounds the agent: systemd's notifications and jobs, the files of /run, the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent import unit
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.cli import COMMANDS, main
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.notify import Notifier
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.run_directory import (
+    Memory,
+    Place,
+    RunDirectory,
+)
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import RollcallError
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Identity, Layout
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Check
+
+UNIT = "rollcall-register.service"
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, abstract: bool) -> None:
+    name = f"@rollcall-test-{os.getpid()}" if abstract else str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind("\0" + name[1:] if abstract else name)
+        manager.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", name)
+        monkeypatch.setenv("WATCHDOG_USEC", "3000000")
+        monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
+        notifier = Notifier()
+        assert notifier.watchdog == 3
+        notifier.ready()
+        notifier.status("one\nline")
+        notifier.status("one line")  # said already
+        notifier.alive()
+        notifier.reloading()
+        notifier.stopping()
+        said = [manager.recv(4096).decode() for _ in range(5)]
+    assert said[:3] == ["READY=1", "STATUS=one line", "WATCHDOG=1"]
+    assert said[3].startswith("RELOADING=1\nMONOTONIC_USEC=")
+    assert said[4] == "STOPPING=1"
+
+
+def test_without_systemd_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    Notifier().ready()
+    monkeypatch.setenv("NOTIFY_SOCKET", "/nowhere/notify")
+    Notifier().ready()
+
+
+def test_a_watchdog_for_another_process_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "3000000")
+    monkeypatch.setenv("WATCHDOG_PID", "1")
+    assert Notifier().watchdog == 0
+
+
+@pytest.fixture
+def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a systemctl on the path that does as the given lines of shell say; we are run as UNIT."""
+    monkeypatch.setattr(unit, "own_unit", lambda: UNIT)
+    monkeypatch.setattr(unit, "_PATIENCE", 0.5)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+
+    def install(lines: str) -> None:
+        script = tmp_path / "systemctl"
+        script.write_text(f"#!/bin/sh\n{lines}\n")
+        script.chmod(0o755)
+
+    return install
+
+
+@pytest.mark.parametrize(
+    ("jobs", "why"),
+    [
+        (f"91 {UNIT} stop running", unit.STOP),
+        (f"90 other.service stop waiting\n91 {UNIT} restart running", unit.RESTART),
+        ("90 other.service stop running", unit.RESTART),
+        ("No jobs running.", unit.RESTART),
+        ("", unit.RESTART),
+    ],
+)
+def test_the_units_job_tells_a_stop_from_a_restart(systemctl: Callable[[str], None], jobs: str, why: str) -> None:
+    systemctl(f"printf '%s\\n' '{jobs}'")
+    assert unit.why_ended() == why
+
+
+@pytest.mark.parametrize("lines", ["exit 1", "sleep 5"])
+def test_no_answer_is_taken_for_a_stop(systemctl: Callable[[str], None], lines: str) -> None:
+    systemctl(lines)
+    assert unit.why_ended() == unit.STOP
+
+
+def test_a_process_that_systemd_did_not_start_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("INVOCATION_ID", raising=False)
+    assert unit.own_unit() == ""
+    assert unit.why_ended() == unit.STOP
+
+
+MEMORY = Memory(
+    instance="0123",
+    lease=0x694D81,
+    ttl=30,
+    place=Place.of(Layout(), Identity("", "web", "web1")),
+    checks=(Check("ssh", "passing", "fine", 7), Check("web", "critical", "HTTP 503", 8, "web")),
+)
+
+
+def test_the_next_process_knows_what_this_one_knew(tmp_path: Path) -> None:
+    files = RunDirectory(str(tmp_path / "run"))
+    assert files.recall().lease == 0
+    files.remember(MEMORY)
+    assert files.recall() == MEMORY
+    assert MEMORY.place is not None
+    layout, who = MEMORY.place.keys()
+    assert layout.directory(who) == "/infrastructure/web/web1/"
+    files.forget()
+    files.forget()
+    assert files.recall().instance not in ("", MEMORY.instance)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"lease": "xyz"}', json.dumps({**MEMORY.document(), "place": 1})])
+def test_a_spoilt_memory_is_a_new_life(tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "register.json").write_text(content)
+    assert RunDirectory(str(tmp_path)).recall().lease == 0
+    assert f"Starting anew: {tmp_path}/register.json cannot be used" in capsys.readouterr().err
+
+
+def test_one_agent_at_a_time(tmp_path: Path) -> None:
+    RunDirectory(str(tmp_path))  # its lock is held as long as the process lives
+    with pytest.raises(RollcallError, match=f"Another rollcall register runs on this host: it holds {tmp_path}"):
+        RunDirectory(str(tmp_path))
+
+
+def test_a_directory_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RollcallError, match="Cannot use the directory"):
+        RunDirectory(str(tmp_path / "file" / "run"))
+
+
+def test_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for arguments in (["--help"], ["--version"], ["register", "--help"]):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert ended.value.code == 0
+    helped = capsys.readouterr().out
+    assert all(name in helped for name in COMMANDS)
+    assert "rollcall dev" in helped
+    with pytest.raises(SystemExit) as ended:
+        main(["nosuch"])
+    assert ended.value.code == 2
+    assert main(["register", "--config", "/nowhere.json", "--run-dir", str(tmp_path)]) == os.EX_CONFIG
+    assert capsys.readouterr().err.endswith(
+        "rollcall: Cannot read the configuration /nowhere.json: No such file or directory\n"
+    )
