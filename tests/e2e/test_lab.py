@@ -214,6 +214,14 @@ def test_a_host_whose_nspawn_was_killed_can_still_be_ended(pair: list[Host]) -> 
     one.boot()
 
 
+def test_a_host_boots_after_a_reboot_of_the_machine(pair: list[Host]) -> None:
+    one = pair[0]
+    one.kill()
+    run(["umount", one.root])  # what a reboot does to it
+    one.boot()
+    assert one.exec("hostname").stdout.strip() == one.name
+
+
 def test_a_package_is_downloaded_once(lab: Lab, pair: list[Host], third: str) -> None:
     store = lab.place.packages("trixie")
     for package in store.glob("hello_*.deb"):
@@ -285,6 +293,17 @@ assert not list(state.iterdir())
 print("done")
 """
     assert in_a_namespace(script, tmp_path) == "done\n"
+
+
+def test_a_note_of_an_earlier_boot_of_the_machine_is_not_believed(lab: Lab, tmp_path: Path) -> None:
+    script = """
+(state / "network.json").write_text('{"boot": "an earlier one", "ip_forward": "1"}')
+Network(state).down()
+Network(state).up()
+Network(state).down()
+print(seen())
+"""
+    assert in_a_namespace(script, tmp_path) == "(False, '', '0')\n"
 
 
 @pytest.mark.parametrize("other", ["10.77.213.200/28", "10.77.0.1/16", "10.77.213.9/32"])

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from . import apt
-from .system import LabError, Say, locked, unmount_below, write
+from .system import LabError, Say, environment, locked, unmount_below, write
 
 SUITES = ("bookworm", "trixie")  # newer ones bring a systemd that refuses the older kind of cgroups
 # A small Debian server as Ansible meets it: python3-apt is what Ansible's own apt module works with.
@@ -98,7 +98,7 @@ def _logged(argv: list[str], log: int, path: Path, say: Say) -> None:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        env={**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"},
+        env={**environment(), "DEBIAN_FRONTEND": "noninteractive"},
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:

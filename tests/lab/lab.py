@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import shutil
 import typing as t
 from pathlib import Path
@@ -86,18 +85,21 @@ class Lab:
         return [host.name for host in going]
 
     def inventory(self) -> dict[str, t.Any]:
-        """Return an Ansible inventory of all hosts, grouped by their names' letters, that works from any folder."""
+        """Return an Ansible inventory of all hosts that works from any folder; web1 and web2 are in a group web."""
+        hosts: dict[str, t.Any] = {}
         groups: dict[str, t.Any] = {}
         for host in self.hosts():
-            group = groups.setdefault(re.split(r"[^a-z]", host.name)[0], {"hosts": {}})
-            group["hosts"][host.name] = {"ansible_host": host.address}
+            hosts[host.name] = {"ansible_host": host.address}
+            kind = host.name.rstrip("0123456789")
+            if kind != host.name:
+                groups.setdefault(kind.replace("-", "_"), {"hosts": {}})["hosts"][host.name] = {}
         settings = {
             "ansible_user": "root",
             "ansible_ssh_private_key_file": str(self.place.key),
             "ansible_ssh_common_args": " ".join(SSH),
             "ansible_python_interpreter": "/usr/bin/python3",
         }
-        return {"all": {"vars": settings, "children": groups}}
+        return {"all": {"vars": settings, "hosts": hosts, "children": groups}}
 
     def _image(self, suite: str) -> Path:
         return image.image(suite, self.place.cache, self.tell)

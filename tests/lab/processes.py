@@ -21,7 +21,7 @@ import time
 import typing as t
 from pathlib import Path
 
-from .system import LabError, mounts, wait_for
+from .system import LabError, environment, mounts, wait_for
 
 PROC = Path("/proc")
 CGROUPS = Path("/sys/fs/cgroup")
@@ -64,6 +64,7 @@ def start(name: str, root: Path, bridge: str, console: Path) -> None:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            env=environment(),
             check=True,
         )
 

@@ -54,9 +54,15 @@ def require_machine() -> None:
         raise LabError("the lab boots Linux hosts with systemd-nspawn: it needs a Linux machine")
     if os.geteuid() != 0:
         raise LabError("the lab mounts, bridges and boots: it needs root (sudo, or a root shell)")
-    missing = sorted({package for tool, package in TOOLS.items() if shutil.which(tool) is None})
+    path = environment()["PATH"]
+    missing = sorted({package for tool, package in TOOLS.items() if shutil.which(tool, path=path) is None})
     if missing:
         raise LabError(f"tools are missing; on Debian: apt-get install {' '.join(missing)}")
+
+
+def environment() -> dict[str, str]:
+    """Return the environment for commands: their messages in English, and root's tools found after a plain su, too."""
+    return {**os.environ, "LC_ALL": "C", "PATH": f"{os.environ.get('PATH', '/usr/bin:/bin')}:/usr/sbin:/sbin"}
 
 
 def run(
@@ -82,7 +88,7 @@ def run(
             errors="replace",
             cwd=cwd,
             timeout=timeout,
-            env={**os.environ, "LC_ALL": "C"},
+            env=environment(),
             check=False,
         )
     except FileNotFoundError as missing:
