@@ -30,6 +30,7 @@ from .watch import Watch
 from .wire import KeyValue, LeaseStatus, RangeResult, TxnResult
 
 Json = t.Dict[str, t.Any]
+Answer = t.TypeVar("Answer")
 
 # One range of 100,000 keys costs etcd 259 MB of memory, in pages of 10,000 34 MB, for nearly the same time (measured).
 PAGE = 10000
@@ -193,25 +194,25 @@ class Client:
         body = wire.key_range(key, prefix)
         body.update(start_revision=start_revision, prev_kv=previous, progress_notify=True)
         what = f"Watching {_shown(key, prefix)}"
-        token = self._login()
-        try:
-            return Watch.open(self._transport, what, body, token)
-        except TokenInvalid:
-            self._token.forget(token)
-            return Watch.open(self._transport, what, body, self._login())
+        return self._authenticated(lambda token: Watch.open(self._transport, what, body, token))
 
     def status(self) -> Json:
         """The raw answer of the member that is asked: version, dbSize, leader, raftIndex, …"""
         return self._call("Asking for the status", "/v3/maintenance/status", {}, repeatable=True)
 
     def _call(self, what: str, path: str, body: Json, repeatable: bool = False) -> Json:
+        return self._authenticated(lambda token: self._transport.call(what, path, body, token, repeatable))
+
+    def _authenticated(self, send: t.Callable[[str], Answer]) -> Answer:
         """Send with the token. An invalid one is refused before anything is done: renew it and send once more."""
         token = self._login()
         try:
-            return self._transport.call(what, path, body, token, repeatable)
+            return send(token)
         except TokenInvalid:
+            if not self.settings.user:
+                raise
             self._token.forget(token)
-            return self._transport.call(what, path, body, self._login(), repeatable)
+            return send(self._login())
         except Unreachable as exc:
             if exc.timed_out:  # a token from a future that a restored etcd has not reached yet makes requests hang
                 self._token.forget(token)

@@ -83,20 +83,19 @@ class Transport:
         failures: t.List[str] = []
         timed_out = False
         endpoints = self._endpoints()
+        share = self._timeout / len(endpoints)
         for endpoint in endpoints:
             connection = None
             try:
-                connection = self._open(endpoint, self._timeout / len(endpoints))
+                connection = self._open(endpoint, share)
                 sock = connection.sock  # the connection forgets it where the server announces "Connection: close"
                 response = self._send(connection, path, body, token, headers or {})
                 if response.status != 200:
                     raise error_from_answer(what, str(endpoint), response.status, response.read())
-                return Stream(what, endpoint, sock, response)
+                return Stream(what, endpoint, sock, response, first=response.readline())
             except (OSError, http.client.HTTPException, Unavailable) as exc:
                 timed_out = timed_out or isinstance(exc, socket.timeout)
-                failures.append(
-                    str(exc) if isinstance(exc, Unavailable) else f"{endpoint}: {_describe(exc, self._timeout)}"
-                )
+                failures.append(str(exc) if isinstance(exc, Unavailable) else f"{endpoint}: {_describe(exc, share)}")
                 self._demote(endpoint)
                 if connection is not None:
                     connection.close()
@@ -172,26 +171,31 @@ class Transport:
 class Stream:
     """Answers as etcd sends them, one JSON object a line. `close` may be called from another thread."""
 
-    def __init__(self, what: str, endpoint: Endpoint, sock: socket.socket, response: http.client.HTTPResponse) -> None:
+    def __init__(
+        self, what: str, endpoint: Endpoint, sock: socket.socket, response: http.client.HTTPResponse, first: bytes
+    ) -> None:
         self.endpoint = endpoint
         self._what = what
         self._response = response
         self._socket = sock
+        self._first = first
         sock.settimeout(None)  # hours may pass without a change; TCP keepalive notices a dead peer
 
     def __iter__(self) -> t.Iterator[Json]:
         """Yield each answer's `result`. Raises WatchEnded when the stream is cut, or the error it carries."""
-        while True:
+        line = self._first
+        while line:
+            answer = _parse(self._what, self.endpoint, line)
+            if "error" in answer:
+                error = error_from_answer(self._what, str(self.endpoint), 200, line)
+                # a member that stops or loses its leader says so in the stream, and ends it
+                raise WatchEnded(str(error), error.code) if isinstance(error, Unavailable) else error
+            yield answer.get("result", {})
             try:
                 line = self._response.readline()
             except (OSError, http.client.HTTPException, ValueError, AttributeError) as exc:
                 raise WatchEnded(f"{self._what}: cut off from {self.endpoint}: {exc}") from exc
-            if not line:
-                raise WatchEnded(f"{self._what}: {self.endpoint} ended the stream")
-            answer = _parse(self._what, self.endpoint, line)
-            if "error" in answer:
-                raise error_from_answer(self._what, str(self.endpoint), 200, line)
-            yield answer.get("result", {})
+        raise WatchEnded(f"{self._what}: {self.endpoint} ended the stream")
 
     def close(self) -> None:
         """End the stream; a reader that waits in another thread gets WatchEnded."""
