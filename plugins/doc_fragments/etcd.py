@@ -20,4 +20,3 @@ class ModuleDocFragment:
     # JSON is YAML, too.
     DOCUMENTATION = json.dumps(documentation(CONNECTION))
     PLUGINS = json.dumps(documentation(CONNECTION, sources=("env", "ini", "vars")))
-    INVENTORY = json.dumps(documentation(CONNECTION, sources=("env", "ini")))

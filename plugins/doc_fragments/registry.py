@@ -20,4 +20,3 @@ class ModuleDocFragment:
     # JSON is YAML, too.
     DOCUMENTATION = json.dumps(documentation(REGISTRY))
     PLUGINS = json.dumps(documentation(REGISTRY, sources=("env", "ini", "vars")))
-    INVENTORY = json.dumps(documentation(REGISTRY, sources=("env", "ini")))

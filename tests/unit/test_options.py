@@ -43,14 +43,11 @@ def test_a_fragment_documents_just_the_options_of_its_table(fragment):
         assert described == {key: value for key, value in argument.items() if key != "no_log"}
 
 
-def test_plugins_read_what_is_ambient_from_everywhere_and_inventories_not_from_variables():
+def test_plugins_read_what_is_ambient_from_everywhere():
     plugins = yaml.safe_load(etcd.ModuleDocFragment.PLUGINS)["options"]
-    inventory = yaml.safe_load(etcd.ModuleDocFragment.INVENTORY)["options"]
     assert plugins["ca_cert"]["env"] == [{"name": "ETCDCTL_CACERT"}, {"name": "ANSIBLE_ROLLCALL_CA_CERT"}]
     assert plugins["ca_cert"]["ini"] == [{"section": "rollcall", "key": "ca_cert"}]
     assert plugins["ca_cert"]["vars"] == [{"name": "rollcall_etcd_ca_cert"}]
-    assert "vars" not in inventory["ca_cert"]
-    assert inventory["ca_cert"]["env"] == plugins["ca_cert"]["env"]
     assert not {"env", "ini", "vars"} & plugins["host"].keys()
 
 
