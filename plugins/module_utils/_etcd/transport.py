@@ -224,6 +224,8 @@ def _describe(exc: Exception, seconds: float) -> str:
         return f"its certificate is not accepted: {exc.verify_message}; check ca_cert and the host name in the endpoint"
     if isinstance(exc, ssl.SSLError):
         return f"TLS failed: {exc.reason or exc}; check the scheme, and client_cert if etcd demands one"
+    if isinstance(exc, http.client.RemoteDisconnected):
+        return "it closed the connection without an answer: it is stopping, or speaks TLS and the endpoint must be https://"
     if isinstance(exc, socket.timeout):
         return f"no answer within {seconds:.1f} s"
     if isinstance(exc, socket.gaierror):
