@@ -60,6 +60,7 @@ class Consumer:
         self._lease = 0
         self._renewal_due = 0.0
         self._failure = ""
+        self._leaving = False
         self._thread = threading.Thread(target=self._run, name="consumer", daemon=True)
 
     def start(self) -> None:
@@ -71,14 +72,14 @@ class Consumer:
         self._inbox.put(applied)
 
     def stop(self, leave: bool, patience: float = 2.0) -> None:
-        """End; with `leave` the key goes at once, where etcd answers within `patience` seconds."""
+        """End; with `leave` the key goes at once, where etcd answers within `patience` seconds.
+
+        Without, it stays for the rest of its lease: the next process writes it again under its own.
+        """
+        self._leaving = leave
         self._inbox.put(None)
-        self._thread.join(patience)
-        if leave and self._lease and not self._thread.is_alive():
-            # In a thread, since a request to an etcd that is silent takes its whole timeout.
-            revoking = threading.Thread(target=self._revoke, name="revoke", daemon=True)
-            revoking.start()
-            revoking.join(patience)
+        if leave:
+            self._thread.join(patience)
 
     def _run(self) -> None:
         backoff = Backoff(0.5, 15.0)
@@ -92,6 +93,11 @@ class Consumer:
             else:
                 self._tell("")
                 backoff.reset()
+        if self._leaving and self._lease:
+            try:
+                self._client.lease_revoke(self._lease)
+            except EtcdError:
+                pass  # it ends by itself
 
     def _receive(self, pause: t.Optional[float]) -> bool:
         """Wait for something to publish, at most `pause` seconds; of several the newest counts. False: stop."""
@@ -158,9 +164,3 @@ class Consumer:
         if failure and not self._failure:
             log.warning(f"Cannot publish what is applied, and keep trying: {failure}")
         self._failure = failure
-
-    def _revoke(self) -> None:
-        try:
-            self._client.lease_revoke(self._lease)
-        except EtcdError:
-            pass  # it ends by itself

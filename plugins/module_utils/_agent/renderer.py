@@ -217,5 +217,8 @@ class Renderer:
         if errors:
             return f"{len(errors)} of {len(self._jobs)} files not up to date: {errors[0]}"
         if self._failure:
-            return f"Last good state (revision {self._applied}), cut off from etcd: {self._failure}"
+            have = f"Files of revision {self._applied}" if self._good else "Nothing is rendered yet"
+            return f"{have}, cut off from etcd: {self._failure}"
+        if not self._good:
+            return "Reading the registry"
         return f"{len(self._jobs)} files up to date with revision {self._applied}"
