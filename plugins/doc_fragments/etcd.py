@@ -17,6 +17,6 @@ class ModuleDocFragment:
     The latter see no variables.
     """
 
-    # JSON is YAML, too.
-    DOCUMENTATION = json.dumps(documentation(CONNECTION))
-    PLUGINS = json.dumps(documentation(CONNECTION, sources=("env", "ini", "vars")))
+    # JSON is YAML, too. Annotated, since the yamllint of ansible-test takes every plain assignment for a literal.
+    DOCUMENTATION: str = json.dumps(documentation(CONNECTION))
+    PLUGINS: str = json.dumps(documentation(CONNECTION, sources=("env", "ini", "vars")))

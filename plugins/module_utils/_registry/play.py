@@ -171,7 +171,7 @@ def _naming(who: Identity) -> t.Iterator[None]:
     try:
         yield
     except InvalidNode as exc:
-        raise InvalidNode(f"The node {shown(str(who))} cannot be registered: {exc}") from exc
+        raise InvalidNode(f"The node {shown(str(who))} cannot be registered: {exc}") from None
 
 
 def _refuse_unknown(services: t.Any) -> None:
