@@ -101,7 +101,7 @@ class Registrar:
         self._told = 0.0  # when trouble was last told of
         self._renewed = 0.0
         self._error: t.Optional[Json] = None
-        self._counts = {"keepalives": 0, "leases_lost": 0, "writes": 0, "failures": 0}
+        self._counts = {"keepalives": 0, "self_checks": 0, "writes": 0, "leases_lost": 0, "failures": 0}
         self.configure(config)
 
     def configure(self, config: RegisterConfig) -> None:
@@ -161,7 +161,7 @@ class Registrar:
 
     def leave(self) -> None:
         """Withdraw the registration, and forget it where that worked or can never work."""
-        deadline = boottime() + _LEAVE_WITHIN
+        deadline = boottime() + min(_LEAVE_WITHIN, self._granted)  # after that the lease is over anyway
         while self._lease:
             try:
                 withdraw(self._client, self._config.layout, self._config.who, self._lease)
@@ -220,7 +220,7 @@ class Registrar:
         try:
             period = action()
         except Duplicate as exc:
-            task.worked(now + jittered(self._config.self_check, 0.2))
+            task.worked(boottime() + jittered(self._config.self_check, 0.2))  # watching a clone takes its time
             self._written, self._known = None, False
             self._trouble(DUPLICATE, exc)
         except RollcallError as exc:
@@ -260,7 +260,7 @@ class Registrar:
     def _put_right(self) -> None:
         wanted = self._wanted
         claim = reconcile(self._client, self._config.layout, wanted, self._lease, self._watch_former_boot)
-        self._counts["writes"] += int(claim.changed)
+        self._counts["writes" if claim.changed else "self_checks"] += 1
         self._written, self._known = wanted, True
         self._remember(dataclasses.replace(self._memory, checks=wanted.checks))
         self._enter(
@@ -292,8 +292,9 @@ class Registrar:
         self._former = None
 
     def _watch_former_boot(self, seconds: float) -> None:
-        who = self._config.who
-        self._enter(WAITING, f"a former boot of this host holds {who}; watching its lease for {seconds:.0f} s")
+        if self._phase != DUPLICATE:
+            who = self._config.who
+            self._enter(WAITING, f"a former boot of this host holds {who}; watching its lease for {seconds:.0f} s")
         self._live(seconds)
 
     def _remember(self, memory: Memory) -> None:
