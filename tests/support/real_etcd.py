@@ -249,9 +249,9 @@ class Cluster:
         """What became of the members."""
         return "\n".join(member.story() for member in self.members)
 
-    def ctl(self, *arguments: str, user: str = "") -> str:
-        """Run etcdctl; returns what it prints. `user` is name:password."""
-        command = [str(self._etcdctl), f"--endpoints={','.join(self.endpoints)}"]
+    def ctl(self, *arguments: str, user: str = "", member: Member | None = None) -> str:
+        """Run etcdctl on all members, or one; returns what it prints. `user` is name:password."""
+        command = [str(self._etcdctl), f"--endpoints={member.endpoint if member else ','.join(self.endpoints)}"]
         if self._tls:
             command.append(f"--cacert={self._tls.ca_cert}")
         if self._tls and self._tls.client:

@@ -88,9 +88,9 @@ def invalid_token() -> Refusal:
 
 def without_leader(path: str, version: tuple[int, ...]) -> Refusal | None:
     """What a member without quorum answers to a call of `path` (a real one takes 7 s for it); None: it answers."""
-    if path in ("/v3/kv/range", "/v3/kv/lease/timetolive", "/v3/lease/timetolive"):
+    if path == "/v3/kv/range":
         return Refusal(UNAVAILABLE, "etcdserver: request timed out")
-    if path.endswith(("/lease/keepalive", "/v3/watch")):
+    if path.endswith(("/lease/keepalive", "/lease/timetolive", "/v3/watch")):
         return Refusal(UNAVAILABLE, "etcdserver: no leader")
     if path.startswith(("/v3/kv/", "/v3/lease/", "/v3/auth/")):
         return Refusal(DEADLINE_EXCEEDED if version >= (3, 5) else UNKNOWN, "context deadline exceeded")
