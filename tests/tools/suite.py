@@ -77,7 +77,8 @@ def main() -> int:
 
     print("\n== summary")
     for result in results:
-        print(f"{result.name:12} {'failed' if result.status else 'ok':7} {result.seconds:5.0f} s   {result.counts}")
+        counts = "" if result.name == "lint" else f"   {result.counts}"
+        print(f"{result.name:12} {'failed' if result.status else 'ok':7} {result.seconds:5.0f} s{counts}")
     if not Path(".venv-newest").exists():
         print("SKIPPED: everything with the newest ansible-core, for want of Python 3.12 or newer")
     verdict = f"failed: {', '.join(failed)}" if failed else "everything passed"
