@@ -49,18 +49,18 @@ class Transport:
     def call(self, what: str, path: str, body: Json, token: str = "", repeatable: bool = False) -> Json:
         """POST `body` and return the answer.
 
-        `what` names the request for messages. `repeatable` says that the request may be sent to the next endpoint
-        although this one may have carried it out. Raises Unreachable with the story of every endpoint tried,
+        `what` names the request for messages. `repeatable` says that the request may be sent again, on a new connection
+        or to the next endpoint, although it may have been carried out. Raises Unreachable with the story of every endpoint tried,
         OutcomeUnknown, or the EtcdError that the answer stands for.
         """
         deadline = time.monotonic() + self._timeout
         failures: t.List[str] = []
         timed_out = False
-        endpoints = self._endpoints()
-        for tried, endpoint in enumerate(endpoints):
-            remaining = deadline - time.monotonic()
-            share = max(remaining / (len(endpoints) - tried), _MIN_SHARE)
-            sent = False
+        waiting = list(self._endpoints())
+        while waiting:
+            endpoint = waiting.pop(0)
+            share = max((deadline - time.monotonic()) / (len(waiting) + 1), _MIN_SHARE)
+            kept, sent = self._kept, False
             try:
                 connection = self._connect(endpoint, share)
                 sent = True
@@ -68,6 +68,10 @@ class Transport:
             except Unavailable as exc:
                 reason, sent = str(exc), exc.executed
             except (OSError, http.client.HTTPException) as exc:
+                if sent and repeatable and kept is self._kept and not isinstance(exc, socket.timeout):
+                    self.close()  # the server closed the kept connection while the request was on its way
+                    waiting.insert(0, endpoint)
+                    continue
                 reason = f"{endpoint}: {_describe(exc, share)}"
                 timed_out = timed_out or isinstance(exc, socket.timeout)
             self._demote(endpoint)
@@ -92,7 +96,10 @@ class Transport:
                 response = self._send(connection, path, body, token, headers or {})
                 if response.status != 200:
                     raise error_from_answer(what, str(endpoint), response.status, response.read())
-                return Stream(what, endpoint, sock, response, first=response.readline())
+                first = response.readline()
+                if not first:
+                    raise http.client.RemoteDisconnected
+                return Stream(what, endpoint, sock, response, first)
             except (OSError, http.client.HTTPException, Unavailable) as exc:
                 timed_out = timed_out or isinstance(exc, socket.timeout)
                 failures.append(str(exc) if isinstance(exc, Unavailable) else f"{endpoint}: {_describe(exc, share)}")

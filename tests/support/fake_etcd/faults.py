@@ -29,7 +29,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Stall:
-    """Never answer; the connection stays open until the fake is healed. Nothing is done."""
+    """Never answer; the connection stays open until the fake is healed. Nothing is done.
+
+    With `headers` the answer is begun: status and headers come, and then nothing.
+    """
+
+    headers: bool = False
 
 
 @dataclass(frozen=True)

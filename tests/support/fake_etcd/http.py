@@ -118,7 +118,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             fault.action()
             fault = None
         if isinstance(fault, Stall):
-            self._stall()
+            self._stall(fault.headers)
         elif isinstance(fault, Answer):
             self._reply(fault.status, fault.body, fault.content_type)
         elif isinstance(fault, Refuse):
@@ -154,8 +154,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body[:send])
 
-    def _stall(self) -> None:
+    def _stall(self, headers: bool) -> None:
         self.close_connection = True
+        if headers:
+            self._begin_stream()
+            self.wfile.flush()
         healed = self.fake.healed
         while not (healed.wait(_TICK) or self.server.closing.is_set() or self._client_left()):
             pass
@@ -172,13 +175,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self._refuse(refusal)
             return
         try:
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Transfer-Encoding", "chunked")
-            self.end_headers()
+            self._begin_stream()
             self._send_all(watch)
         finally:
             self.fake.close_watch(watch)
+
+    def _begin_stream(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
 
     def _send_all(self, watch: Watch) -> None:
         while not (self.server.closing.is_set() or self._client_left()):

@@ -1,0 +1,211 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Connections, failover, deadlines: what a bad day of the network makes of a request."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+
+import pytest
+
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import (
+    EtcdError,
+    OutcomeUnknown,
+    Unreachable,
+)
+from tests.support.fake_etcd import Answer, Cut, Drop, FakeEtcd, Refuse, Stall
+
+NO_LEADER = Refuse(14, "etcdserver: no leader")
+TIMED_OUT = Refuse(14, "etcdserver: request timed out")
+
+
+@pytest.fixture
+def members():
+    """Three fakes; they share no keys, so what one was told the others do not know."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(FakeEtcd()) for _ in range(3)]
+
+
+def endpoints(members):
+    return [member.endpoint for member in members]
+
+
+def test_one_connection_serves_all_requests(fake_etcd, connect):
+    client = connect(endpoints=[fake_etcd.endpoint])
+    for number in range(5):
+        client.put(f"/key/{number}", "")
+    assert client.range("/key/", prefix=True).count == 5
+    assert fake_etcd.connections == 1
+
+
+def test_one_connection_serves_all_requests_over_tls(authority, connect):
+    pair = authority.server()
+    with FakeEtcd(cert=pair.cert, key=pair.key) as fake:
+        client = connect(endpoints=[fake.endpoint], ca_cert=str(authority.ca_cert))
+        for number in range(5):
+            client.put(f"/key/{number}", "")
+        assert client.range("/key/", prefix=True).count == 5
+        assert fake.connections == 1
+
+
+def test_the_first_endpoint_is_asked_as_long_as_it_answers(members, connect):
+    client = connect(endpoints=endpoints(members))
+    for _ in range(3):
+        client.get("/key")
+    assert [member.count() for member in members] == [3, 0, 0]
+
+
+def test_a_dead_endpoint_is_passed_over_and_asked_last_from_then_on(members, connect):
+    members[0].stop()
+    client = connect(endpoints=endpoints(members))
+    client.get("/key")
+    members[0].start()
+    client.get("/key")
+    assert [member.count() for member in members] == [0, 2, 0]
+    members[1].stop()
+    members[2].stop()
+    client.get("/key")
+    assert [member.count() for member in members] == [1, 2, 0]
+
+
+def test_the_error_names_every_endpoint_and_what_each_said(members, connect):
+    members[0].stop()
+    members[1].inject("/v3", NO_LEADER)
+    members[2].inject("/v3", Answer(502, "text/html", b"Bad Gateway"))
+    with pytest.raises(Unreachable) as failure:
+        connect(endpoints=endpoints(members)).get("/key")
+    words = str(failure.value)
+    assert words.startswith("Reading /key failed: no etcd endpoint answered")
+    assert f"{members[0].endpoint}: connection refused" in words
+    assert f"etcd at {members[1].endpoint} answered: etcdserver: no leader" in words
+    assert f"{members[2].endpoint} answered HTTP 502: Bad Gateway" in words
+    assert not failure.value.timed_out
+
+
+def test_a_host_name_that_does_not_resolve_is_named(connect):
+    with pytest.raises(Unreachable, match=r"http://nowhere.invalid:2379: its name does not resolve"):
+        connect(endpoints=["nowhere.invalid"]).get("/key")
+
+
+def test_a_stalled_endpoint_gets_its_share_of_the_time_and_the_next_one_serves(members, connect):
+    members[0].inject("/v3", Stall(), times=None)
+    client = connect(endpoints=endpoints(members), timeout=0.9)
+    started = time.monotonic()
+    client.get("/key")
+    assert 0.25 < time.monotonic() - started < 0.8
+    started = time.monotonic()
+    client.get("/key")
+    assert time.monotonic() - started < 0.25
+
+
+@pytest.mark.parametrize("fault", [Stall(), Stall(headers=True)])
+def test_the_deadline_holds_where_all_endpoints_stall(members, connect, fault):
+    for member in members:
+        member.inject("/v3", fault, times=None)
+    for call in (lambda client: client.get("/key"), lambda client: client.watch("/key")):
+        started = time.monotonic()
+        with pytest.raises(Unreachable, match="no answer within 0.2 s") as failure:
+            call(connect(endpoints=endpoints(members), timeout=0.6))
+        assert 0.5 < time.monotonic() - started < 1.5
+        assert failure.value.timed_out
+        assert all(member.endpoint in str(failure.value) for member in members)
+
+
+def test_an_endpoint_that_takes_no_connections_is_stopped_by_the_deadline(connect):
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, contextlib.ExitStack() as stack:
+        for _ in range(3):  # the queue is full: the kernel drops what comes then
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        started = time.monotonic()
+        with pytest.raises(Unreachable, match="no answer within"):
+            connect(endpoints=[f"127.0.0.1:{listener.getsockname()[1]}"], timeout=0.4).get("/key")
+        assert time.monotonic() - started < 1
+
+
+def test_a_kept_connection_that_was_closed_meanwhile_is_replaced(fake_etcd, connect):
+    client = connect(endpoints=[fake_etcd.endpoint])
+    client.put("/key", "1")
+    fake_etcd.restart()
+    client.put("/key", "2")
+    assert fake_etcd.tree() == {"/key": "2"}
+    assert fake_etcd.connections == 2
+
+
+def test_a_kept_connection_that_breaks_under_a_read_is_tried_once_more_on_a_new_one(fake_etcd, connect):
+    client = connect(endpoints=[fake_etcd.endpoint])
+    client.put("/key", "1")
+    fake_etcd.inject("/v3/kv/range", Drop())
+    assert client.get("/key").value == "1"
+    assert (fake_etcd.connections, fake_etcd.count("/v3/kv/range")) == (2, 2)
+    fake_etcd.inject("/v3/kv/range", Drop(), times=None)
+    with pytest.raises(Unreachable):
+        client.get("/key")
+    assert fake_etcd.count("/v3/kv/range") == 4
+
+
+@pytest.mark.parametrize("fault", [Drop(executed=True), Drop(), Cut(), Stall(), TIMED_OUT])
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_write_without_an_answer_is_not_sent_twice(members, connect, fault, kept):
+    client = connect(endpoints=endpoints(members), timeout=0.6)
+    if kept:
+        client.get("/key")
+    members[0].inject("/v3/kv/put", fault)
+    with pytest.raises(OutcomeUnknown, match="Writing /key: no answer, so it may or may not have been done") as failure:
+        client.put("/key", "value")
+    assert members[0].endpoint in str(failure.value)
+    assert [member.count("/v3/kv/put") for member in members] == [1, 0, 0]
+    client.put("/key", "again")
+    assert [member.count("/v3/kv/put") for member in members] == [1, 1, 0]
+
+
+@pytest.mark.parametrize("fault", [Drop(executed=True), Drop(), Cut(), Stall(), TIMED_OUT, NO_LEADER])
+def test_a_read_without_an_answer_goes_to_the_next_endpoint(members, connect, fault):
+    members[0].inject("/v3", fault)
+    members[1].put("/key", "from the second")
+    assert connect(endpoints=endpoints(members), timeout=0.6).get("/key").value == "from the second"
+
+
+def test_a_write_that_was_surely_not_done_goes_to_the_next_endpoint(members, connect):
+    members[0].stop()
+    members[1].inject("/v3", NO_LEADER)
+    connect(endpoints=endpoints(members)).put("/key", "value")
+    assert members[2].tree() == {"/key": "value"}
+
+
+def test_a_refusal_is_final_and_asks_no_other_endpoint(members, connect):
+    members[0].inject("/v3", Refuse(7, "etcdserver: permission denied"))
+    with pytest.raises(EtcdError, match="permission denied"):
+        connect(endpoints=endpoints(members)).get("/key")
+    assert [member.count() for member in members] == [1, 0, 0]
+
+
+def test_proxies_of_the_environment_are_not_used(members, connect, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, members[1].endpoint)
+    connect(endpoints=[members[0].endpoint]).get("/key")
+    assert [member.connections for member in members] == [1, 0, 0]
+
+
+def test_a_closed_client_opens_a_connection_again(fake_etcd, connect):
+    client = connect(endpoints=[fake_etcd.endpoint])
+    with client:
+        client.put("/key", "1")
+    assert client.get("/key").value == "1"
+    assert fake_etcd.connections == 2
+
+
+def test_a_keepalive_without_ttl_is_a_lease_that_is_gone(fake_etcd, connect):
+    client = connect(endpoints=[fake_etcd.endpoint])
+    lease, ttl = client.lease_grant(30)
+    client.put("/key", "value", lease)
+    fake_etcd.clock.advance(ttl - 1)
+    assert client.lease_keepalive(lease) == 30
+    fake_etcd.clock.advance(ttl + 1)
+    with pytest.raises(EtcdError, match=f"Keeping lease {lease:x} alive failed: it has expired or was revoked"):
+        client.lease_keepalive(lease)
+    assert fake_etcd.tree() == {}
