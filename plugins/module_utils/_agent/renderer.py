@@ -205,7 +205,8 @@ class Renderer:
         self._shown = status
         self._notifier.status(self._summary())
         try:
-            durable.write(self._status_file, json.dumps(status, indent=2, sort_keys=True).encode() + b"\n")
+            readable = durable.Attributes(os.geteuid(), os.getegid(), 0o644)
+            durable.write(self._status_file, json.dumps(status, indent=2, sort_keys=True).encode() + b"\n", readable)
         except OSError as exc:
             log.warning(f"Cannot write {self._status_file}: {exc}")
 
