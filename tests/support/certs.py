@@ -28,7 +28,9 @@ class Authority:
         directory.mkdir(parents=True, exist_ok=True)
         self._ca = Pair(directory / "ca.crt", directory / "ca.key")
         key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", str(self._ca.key)]
-        _openssl("req", "-x509", *key, "-out", str(self._ca.cert), "-days", _DAYS, "-subj", f"/CN={name}")
+        # Python 3.13 verifies strictly by RFC 5280: a CA says what its key is for, a certificate names its issuer's key.
+        usage = ["-addext", "keyUsage = critical, keyCertSign, cRLSign"]
+        _openssl("req", "-x509", *key, *usage, "-out", str(self._ca.cert), "-days", _DAYS, "-subj", f"/CN={name}")
 
     @property
     def ca_cert(self) -> Path:
@@ -51,7 +53,8 @@ class Authority:
     def _issue(self, name: str, common_name: str, usage: str, *extensions: str) -> Pair:
         pair = Pair(self._directory / f"{name}.crt", self._directory / f"{name}.key")
         request, config = self._directory / f"{name}.csr", self._directory / f"{name}.ext"
-        config.write_text("\n".join([f"extendedKeyUsage = {usage}", *extensions, ""]))
+        lines = [f"extendedKeyUsage = {usage}", "authorityKeyIdentifier = keyid", *extensions, ""]
+        config.write_text("\n".join(lines))
         subject = f"/CN={common_name}" if common_name else "/O=rollcall"
         key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", str(pair.key)]
         _openssl("req", *key, "-out", str(request), "-subj", subject)
