@@ -28,7 +28,7 @@ class Authority:
         directory.mkdir(parents=True, exist_ok=True)
         self._ca = Pair(directory / "ca.crt", directory / "ca.key")
         key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", str(self._ca.key)]
-        # Python 3.13 verifies strictly by RFC 5280: a CA says what its key is for, a certificate names its issuer's key.
+        # Python 3.13 verifies strictly by RFC 5280: a CA says what its key is for, a certificate whose key signed it.
         usage = ["-addext", "keyUsage = critical, keyCertSign, cRLSign"]
         _openssl("req", "-x509", *key, *usage, "-out", str(self._ca.cert), "-days", _DAYS, "-subj", f"/CN={name}")
 
