@@ -12,10 +12,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._options import
 
 
 class ModuleDocFragment:
-    """``rollcall.discovery.etcd`` is for modules, ``.plugins`` for lookups, ``.inventory`` for inventories.
-
-    The latter see no variables.
-    """
+    """``rollcall.discovery.etcd`` is for modules, ``.plugins`` for lookups and inventories."""
 
     # JSON is YAML, too. Annotated, since the yamllint of ansible-test takes every plain assignment for a literal.
     DOCUMENTATION: str = json.dumps(documentation(CONNECTION))

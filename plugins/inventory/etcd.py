@@ -100,7 +100,6 @@ cache_connection: /var/cache/ansible/rollcall
 cache_timeout: 60
 """
 
-import typing as t
 
 from ansible.inventory.data import InventoryData
 from ansible.parsing.dataloader import DataLoader
@@ -125,41 +124,41 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
         super().parse(inventory, loader, path, cache)
         try:
-            options = self._configure(path)
-            draft = self._build(self._fetch(path, cache, options), options)
+            self._configure(path)
+            draft = self._build(self._fetch(path, cache))
             draft.populate(inventory)
         except Exception as exc:  # any: a mistake of ours must not end in an empty inventory, either
             _plugin.stop(f"No inventory from {path}", exc)
 
-    def _configure(self, path: str) -> dict[str, t.Any]:
-        """Read the file. Returns the options that all plugins share, in which the operator may use templates."""
+    def _configure(self, path: str) -> None:
+        """Read the file. In the options that all plugins share the operator may use templates."""
         config = self._read_config_data(path)
         _plugin.refuse_unknown(config, self)
         self.templar.available_variables = self._vars
         shared = {name: self.templar.template(config[name]) for name in _plugin.SHARED_OPTIONS if name in config}
         self.set_options(direct={**config, **shared}, var_options=self._vars)
-        return {name: self.get_option(name) for name in _plugin.SHARED_OPTIONS}
-
-    def _fetch(self, path: str, cache: bool, options: dict[str, t.Any]) -> rollcall.Keys:
-        """Every key, as of one revision: from the cache where that may be used, else from etcd."""
         with _plugin.ansible_errors():
-            layout, source = _options.layout(options), _cached.source(options)
+            self._layout = _options.layout(self._options)
+            self._allowed = _options.allowed_networks(self._options)
+            self._source = _cached.source(self._options)
+
+    def _fetch(self, path: str, cache: bool) -> rollcall.Keys:
+        """Every key, as of one revision: from the cache where that may be used, else from etcd."""
         key = self.get_cache_key(path)
-        keys = _cached.load(self._cache.get(key), source) if cache and self.get_option("cache") else None
+        keys = _cached.load(self._cache.get(key), self._source) if cache and self.get_option("cache") else None
         if keys is None:
-            with _plugin.connect(options) as client:
-                keys = rollcall.fetch(client, layout)
+            with _plugin.connect(self._options) as client:
+                keys = rollcall.fetch(client, self._layout)
             if self.get_option("cache"):
-                self._cache[key] = _cached.dump(keys, source)
+                self._cache[key] = _cached.dump(keys, self._source)
         return keys
 
-    def _build(self, keys: rollcall.Keys, options: dict[str, t.Any]) -> Draft:
+    def _build(self, keys: rollcall.Keys) -> Draft:
         """Nodes, hosts and groups on paper. Everything is checked here."""
         with _plugin.ansible_errors():
-            layout = _options.layout(options)
-            found = rollcall.assemble(*keys, layout, _options.allowed_networks(options))
+            found = rollcall.assemble(*keys, self._layout, self._allowed)
             built = _hosts.build(found, self.inventory, self._construct)
-            _hosts.guard(built, layout, *map(self.get_option, ("allow_empty", "min_hosts", "strict_nodes")))
+            _hosts.guard(built, self._layout, *map(self.get_option, ("allow_empty", "min_hosts", "strict_nodes")))
         for note in built.notes:
             self.display.warning(note)
         _plugin.warn_of_nodes(built.rejected)

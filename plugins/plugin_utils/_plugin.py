@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import traceback
 import typing as t
 
 from ansible.errors import AnsibleError
@@ -85,6 +86,10 @@ def stop(what: str, exc: Exception) -> t.NoReturn:
     Ansible turns every Exception of an inventory plugin into a warning, lets other plugins try the same file, and exits
     with 0 (InventoryManager.parse_source). It lets SystemExit pass.
     """
-    reason = str(exc) if isinstance(exc, AnsibleError) else f"unexpected {exc!r}; this is a bug of rollcall.discovery"
+    if isinstance(exc, AnsibleError):
+        reason = " ".join(filter(None, (str(exc), getattr(exc, "_help_text", None))))  # such as the valid choices
+    else:
+        reason = f"unexpected {exc!r}; this is a bug of rollcall.discovery (-vvv shows where)"
+    display.vvv("".join(traceback.format_exception(exc)))
     display.error(f"{what}: {reason}")
     raise SystemExit(1) from exc

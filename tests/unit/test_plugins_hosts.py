@@ -1,0 +1,137 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From nodes to hosts: variables, groups, names that cannot be, and the guards."""
+
+from __future__ import annotations
+
+import pytest
+from ansible.errors import AnsibleError
+from ansible.inventory.data import InventoryData
+
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import EmptyRegistry, RegistryError
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Layout
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Document, Node, Service
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Rejected, RollCall
+from ansible_collections.rollcall.discovery.plugins.plugin_utils import _hosts
+
+
+def a_node(name="web1", role="web", dc="", services=(), tags=(), id="", **fields):
+    document = Document(id=id, services=tuple(Service(name, 80) for name in services), tags=tuple(tags))
+    return Node(
+        **{"address": "10.0.0.1", "roles": (role,), "document": document, **fields}, dc=dc, role=role, name=name
+    )
+
+
+def build(*nodes, inventory=None, rejected=(), construct=lambda draft: None):
+    return _hosts.build(RollCall(9, list(nodes), list(rejected)), inventory or InventoryData(), construct)
+
+
+def groups(built):
+    return {group: list(hosts) for group, hosts in built.draft.groups.items()}
+
+
+def test_a_node_sets_the_closed_list_of_variables_and_no_other():
+    words = "name role roles dc address health services tags meta checks maintenance"
+    assert set(_hosts.variables(a_node())) == {"ansible_host", *(f"rollcall_{word}" for word in words.split())}
+
+
+def test_groups_by_role_data_centre_service_tag_health_and_maintenance():
+    built = build(
+        a_node("a", "k8s-master", "eu-west-1a", services=["web", "db"], tags=["ssd"]),
+        a_node("b", "k8s-master", "eu-west-1a", health="drain", maintenance={"by": "me"}),
+        a_node("c", "lb", "us", roles=("lb", "web")),
+    )
+    assert groups(built) == {
+        "dc_eu_west_1a": ["a", "b"],
+        "dc_us": ["c"],
+        "health_drain": ["b"],
+        "health_passing": ["a", "c"],
+        "maintenance": ["b"],
+        "role_k8s_master": ["a", "b"],
+        "role_lb": ["c"],
+        "role_web": ["c"],
+        "service_db": ["a"],
+        "service_web": ["a"],
+        "tag_ssd": ["a"],
+    }
+    assert built.rejected == built.notes == []
+
+
+def test_without_a_data_centre_there_is_no_such_group():
+    assert not [group for group in groups(build(a_node())) if group.startswith("dc")]
+
+
+@pytest.mark.parametrize("field", ["role", "dc"])
+def test_two_roles_or_data_centres_that_make_one_group_are_an_error_that_names_both(field):
+    with pytest.raises(AnsibleError, match=f"'a-b', 'a.b' differ only .* {field}_a_b"):
+        build(a_node("one", **{field: "a-b"}), a_node("two", **{field: "a.b"}))
+
+
+@pytest.mark.parametrize("kind", ["service", "tag"])
+def test_of_two_claims_that_make_one_group_the_one_of_fewer_hosts_is_dropped(kind):
+    built = build(
+        a_node("one", **{f"{kind}s": ["a_b"]}),
+        a_node("two", **{f"{kind}s": ["a_b"]}),
+        a_node("evil", **{f"{kind}s": ["a-b", "a-b", "a-b"]}),
+    )
+    assert groups(built)[f"{kind}_a_b"] == ["one", "two"]
+    assert built.notes == [f"The {kind} 'a-b' makes no group: {kind}_a_b is the group of 'a_b'"]
+    assert "evil" in built.draft.hosts
+
+
+@pytest.mark.parametrize("name", ["role_web", "health_passing", "tag_x", "env_prod", "etcd"])
+def test_a_host_named_as_a_group_is_left_out_and_the_group_stays(name):
+    inventory = InventoryData()
+    inventory.add_group("etcd")
+
+    def construct(draft):
+        draft.add_group("env_prod")
+        for host in list(draft.hosts):
+            draft.add_host(host, "env_prod")
+
+    built = build(a_node("web1", tags=["x"]), a_node(name), inventory=inventory, construct=construct)
+    assert list(built.draft.hosts) == ["web1"]
+    assert built.rejected == [Rejected(repr(name), "a group has this name")]
+    assert groups(built)["role_web"] == groups(built)["env_prod"] == ["web1"]
+
+
+def test_a_name_that_two_machines_hold_is_left_out():
+    built = build(a_node("web1", "web", id="a"), a_node("web1", "lb", id="b"), a_node("web2"))
+    assert list(built.draft.hosts) == ["web2"]
+    assert "web/web1, lb/web1" in str(built.rejected[0])
+
+
+def test_one_machine_under_two_roles_is_one_host_in_both_groups():
+    built = build(a_node("web1", "web", id="a"), a_node("web1", "lb", id="a"))
+    assert built.draft.hosts["web1"]["rollcall_roles"] == ["web", "lb"]
+    assert groups(built)["role_web"] == groups(built)["role_lb"] == ["web1"]
+
+
+def guard(built, allow_empty=False, min_hosts=0, strict_nodes=False):
+    _hosts.guard(built, Layout(), allow_empty, min_hosts, strict_nodes)
+
+
+def test_an_empty_prefix_must_be_declared_possible():
+    with pytest.raises(EmptyRegistry, match="no node under /infrastructure/: none is registered.*allow_empty"):
+        guard(build())
+    guard(build(), allow_empty=True)
+
+
+def test_where_every_node_is_left_out_the_first_reason_is_told():
+    with pytest.raises(EmptyRegistry, match="all 1 are left out, the first is web/x: bad"):
+        guard(build(rejected=[Rejected("web/x", "bad")]))
+
+
+def test_min_hosts():
+    guard(build(a_node()), min_hosts=1)
+    with pytest.raises(RegistryError, match="1 hosts .* fewer than min_hosts .2."):
+        guard(build(a_node()), min_hosts=2)
+
+
+def test_strict_nodes_makes_a_bad_node_an_error():
+    built = build(a_node(), rejected=[Rejected("web/x", "bad")])
+    guard(built)
+    with pytest.raises(RegistryError, match="1 nodes cannot be taken .* web/x: bad"):
+        guard(built, strict_nodes=True)

@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whatever nodes say: no template, no variable but those of the closed list, no name that means something else."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+
+from ansible.errors import AnsibleError
+from ansible.inventory.data import InventoryData
+from hypothesis import given, reject, settings
+from hypothesis import strategies as st
+
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import KeyValue
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Layout
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Node
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import assemble
+from ansible_collections.rollcall.discovery.plugins.plugin_utils import _hosts
+from tests.support.inventory import own_variables, read_inventory, trusted_texts, write_config
+
+CLOSED_LIST = {"ansible_host", *(f"rollcall_{field}" for field in Node("", "web", "web1", "10.0.0.1").public())}
+GROUP = re.compile(r"all|ungrouped|maintenance|(role|service|tag|health)_[A-Za-z0-9_]+")
+
+TEMPLATE = "{{ lookup('ansible.builtin.pipe', 'touch /tmp/rollcall-was-here') }}"
+# fmt: off
+NASTY = [
+    "localhost", "LOCALHOST", "127.0.0.1", "::1", "all", "ungrouped", "role_web", "maintenance", "tag_x", "hostvars",
+    "", " ", ".", "..", "-", "web1\n", "a\nb", 'a"b', "a'b", "a b", "a;b", "$(id)", "`id`", "a:b", "web[1:9]", "!all",
+    TEMPLATE, "{% for %}", "{{", "}}", "{#", "!unsafe x", "\0", "\x1b[2J", "\u202e", "\udcff", "\ud800", "é", "1.1",
+    "127.0.0.1%lo", "::ffff:127.0.0.1", "fe80::1", "2001:db8::1%\nx", "0.0.0.0", "224.0.0.1", "0x7f000001", "10",
+    "10.0.0.1 -oProxyCommand=id", "ansible_connection", "__ansible_unsafe", "__ansible_vault", "__ansible_type",
+    "1e999", "NaN", "[", '{"a":' * 600, "null", "true", "9" * 5000,
+]
+# fmt: on
+WORDS = st.one_of(st.sampled_from(NASTY), st.text(max_size=20), st.sampled_from(["web", "a", "b", "web-1"]))
+VALUES = st.recursive(
+    st.one_of(WORDS, st.none(), st.booleans(), st.integers(), st.floats()),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(WORDS, inner, max_size=3)),
+    max_leaves=5,
+)
+FIELDS = ("v", "id", "boot", "services", "tags", "meta", "agent", "ansible_connection")
+DOCUMENTS = st.one_of(WORDS, st.dictionaries(st.sampled_from(FIELDS), VALUES).map(json.dumps))
+LEAVES = ("ip", "node", "health", "checks/x", "checks/" + TEMPLATE)
+NODES = st.tuples(WORDS, WORDS, st.dictionaries(st.sampled_from(LEAVES), DOCUMENTS), st.booleans())
+
+
+def keys_of(role, name, leaves, has_address):
+    found = {f"/infrastructure/{role}/{name}/{leaf}": value for leaf, value in leaves.items()}
+    if has_address:
+        found[f"/infrastructure/{role}/{name}/ip"] = "10.0.0.9"
+    return found
+
+
+def assert_harmless(inventory):
+    assert own_variables(inventory, "good")["ansible_host"] == "10.0.0.1"
+    assert not {name.lower() for name in inventory.hosts} & {"localhost", "127.0.0.1", "::1", "all", "ungrouped"}
+    assert not set(inventory.hosts) & set(inventory.groups)
+    for name in inventory.hosts:
+        assert re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", name), name
+        variables = own_variables(inventory, name)
+        assert set(variables) == CLOSED_LIST
+        assert re.fullmatch(r"[0-9a-f.:]+", variables["ansible_host"]), variables["ansible_host"]
+        assert json.dumps(variables, allow_nan=False, ensure_ascii=False).encode()
+        assert not list(trusted_texts(variables))
+    for group in inventory.groups.values():
+        assert GROUP.fullmatch(group.name), group.name
+        assert not group.vars
+
+
+@settings(max_examples=125, deadline=None)
+@given(st.lists(NODES, min_size=1, max_size=8))
+def test_no_node_gets_beyond_its_own_host(nodes):
+    tree = {key: value for node in nodes for key, value in keys_of(*node).items()}
+    tree["/infrastructure/web/good/ip"] = "10.0.0.1"
+    found = assemble(9, [KeyValue(key, value, 1, 1, 1, 0) for key, value in tree.items()], [], Layout())
+    inventory = InventoryData()
+    try:
+        built = _hosts.build(found, inventory, lambda draft: None)
+    except AnsibleError as exc:
+        assert "differ only in characters" in str(exc)  # two roles that make one group stop everything, on purpose
+        reject()
+    built.draft.populate(inventory)
+    assert_harmless(inventory)
+
+
+def a_thousand(seed):
+    """Keys of hostile nodes, with the nasty words in every place where a node can say something."""
+    chance = random.Random(seed)
+
+    def nasty():
+        return chance.choice(NASTY)
+
+    def seldom(usual):
+        return nasty() if chance.random() < 0.1 else usual
+
+    for number in range(1000):
+        document = {
+            "v": seldom(1),
+            "services": {seldom("web"): {"port": seldom(80), "meta": {nasty(): nasty()}}},
+            "tags": [seldom("ssd")],
+            "meta": {nasty(): nasty(), "ansible_connection": "local", "deep": [{nasty(): TEMPLATE}]},
+            "ansible_connection": "local",
+        }
+        place = f"/infrastructure/{seldom('web')}/{seldom(f'n{number}')}"
+        yield f"{place}/ip", seldom("10.0.0.2")
+        yield f"{place}/node", seldom(json.dumps(document))
+        yield f"{place}/{seldom('health')}", seldom("passing")
+        yield f"/rollcall/infrastructure/maintenance/web/n{number}", seldom(json.dumps({"by": TEMPLATE}))
+
+
+def test_a_thousand_hostile_nodes_through_the_plugin(fake_etcd, tmp_path, capsys):
+    fake_etcd.put("/infrastructure/web/good/ip", "10.0.0.1")
+    for pair in a_thousand(seed=2026):
+        fake_etcd.put(*(text.encode("utf-8", "replace").decode() for text in pair))
+    inventory = read_inventory(write_config(tmp_path, endpoints=[fake_etcd.endpoint]))
+    assert 50 < len(inventory.hosts) < 500
+    assert_harmless(inventory)
+    assert "\x1b[2J" not in capsys.readouterr().err
+    meta = [host.vars["rollcall_meta"] for host in inventory.hosts.values()]
+    assert any(TEMPLATE in str(said) for said in meta), "it is kept, as text"
