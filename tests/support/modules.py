@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs a module of the collection in this process: the real module on real sockets, without Ansible's second start-up."""
+"""Runs a module of the collection in this process: the real one, on real sockets, without starting Ansible."""
 
 from __future__ import annotations
 
