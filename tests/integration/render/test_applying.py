@@ -134,6 +134,12 @@ def test_a_mistake_in_the_configuration_has_its_own_status(renderer):
     assert (done.returncode, "tempaltes: unknown key" in done.stderr) == (os.EX_CONFIG, True)
 
 
+def test_without_jinja2_the_message_says_what_to_install(renderer, tmp_path):
+    (tmp_path / "package" / "jinja2.py").write_text("raise ImportError('No module named jinja2')")
+    done = renderer.once("--once")
+    assert (done.returncode, "install python3-jinja2" in done.stderr) == (1, True)
+
+
 def test_check_and_diff_write_nothing(renderer, put, tmp_path):
     put(web1="10.0.0.1")
     assert renderer.once("--once").returncode == 0
