@@ -12,10 +12,12 @@ CPU and a raft entry, so a process does it once.
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import typing as t
 
 from . import wire
+from .endpoints import Endpoint
 from .errors import (
     FAILED_PRECONDITION,
     AuthenticationFailed,
@@ -68,6 +70,10 @@ class Client:
         """A client for another thread: its own connection, the same token."""
         return Client(self.settings, self._token)
 
+    def at(self, endpoint: Endpoint) -> Client:
+        """A client for another thread that asks only this endpoint, with the same token."""
+        return Client(dataclasses.replace(self.settings, endpoints=(endpoint,), discovery_srv=""), self._token)
+
     def close(self) -> None:
         """Close the connection; the client stays usable."""
         self._transport.close()
@@ -94,7 +100,7 @@ class Client:
         body.update(revision=revision, limit=limit, keys_only=keys_only, count_only=count_only)
         if newest_first:
             body.update(sort_order="DESCEND", sort_target="MOD")
-        answer = self._call(f"Reading {_shown(key, prefix)}", "/v3/kv/range", body, repeatable=True)
+        answer = self.call(f"Reading {_shown(key, prefix)}", "/v3/kv/range", body, repeatable=True)
         return RangeResult.parse(answer, _revision(answer))
 
     def get(self, key: str, revision: int = 0) -> t.Optional[KeyValue]:
@@ -110,7 +116,7 @@ class Client:
             some = wanted[start : start + wire.MAX_TXN_OPS]
             what = f"Reading {some[0]}" + (f" and {len(some) - 1} more keys" if some[1:] else "")
             body = {"success": [wire.get(key, revision=revision) for key in some]}
-            answer = self._call(what, "/v3/kv/txn", body, repeatable=True)
+            answer = self.call(what, "/v3/kv/txn", body, repeatable=True)
             revision = revision or _revision(answer)
             result = TxnResult(revision, True, answer.get("responses", []))
             for number, key in enumerate(some):
@@ -127,7 +133,7 @@ class Client:
             body["key"] = wire.encode(kvs[-1].key + "\0")
             body.update(revision=pinned, limit=page, keys_only=keys_only)
             what = f"Reading {_shown(prefix, True)} as of revision {pinned}"
-            answer = self._call(what, "/v3/kv/range", body, repeatable=True)
+            answer = self.call(what, "/v3/kv/range", body, repeatable=True)
             more = RangeResult.parse(answer, pinned).kvs
             if not more:
                 raise EtcdError(f"{what} failed: etcd counted {first.count} keys and gave {len(kvs)}")
@@ -137,12 +143,12 @@ class Client:
     def put(self, key: str, value: str, lease: int = 0) -> int:
         """Write a key, held by `lease` where one is given. Returns the revision. Raises LeaseNotFound."""
         body = wire.put(key, value, lease)["request_put"]
-        return _revision(self._call(f"Writing {key}", "/v3/kv/put", body))
+        return _revision(self.call(f"Writing {key}", "/v3/kv/put", body))
 
     def delete(self, key: str, prefix: bool = False) -> t.Tuple[int, t.List[KeyValue]]:
         """Delete a key, or all under a prefix. Returns the revision and what was deleted."""
         body = dict(wire.key_range(key, prefix), prev_kv=True)
-        answer = self._call(f"Deleting {_shown(key, prefix)}", "/v3/kv/deleterange", body)
+        answer = self.call(f"Deleting {_shown(key, prefix)}", "/v3/kv/deleterange", body)
         return _revision(answer), [KeyValue.parse(kv) for kv in answer.get("prev_kvs", [])]
 
     def txn(
@@ -154,7 +160,7 @@ class Client:
     ) -> TxnResult:
         """Do `success` where every comparison of `compare` holds, else `failure`; all at one revision (see wire.py)."""
         body = {"compare": list(compare), "success": list(success), "failure": list(failure)}
-        answer = self._call(what, "/v3/kv/txn", body)
+        answer = self.call(what, "/v3/kv/txn", body)
         return TxnResult(_revision(answer), bool(answer.get("succeeded")), answer.get("responses", []))
 
     # Leases
@@ -164,13 +170,13 @@ class Client:
 
         Returns its id and the seconds granted (etcd raises what is below 1.5 election timeouts). Raises LeaseExists.
         """
-        answer = self._call("Granting a lease", "/v3/lease/grant", {"TTL": ttl, "ID": lease})
+        answer = self.call("Granting a lease", "/v3/lease/grant", {"TTL": ttl, "ID": lease})
         return int(answer["ID"]), int(answer["TTL"])
 
     def lease_keepalive(self, lease: int) -> int:
         """Renew a lease; returns its seconds. Raises LeaseNotFound: the gateway answers 200 without TTL for a dead one."""
         what = f"Keeping lease {lease:x} alive"
-        answer = self._call(what, "/v3/lease/keepalive", {"ID": lease}, repeatable=True)
+        answer = self.call(what, "/v3/lease/keepalive", {"ID": lease}, repeatable=True)
         ttl = int(answer.get("result", {}).get("TTL", 0))
         if ttl <= 0:
             raise LeaseNotFound(f"{what} failed: it has expired or was revoked")
@@ -179,13 +185,13 @@ class Client:
     def lease_status(self, lease: int, keys: bool = False) -> LeaseStatus:
         """Seconds left and granted, and with `keys` the keys it holds; ttl -1 for a lease that is not there."""
         body = {"ID": lease, "keys": keys}
-        answer = self._call(f"Asking for lease {lease:x}", "/v3/lease/timetolive", body, repeatable=True)
+        answer = self.call(f"Asking for lease {lease:x}", "/v3/lease/timetolive", body, repeatable=True)
         held = [wire.decode(key) for key in answer.get("keys", [])]
         return LeaseStatus(int(answer.get("TTL", 0)), int(answer.get("grantedTTL", 0)), held)
 
     def lease_revoke(self, lease: int) -> None:
         """End a lease and delete its keys: one raft entry. Raises LeaseNotFound."""
-        self._call(f"Revoking lease {lease:x}", "/v3/lease/revoke", {"ID": lease})
+        self.call(f"Revoking lease {lease:x}", "/v3/lease/revoke", {"ID": lease})
 
     # The rest
 
@@ -198,9 +204,10 @@ class Client:
 
     def status(self) -> Json:
         """The raw answer of the member that is asked: version, dbSize, leader, raftIndex, …"""
-        return self._call("Asking for the status", "/v3/maintenance/status", {}, repeatable=True)
+        return self.call("Asking for the status", "/v3/maintenance/status", {}, repeatable=True)
 
-    def _call(self, what: str, path: str, body: Json, repeatable: bool = False) -> Json:
+    def call(self, what: str, path: str, body: Json, repeatable: bool = False) -> Json:
+        """POST `body` with the token and return the raw answer; `what` and `repeatable` as in transport.py."""
         return self._authenticated(lambda token: self._transport.call(what, path, body, token, repeatable))
 
     def _authenticated(self, send: t.Callable[[str], Answer]) -> Answer:
@@ -224,12 +231,13 @@ class Client:
             return ""
         with self._token.lock:
             if self._token.value is None:
-                self._token.value = self._authenticate()
+                self._token.value = self.authenticate(self.settings.user, self.settings.password)
             return self._token.value
 
-    def _authenticate(self) -> str:
-        body = {"name": self.settings.user, "password": self.settings.password}
-        what = f"Authenticating as {self.settings.user}"
+    def authenticate(self, user: str, password: str) -> str:
+        """A new token of any user; "" where etcd says that authentication is off. Raises AuthenticationFailed."""
+        body = {"name": user, "password": password}
+        what = f"Authenticating as {user}"
         try:
             answer = self._transport.call(what, "/v3/auth/authenticate", body, repeatable=True)
         except EtcdError as exc:

@@ -38,7 +38,7 @@ def key_range(key: str, prefix: bool) -> Json:
     if not key:
         return {"key": "AA==", "range_end": "AA=="}  # "\0" to "\0": etcd's way to say everything
     raw = key.encode("utf-8", "surrogateescape").rstrip(b"\xff")
-    end = raw[:-1] + bytes([raw[-1] + 1])
+    end = raw[:-1] + bytes([raw[-1] + 1]) if raw else b"\0"
     return {"key": encode(key), "range_end": base64.b64encode(end).decode("ascii")}
 
 
@@ -118,17 +118,28 @@ def get(key: str, prefix: bool = False, revision: int = 0) -> Json:
     return {"request_range": dict(key_range(key, prefix), revision=revision)}
 
 
-def put(key: str, value: str, lease: int = 0) -> Json:
-    """Write a key, held by `lease` where one is given."""
-    return {"request_put": {"key": encode(key), "value": encode(value), "lease": lease}}
+def put(key: str, value: str, lease: int = 0, previous: bool = False) -> Json:
+    """Write a key, held by `lease` where one is given; with `previous` answer what was there."""
+    body = {"key": encode(key), "value": encode(value), "lease": lease}
+    return {"request_put": dict(body, prev_kv=True) if previous else body}
 
 
-def delete(key: str, prefix: bool = False) -> Json:
-    """Delete a key, or all under a prefix."""
-    return {"request_delete_range": key_range(key, prefix)}
+def delete(key: str, prefix: bool = False, previous: bool = False) -> Json:
+    """Delete a key, or all under a prefix; with `previous` answer what was there."""
+    body = key_range(key, prefix)
+    return {"request_delete_range": dict(body, prev_kv=True) if previous else body}
 
 
 # Comparisons of a transaction.
+
+TARGETS = {"value": "VALUE", "version": "VERSION", "create_revision": "CREATE", "mod_revision": "MOD", "lease": "LEASE"}
+RESULTS = {"equal": "EQUAL", "not_equal": "NOT_EQUAL", "greater": "GREATER", "less": "LESS"}
+
+
+def compare(key: str, field: str, result: str, operand: t.Union[str, int]) -> Json:
+    """True where the field of `key` (one of TARGETS) is `result` (one of RESULTS) to `operand`."""
+    given = encode(operand) if isinstance(operand, str) else operand
+    return {"key": encode(key), "target": TARGETS[field], "result": RESULTS[result], field: given}
 
 
 def absent(key: str) -> Json:
