@@ -44,10 +44,10 @@ def test_a_frozen_member_costs_its_share_of_the_timeout_and_only_once(etcd_clust
     started = time.monotonic()
     assert client.lease_keepalive(lease) == 60
     first = time.monotonic() - started
-    assert 0.9 < first < 2.5
+    assert 0.9 < first < 2.8
     for _ in range(5):
         client.lease_keepalive(lease)
-    assert time.monotonic() - started - first < 0.9
+    assert time.monotonic() - started - first < 2  # five more shares would be five seconds
     assert client.endpoint != frozen.endpoint
 
 
@@ -58,7 +58,7 @@ def test_without_quorum_the_error_names_every_endpoint_in_time(etcd_cluster, con
     started = time.monotonic()
     with pytest.raises(Unreachable) as failure:
         client.get("/key")
-    assert time.monotonic() - started < 2.5
+    assert time.monotonic() - started < 4
     assert all(endpoint in str(failure.value) for endpoint in etcd_cluster.endpoints)
 
 

@@ -96,10 +96,9 @@ def test_a_stalled_endpoint_gets_its_share_of_the_time_and_the_next_one_serves(m
     client = connect(endpoints=endpoints(members), timeout=0.9)
     started = time.monotonic()
     client.get("/key")
-    assert 0.25 < time.monotonic() - started < 0.8
-    started = time.monotonic()
+    assert 0.25 < time.monotonic() - started < 0.85
     client.get("/key")
-    assert time.monotonic() - started < 0.25
+    assert [member.count() for member in members] == [1, 2, 0]
 
 
 @pytest.mark.parametrize("fault", [Stall(), Stall(headers=True)])
@@ -110,7 +109,7 @@ def test_the_deadline_holds_where_all_endpoints_stall(members, connect, fault):
         started = time.monotonic()
         with pytest.raises(Unreachable, match="no answer within 0.2 s") as failure:
             call(connect(endpoints=endpoints(members), timeout=0.6))
-        assert 0.5 < time.monotonic() - started < 1.5
+        assert 0.5 < time.monotonic() - started < 2
         assert failure.value.timed_out
         assert all(member.endpoint in str(failure.value) for member in members)
 
@@ -124,7 +123,7 @@ def test_an_endpoint_that_takes_no_connections_is_stopped_by_the_deadline(connec
         started = time.monotonic()
         with pytest.raises(Unreachable, match="no answer within"):
             connect(endpoints=[f"127.0.0.1:{listener.getsockname()[1]}"], timeout=0.4).get("/key")
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 2
 
 
 def test_a_kept_connection_that_was_closed_meanwhile_is_replaced(fake_etcd, connect):

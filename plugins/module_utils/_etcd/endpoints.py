@@ -53,6 +53,8 @@ def parse_endpoint(text: str, secure: bool = False) -> Endpoint:
     if parts.scheme == "unix" and (parts.netloc + parts.path).strip("/"):
         return Endpoint("unix", parts.netloc + parts.path, 0)
     host = parts.hostname or ""
+    if re.search(r"[\t\r\n]", given):  # urlsplit leaves them out, and so would make another name of it
+        raise InvalidSettings(f"Malformed etcd endpoint {given!r}; {_FORM}")
     if "@" in parts.netloc:
         raise InvalidSettings("An etcd endpoint must not carry credentials: give user and password as options")
     if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host) or port == 0 or parts.netloc.endswith(":"):

@@ -189,13 +189,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def _send_all(self, watch: Watch) -> None:
         while not (self.server.closing.is_set() or self._client_left()):
             try:
-                answer = watch.outbox.get(timeout=_TICK)
+                line = watch.outbox.get(timeout=_TICK)
             except queue.Empty:
                 self.fake.tick()
                 continue
-            if isinstance(answer, End):
-                self.wfile.write(b"0\r\n\r\n" if answer.clean else b'64\r\n{"result":{"hea')
+            if isinstance(line, End):
+                self.wfile.write(b"0\r\n\r\n" if line.clean else b'64\r\n{"result":{"hea')
                 return
-            line = json.dumps(encode(answer)).encode() + b"\n"
             self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
             self.wfile.flush()

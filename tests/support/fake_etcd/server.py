@@ -129,8 +129,7 @@ class FakeEtcd:
         with self._lock:
             self._leaderless = True
             for watch in [watch for watch in self._watches if watch.require_leader]:
-                watch.outbox.put(error.answer(self.numbers, stream=True)[1])
-                watch.outbox.put(End())
+                watch.fail(error.answer(self.numbers, stream=True)[1])
 
     def heal(self) -> None:
         """Forget the faults; what stalled is cut off."""

@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
+import json
 import queue
 from dataclasses import dataclass, field
 from typing import Any
 
 from .refusal import Refusal
 from .store import Event, Interval
-from .wire import Json, bytes_of, check_fields, int_of, kv_answer
+from .wire import Json, bytes_of, check_fields, encode, int_of, kv_answer
 
 # How Go's gRPC writes a code inside cancel_reason.
 _CODE_NAMES = {3: "InvalidArgument", 7: "PermissionDenied", 16: "Unauthenticated"}
@@ -34,7 +35,7 @@ class Watch:
     previous: bool
     progress: bool
     require_leader: bool
-    outbox: queue.SimpleQueue[Json | End] = field(default_factory=queue.SimpleQueue)
+    outbox: queue.SimpleQueue[bytes | End] = field(default_factory=queue.SimpleQueue)
 
     @classmethod
     def parse(cls, body: Json, require_leader: bool) -> Watch:
@@ -48,7 +49,12 @@ class Watch:
 
     def send(self, **result: Any) -> None:
         """Send one answer."""
-        self.outbox.put({"result": result})
+        self.outbox.put(json.dumps(encode({"result": result})).encode() + b"\n")
+
+    def fail(self, error: Json) -> None:
+        """Send an error, and end."""
+        self.outbox.put(json.dumps(error).encode() + b"\n")
+        self.outbox.put(End())
 
     def refuse(self, header: Json, refusal: Refusal) -> None:
         """etcd refuses a watch with HTTP 200, and leaves the stream open."""

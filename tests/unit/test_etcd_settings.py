@@ -1,0 +1,128 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Endpoints and settings: what is malformed is an error that says so, and never another address."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.endpoints import parse_endpoint, parse_endpoints
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import InvalidSettings
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("etcd1", "http://etcd1:2379"),
+        ("etcd1:2380", "http://etcd1:2380"),
+        (" https://etcd1.example.com/ ", "https://etcd1.example.com:2379"),
+        ("http://10.0.0.1:1", "http://10.0.0.1:1"),
+        ("[2001:db8::1]", "http://[2001:db8::1]:2379"),
+        ("https://[::1]:7", "https://[::1]:7"),
+        ("unix:///run/etcd.sock", "unix:///run/etcd.sock"),
+    ],
+)
+def test_endpoints_that_are_well_formed(given, meant):
+    assert str(parse_endpoint(given)) == meant
+    assert str(parse_endpoint(meant)) == meant
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *("", "http://", "https://:2379", ":2379", "//etcd1:2379", "ftp://etcd1", "etcd1:http", "etcd1:", "etcd1:0"),
+        *("etcd1:65536", "etcd1:-1", "http://etcd1:2379/v3", "http://etcd1?x=1", "http://etcd1#x", "etcd 1", "et\ncd"),
+        *(
+            "::1",
+            "2001:db8::1",
+            "[::1",
+            "http://[nonsense]:2379",
+            "http://etcd1:2379:2379",
+            "{{ host }}",
+            "http;//etcd1",
+        ),
+    ],
+)
+def test_a_malformed_endpoint_is_named(given):
+    with pytest.raises(InvalidSettings) as failure:
+        parse_endpoint(given)
+    assert repr(given.strip()) in str(failure.value)
+    assert "http://host:2379" in str(failure.value)
+
+
+def test_credentials_in_an_endpoint_are_refused_and_not_shown():
+    with pytest.raises(InvalidSettings, match="user and password as options") as failure:
+        parse_endpoint("http://root:secret@etcd1:2379")
+    assert "secret" not in str(failure.value)
+
+
+def test_lists_and_strings_with_commas_are_read_once_each():
+    expected = ["http://a:2379", "http://b:1"]
+    assert [str(one) for one in parse_endpoints("a,b:1, a:2379")] == expected
+    assert [str(one) for one in parse_endpoints(["a", "b:1,a"])] == expected
+
+
+@pytest.mark.parametrize("given", ["", " , ", [], [""]])
+def test_no_endpoint_at_all_is_an_error(given):
+    with pytest.raises(InvalidSettings, match="No etcd endpoint is given"):
+        parse_endpoints(given)
+
+
+@pytest.mark.parametrize("given", ["a,,b", ["a", ""]])
+def test_a_hole_in_the_list_is_an_error(given):
+    with pytest.raises(InvalidSettings):
+        parse_endpoints(given)
+
+
+def test_without_scheme_tls_files_mean_https():
+    options = {"endpoints": "etcd1", "ca_cert": "/ca.pem"}
+    assert str(Settings.from_mapping(options).endpoints[0]) == "https://etcd1:2379"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"user": "web"}, "user and password belong together"),
+        ({"password": "x"}, "user and password belong together"),
+        ({"client_cert": "/c.pem"}, "client_cert and client_key belong together"),
+        ({"client_key": "/k.pem"}, "client_cert and client_key belong together"),
+        ({"timeout": 0}, "timeout must be more than 0"),
+        ({"timeout": -1}, "timeout must be more than 0"),
+        ({"timeout": "nan"}, "timeout must be more than 0"),
+        ({"timeout": "inf"}, "timeout must be more than 0"),
+        ({"timeout": "soon"}, "'soon'"),
+        ({"timeout": "5s5"}, "'5s5'"),
+        ({"discovery_srv": "example.com"}, "either endpoints or discovery_srv"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(options, words):
+    with pytest.raises(InvalidSettings, match=words):
+        Settings.from_mapping({"endpoints": "etcd1", **options})
+
+
+@pytest.mark.parametrize(("given", "seconds"), [(5, 5), ("5", 5), ("500ms", 0.5), ("1m30s", 90), ("1.5s", 1.5)])
+def test_timeouts_are_seconds_or_durations(given, seconds):
+    assert Settings.from_mapping({"endpoints": "etcd1", "timeout": given}).timeout == seconds
+
+
+def test_user_and_password_in_one_as_etcdctl_has_it():
+    settings = Settings.from_mapping({"endpoints": "etcd1", "user": "web:pass:word"})
+    assert (settings.user, settings.password) == ("web", "pass:word")
+    assert "pass:word" not in repr(settings)
+
+
+@pytest.mark.parametrize("option", ["ca_cert", "client_cert"])
+@pytest.mark.parametrize("content", [None, "this is no certificate"])
+def test_a_tls_file_that_cannot_be_used_is_named(connect, tmp_path, authority, option, content):
+    path = tmp_path / "file.pem"
+    if content:
+        path.write_text(content)
+    options = {option: str(path)}
+    if option == "client_cert":
+        options["client_key"] = str(authority.client().key)
+    with pytest.raises(InvalidSettings) as failure:
+        connect(endpoints=["https://127.0.0.1:1"], **options).get("/key")
+    assert str(path) in str(failure.value)

@@ -1,0 +1,65 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Keys and values over the wire, for any text there is."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import wire
+
+# Any text and any bytes: what is not UTF-8 arrives as surrogates.
+texts = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"])),
+    st.binary().map(lambda raw: raw.decode("utf-8", "surrogateescape")),
+)
+
+
+def raw(text):
+    return text.encode("utf-8", "surrogateescape")
+
+
+def selects(fields, key):
+    """Whether etcd would select `key`: a key, or an interval whose end is open; b"\\0" as end is no end."""
+    start, end = base64.b64decode(fields["key"]), base64.b64decode(fields.get("range_end", ""))
+    if not end:
+        return key == start
+    return start <= key and (end == b"\0" or key < end)
+
+
+@given(texts)
+def test_text_survives(text):
+    assert wire.decode(wire.encode(text)) == text
+
+
+@given(texts, texts)
+def test_a_prefix_selects_exactly_what_starts_with_it(prefix, key):
+    fields = wire.key_range(prefix, prefix=True)
+    for candidate in (raw(key), raw(prefix) + raw(key)):
+        if candidate:  # etcd has no empty key
+            assert selects(fields, candidate) is candidate.startswith(raw(prefix))
+
+
+@pytest.mark.parametrize("prefix", ["\udcff", "\udcff\udcff", "a\udcff"])
+def test_a_prefix_that_ends_in_the_last_byte_has_an_end_all_the_same(prefix):
+    fields = wire.key_range(prefix, prefix=True)
+    assert selects(fields, raw(prefix) + b"x")
+    assert not selects(fields, b"Z")
+
+
+@given(texts)
+def test_without_prefix_one_key_is_selected(key):
+    assert wire.key_range(key, prefix=False) == {"key": wire.encode(key)}
+
+
+def test_what_etcd_leaves_out_is_zero():
+    kv = wire.KeyValue.parse({"key": wire.encode("/k"), "create_revision": "7", "mod_revision": "8", "version": "2"})
+    assert kv == ("/k", "", 7, 8, 2, 0)
+    empty = wire.RangeResult.parse({"header": {"revision": "9"}}, 9)
+    assert (empty.kvs, empty.count, empty.revision) == ([], 0, 9)
