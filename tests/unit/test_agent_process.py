@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -163,3 +165,27 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) ->
     assert capsys.readouterr().err.endswith(
         "rollcall: Cannot read the configuration /nowhere.json: No such file or directory\n"
     )
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_openssl_is_loaded_only_where_something_is_encrypted(scheme: str, tmp_path: Path) -> None:
+    """The agent runs on every node for ever: OpenSSL would be a fifth of its memory."""
+    utils = Path(unit.__file__).parents[1]
+    (tmp_path / "rollcall").symlink_to(utils)
+    program = f"""
+from rollcall._agent.lean import leave_out_openssl
+leave_out_openssl()
+import sys, rollcall._agent.cli, rollcall._agent.register
+from rollcall._etcd.client import Client
+from rollcall._etcd.errors import Unreachable
+from rollcall._etcd.settings import Settings
+from rollcall._registry.machine import machine_identity
+machine_identity()
+try:
+    Client(Settings.from_mapping({{"endpoints": "{scheme}://127.0.0.1:1"}})).get("/x")
+except Unreachable:
+    print("_ssl" in sys.modules or "_hashlib" in sys.modules)
+"""
+    command = [sys.executable, "-B", "-c", program]
+    said = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": str(tmp_path)}, check=True).stdout
+    assert said == f"{scheme == 'https'}\n"

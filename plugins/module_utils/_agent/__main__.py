@@ -12,5 +12,7 @@ Internal to the collection: no promise is made to other users of this file.
 import sys
 
 from .cli import main
+from .lean import leave_out_openssl
 
+leave_out_openssl()
 sys.exit(main(sys.argv[1:]))

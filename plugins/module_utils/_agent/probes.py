@@ -20,6 +20,8 @@ import time
 import typing as t
 import urllib.parse
 
+from .._etcd.connection import Connection
+from .._etcd.endpoints import Endpoint
 from .._etcd.errors import InvalidSettings
 from .._etcd.settings import Tls
 from .._registry.model import CRITICAL, PASSING, WARNING
@@ -27,6 +29,8 @@ from .config import Section
 
 # Consul's agent takes it for a warning as well: busy, not broken.
 _TOO_MANY_REQUESTS = 429
+
+_PORTS = {"http": 80, "https": 443}
 
 
 class Result(t.NamedTuple):
@@ -76,7 +80,7 @@ class Http(t.NamedTuple):
         url = section.required_text("url")
         try:
             parts = urllib.parse.urlsplit(url)
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+            usable = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
         except ValueError:
             usable = False
         if not usable or "@" in parts.netloc or not url.isascii() or not url.isprintable() or " " in url:
@@ -97,7 +101,6 @@ class Http(t.NamedTuple):
         parts = urllib.parse.urlsplit(self.url)
         connection = self._connection(parts, timeout)
         try:
-            connection.connect()
             connection.sock = t.cast(socket.socket, _TimedSocket(connection.sock, deadline))
             target = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
             connection.request("GET", target, headers={"User-Agent": "rollcall", "Connection": "close"})
@@ -105,12 +108,11 @@ class Http(t.NamedTuple):
         finally:
             connection.close()
 
-    def _connection(self, parts: urllib.parse.SplitResult, timeout: float) -> http.client.HTTPConnection:
-        host = parts.hostname or ""
-        if parts.scheme == "http":
-            return http.client.HTTPConnection(host, parts.port, timeout=timeout)
-        context = Tls(ca_cert=self.ca_cert, verify=self.validate_certs).context()
-        return http.client.HTTPSConnection(host, parts.port, timeout=timeout, context=context)
+    def _connection(self, parts: urllib.parse.SplitResult, timeout: float) -> Connection:
+        endpoint = Endpoint(parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme])
+        secure = parts.scheme == "https"
+        context = Tls(ca_cert=self.ca_cert, verify=self.validate_certs).context() if secure else None
+        return Connection(endpoint, timeout, context, "")
 
 
 TYPES: t.Mapping[str, t.Callable[[Section], Probe]] = {"http": Http.configure, "tcp": Tcp.configure}

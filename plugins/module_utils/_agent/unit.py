@@ -10,7 +10,6 @@ Internal to the collection: no promise is made to other users of this file.
 """
 
 import os
-import subprocess
 
 from . import log
 
@@ -40,6 +39,8 @@ def why_ended() -> str:
     `systemctl stop` and the shutdown of the host queue "stop". Without a job somebody sent the signal by hand, and
     `Restart=always` will bring us back. Not started by systemd, or no answer: STOP, which leaves nothing behind.
     """
+    import subprocess  # 0.3 MB that are needed only here, at the end
+
     unit = own_unit()
     if not unit:
         return STOP

@@ -12,10 +12,12 @@ from __future__ import annotations
 import http.client
 import select
 import socket
-import ssl
 import typing as t
 
 from .endpoints import Endpoint
+
+if t.TYPE_CHECKING:
+    import ssl
 
 # A connection that died without a word (power loss, a dropped firewall state) is noticed by the kernel after
 # 15 s + 3 x 5 s of silence, also on a watch, where nothing may arrive for hours.

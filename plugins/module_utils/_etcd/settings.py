@@ -13,11 +13,13 @@ import dataclasses
 import math
 import os
 import re
-import ssl
 import typing as t
 
 from .endpoints import DEFAULT_PORT, Endpoint, parse_endpoints
 from .errors import InvalidSettings
+
+if t.TYPE_CHECKING:
+    import ssl
 
 # Answers without quorum come after 7 s (measured on etcd 3.4 and 3.5), so a lone endpoint is given longer than that.
 DEFAULT_TIMEOUT = 10.0
@@ -62,6 +64,8 @@ class Tls:
 
     def context(self) -> ssl.SSLContext:
         """Load the files. Raises InvalidSettings where one cannot be used."""
+        import ssl
+
         for path in self.files:
             if not os.access(path, os.R_OK):
                 raise InvalidSettings(f"Cannot read the TLS file {path}: check the path and its permissions")

@@ -14,7 +14,6 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-import ssl
 import time
 import typing as t
 
@@ -23,6 +22,9 @@ from .endpoints import Endpoint
 from .errors import EtcdError, NotGateway, OutcomeUnknown, Unavailable, Unreachable, WatchEnded, error_from_answer
 from .settings import Settings
 from .srv import discover
+
+if t.TYPE_CHECKING:
+    import ssl  # loads OpenSSL, 2 to 5 MB of memory, so it is imported where something is encrypted
 
 Json = t.Dict[str, t.Any]
 
@@ -50,8 +52,8 @@ class Transport:
         """POST `body` and return the answer.
 
         `what` names the request for messages. `repeatable` says that the request may be sent again, on a new connection
-        or to the next endpoint, although it may have been carried out. Raises Unreachable with the story of every endpoint tried,
-        OutcomeUnknown, or the EtcdError that the answer stands for.
+        or to the next endpoint, although it may have been carried out. Raises Unreachable with the story of every
+        endpoint tried, OutcomeUnknown, or the EtcdError that the answer stands for.
         """
         deadline = time.monotonic() + self._timeout
         failures: t.List[str] = []
@@ -227,10 +229,8 @@ def _parse(what: str, endpoint: Endpoint, content: bytes) -> Json:
 
 def _describe(exc: Exception, seconds: float) -> str:
     """The failure of one attempt, in words an operator can act on."""
-    if isinstance(exc, ssl.SSLCertVerificationError):
-        return f"its certificate is not accepted: {exc.verify_message}; check ca_cert and the host name in the endpoint"
-    if isinstance(exc, ssl.SSLError):
-        return f"TLS failed: {exc.reason or exc}; check the scheme, and client_cert if etcd demands one"
+    if type(exc).__module__ == "ssl":
+        return _describe_tls(exc)
     if isinstance(exc, http.client.RemoteDisconnected):
         return "it closed the connection without an answer: it is stopping, or speaks TLS and the endpoint must be https://"
     if isinstance(exc, socket.timeout):
@@ -240,3 +240,12 @@ def _describe(exc: Exception, seconds: float) -> str:
     if isinstance(exc, OSError) and exc.strerror:
         return exc.strerror.lower()
     return f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
+
+
+def _describe_tls(exc: Exception) -> str:
+    import ssl
+
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted: {exc.verify_message}; check ca_cert and the host name in the endpoint"
+    reason = exc.reason if isinstance(exc, ssl.SSLError) else ""
+    return f"TLS failed: {reason or exc}; check the scheme, and client_cert if etcd demands one"

@@ -9,8 +9,7 @@ Internal to the collection: no promise is made to other users of this file.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+import importlib
 import typing as t
 
 from .errors import RegistryError
@@ -32,4 +31,24 @@ def machine_identity(
         raise RegistryError(f"Cannot tell which machine this is: {exc}") from exc
     if not secret or secret == b"uninitialized":
         raise RegistryError(f"Cannot tell which machine this is: {machine_id} is empty; run systemd-machine-id-setup")
-    return hmac.new(secret, _APPLICATION, hashlib.sha256).hexdigest()[:32], boot
+    return _keyed_hash(secret, _APPLICATION)[:32], boot
+
+
+def _keyed_hash(key: bytes, text: bytes) -> str:
+    """HMAC with SHA-256 (RFC 2104) of a key of at most 64 bytes."""
+    padded = key.ljust(64, b"\0")
+    inner = _sha256(bytes(byte ^ 0x36 for byte in padded) + text).digest()
+    return str(_sha256(bytes(byte ^ 0x5C for byte in padded) + inner).hexdigest())
+
+
+def _sha256(data: bytes) -> t.Any:
+    """hashlib and hmac load OpenSSL, which the agent would carry for its whole life: 4 MB for one hash.
+
+    The lean module behind hashlib does as well, as for the standard library's own random; 3.12 gave it another name.
+    """
+    for name in ("_sha2", "_sha256", "hashlib"):
+        try:
+            return importlib.import_module(name).sha256(data)
+        except ImportError:
+            continue
+    raise RegistryError("This Python has no SHA-256")
