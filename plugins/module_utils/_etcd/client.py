@@ -124,7 +124,7 @@ class Client:
         return found
 
     def read_all(self, prefix: str, revision: int = 0, keys_only: bool = False, page: int = PAGE) -> RangeResult:
-        """Read everything under `prefix` as of one revision, page by page. Raises Compacted if that revision goes meanwhile."""
+        """Read everything under `prefix` as of one revision, page by page. Raises Compacted if that goes meanwhile."""
         first = self.range(prefix, True, revision, page, keys_only)
         kvs = first.kvs
         pinned = revision or first.revision
@@ -174,7 +174,7 @@ class Client:
         return int(answer["ID"]), int(answer["TTL"])
 
     def lease_keepalive(self, lease: int) -> int:
-        """Renew a lease; returns its seconds. Raises LeaseNotFound: the gateway answers 200 without TTL for a dead one."""
+        """Renew a lease; returns its seconds. Raises LeaseNotFound, though the gateway answers 200 for a dead one."""
         what = f"Keeping lease {lease:x} alive"
         answer = self.call(what, "/v3/lease/keepalive", {"ID": lease}, repeatable=True)
         ttl = int(answer.get("result", {}).get("TTL", 0))
@@ -196,7 +196,7 @@ class Client:
     # The rest
 
     def watch(self, key: str, prefix: bool = False, start_revision: int = 0, previous: bool = False) -> Watch:
-        """Follow the changes of a key, or of all under a prefix, from `start_revision` on (0: from now). See watch.py."""
+        """Follow the changes of a key, or of all under a prefix, from `start_revision` on (0: now). See watch.py."""
         body = wire.key_range(key, prefix)
         body.update(start_revision=start_revision, prev_kv=previous, progress_notify=True)
         what = f"Watching {_shown(key, prefix)}"

@@ -56,7 +56,7 @@ class OutcomeUnknown(Unreachable):
 
 
 class Unavailable(EtcdError):
-    """This member cannot serve now (no leader, timed out inside etcd). `executed` is False where it surely did nothing."""
+    """This member cannot serve now (no leader, timed out in etcd). `executed` is False where it surely did nothing."""
 
     def __init__(self, message: str, code: t.Optional[int] = None, executed: bool = True) -> None:
         super().__init__(message, code)
@@ -131,7 +131,8 @@ def error_from_code(what: str, where: str, code: int, reason: str) -> EtcdError:
     if code == UNAVAILABLE and ("connection closed" in reason or "connection error" in reason):
         # the gateway dials its own server with the server's certificate; measured on 3.4, 3.5 and 3.6
         return Unavailable(
-            f"{message}. etcd's gateway does not reach its own server. If this stays: with client-cert-auth the server's "
+            f"{message}. etcd's gateway does not reach its own server. If this stays: with client-cert-auth the "
+            "server's "
             "certificate must carry the usage clientAuth, too",
             code,
         )
@@ -167,7 +168,8 @@ def _foreign_answer(what: str, where: str, status: int, reason: str) -> EtcdErro
         )
     if status == 404:
         return NotGateway(
-            f"{message}. Is this etcd's client URL, and its gateway on? (a config file of etcd 3.4 needs enable-grpc-gateway: true)"
+            f"{message}. Is this etcd's client URL, and its gateway on? "
+            "(a config file of etcd 3.4 needs enable-grpc-gateway: true)"
         )
     if status >= 500:
         return Unavailable(message)

@@ -89,7 +89,7 @@ def _ask_by_tcp(resolver: Resolver, query: bytes) -> bytes:
 
 
 def _records(answer: bytes) -> t.List[Record]:
-    """SRV records, best first: lowest priority, then highest weight. Raises ValueError on an answer that is an error."""
+    """SRV records, best first: lowest priority, then highest weight. Raises ValueError where the answer is an error."""
     _, flags, questions, answers = struct.unpack_from(">HHHH", answer, 0)
     if flags & 0x000F not in (0, 3):  # 3: there is no such name, which is an answer too
         raise ValueError(f"the resolver answered with code {flags & 0x000F}")

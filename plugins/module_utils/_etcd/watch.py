@@ -23,14 +23,14 @@ _REQUIRE_LEADER = {"Grpc-Metadata-hasleader": "true"}
 
 
 class Batch(t.NamedTuple):
-    """What one answer brought: `events` of revisions up to `revision`; no events: progress, or the watch was created."""
+    """What one answer brought: `events` of revisions up to `revision`; without events it is progress."""
 
     revision: int
     events: t.List[Event]
 
 
 class Watch:
-    """Iterates over batches. Raises WatchEnded (watch again from the last revision + 1), Compacted, or PermissionDenied."""
+    """Iterates over batches. Raises WatchEnded (watch again from the last revision + 1), Compacted, PermissionDenied."""
 
     def __init__(self, what: str, stream: Stream, answers: t.Iterator[Json], created: int) -> None:
         self.created = created  # the revision of etcd when the watch was created
@@ -41,7 +41,7 @@ class Watch:
 
     @classmethod
     def open(cls, transport: Transport, what: str, body: Json, token: str) -> Watch:
-        """Create a watch and wait until etcd confirms it. Raises TokenInvalid, PermissionDenied, Compacted, Unreachable."""
+        """Create a watch, confirmed by etcd. Raises TokenInvalid, PermissionDenied, Compacted, Unreachable."""
         stream = transport.stream(what, "/v3/watch", {"create_request": body}, token, _REQUIRE_LEADER)
         try:
             answers = iter(stream)
