@@ -132,8 +132,7 @@ def error_from_code(what: str, where: str, code: int, reason: str) -> EtcdError:
         # the gateway dials its own server with the server's certificate; measured on 3.4, 3.5 and 3.6
         return Unavailable(
             f"{message}. etcd's gateway does not reach its own server. If this stays: with client-cert-auth the "
-            "server's "
-            "certificate must carry the usage clientAuth, too",
+            "server's certificate must carry the usage clientAuth, too",
             code,
         )
     if code in (UNAVAILABLE, DEADLINE_EXCEEDED) or "timed out" in reason or "context deadline exceeded" in reason:

@@ -42,7 +42,7 @@ def parse_seconds(given: t.Union[str, int, float]) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class Tls:
-    """Files that secure the way to etcd; paths, or empty. `server_name` is what etcd's certificate must be for, if not the host."""
+    """Files that secure the way to etcd; paths, or empty. `server_name` is who etcd must be, if not the host."""
 
     ca_cert: str = ""
     client_cert: str = ""
@@ -56,7 +56,7 @@ class Tls:
         return tuple(filter(None, (self.ca_cert, self.client_cert, self.client_key)))
 
     def version(self) -> t.Tuple[t.Tuple[int, int], ...]:
-        """Changes whenever a file is replaced: certificates are rotated under a running daemon. Raises InvalidSettings."""
+        """Changes whenever a file is replaced: certificates rotate under a running daemon. Raises InvalidSettings."""
         try:
             return tuple((info.st_ino, info.st_mtime_ns) for info in map(os.stat, self.files))
         except OSError as exc:

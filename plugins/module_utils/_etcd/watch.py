@@ -30,7 +30,7 @@ class Batch(t.NamedTuple):
 
 
 class Watch:
-    """Iterates over batches. Raises WatchEnded (watch again from the last revision + 1), Compacted, PermissionDenied."""
+    """Iterates over batches. Raises WatchEnded (watch again, from the last revision + 1), Compacted, …"""
 
     def __init__(self, what: str, stream: Stream, answers: t.Iterator[Json], created: int) -> None:
         self.created = created  # the revision of etcd when the watch was created
