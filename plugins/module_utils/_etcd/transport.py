@@ -100,7 +100,7 @@ class Transport:
                     raise error_from_answer(what, str(endpoint), response.status, response.read())
                 first = response.readline()
                 if not first:
-                    raise http.client.RemoteDisconnected
+                    raise http.client.RemoteDisconnected("")
                 return Stream(what, endpoint, sock, response, first)
             except (OSError, http.client.HTTPException, Unavailable) as exc:
                 timed_out = timed_out or isinstance(exc, socket.timeout)
