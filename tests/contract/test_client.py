@@ -15,6 +15,8 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors im
     LeaseExists,
     LeaseNotFound,
 )
+from tests.support.fixtures import programs_of
+from tests.support.real_etcd import Cluster
 
 
 @pytest.mark.parametrize("text", ["", "10.0.0.5", "zwei\nZeilen", "ümläut ✓", "\udcff\udc80 no UTF-8", "x" * 100_000])
@@ -179,3 +181,15 @@ def test_the_connection_that_was_kept_is_renewed_after_a_restart(client, server)
 def test_status_names_the_version(client, server):
     assert client.status()["version"] == server.etcd.version
     assert client.range("/").cluster == client.status()["header"]["cluster_id"]
+
+
+@pytest.mark.parametrize("series", ["3.5", "3.6"])  # 3.4 refuses a path here
+def test_a_unix_socket_is_an_endpoint_too(series, connect, tmp_path):
+    cluster = Cluster(programs_of(series))
+    cluster.flags.append(f"--listen-client-urls={cluster.endpoints[0]},unix://{tmp_path}/etcd.sock")
+    with cluster:
+        client = connect(endpoints=[f"unix://{tmp_path}/etcd.sock"])
+        client.put("/key", "value")
+        watch = client.watch("/key", start_revision=2)
+        assert next(event for batch in watch for event in batch.events).kv.value == "value"
+        watch.close()

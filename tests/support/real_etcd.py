@@ -180,7 +180,7 @@ class Cluster:
         self.directory = Path(tempfile.mkdtemp(prefix="rollcall-etcd-"))
         self.members = [Member(f"m{number}", binaries, self.directory, tls) for number in range(1, size + 1)]
         self._tls = tls
-        self._flags = flags
+        self.flags = list(flags)  # may be added to until the start
         self._etcdctl = binaries / "etcdctl"
         self._root = ""
 
@@ -299,7 +299,7 @@ class Cluster:
     def _launch(self) -> None:
         initial = ",".join(f"{member.name}={member.peer_url}" for member in self.members)
         for member in self.members:
-            member.configure(initial, self._flags)
+            member.configure(initial, self.flags)
             member.start()
 
     def _healthy(self) -> bool:
