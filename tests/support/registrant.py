@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.rollcall.discovery.plugins.plugin_utils import _runtime
 from tests.support.real_etcd import Cluster
 
 Json = dict[str, Any]
@@ -26,6 +27,15 @@ Json = dict[str, Any]
 PATIENCE = 15.0  # seconds for what takes one or two on a machine with nothing else to do
 KEYS = "/infrastructure/web/web1/"
 ROSTER = "/rollcall/infrastructure/roster/web/web1"
+
+
+def unpack_runtime(directory: Path) -> Path:
+    """Put the runtime into `directory` as the role does on a node; returns what PYTHONPATH must name."""
+    root = _runtime.collection_root()
+    archive = _runtime.pack(_runtime.collect(root), _runtime.collection_version(root))
+    directory.mkdir(exist_ok=True)
+    subprocess.run(["tar", "-xz", "-C", str(directory)], input=archive.content, check=True)
+    return directory
 
 
 def wait_for(fact: Callable[[], Any], words: str, within: float = PATIENCE) -> Any:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,19 +16,14 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.plugin_utils import _runtime
 from tests.support.real_etcd import Cluster
-from tests.support.registrant import Changes, Registrant, Server
+from tests.support.registrant import Changes, Registrant, Server, unpack_runtime
 
 
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The runtime as the role unpacks it on a node."""
-    root = _runtime.collection_root()
-    archive = _runtime.pack(_runtime.collect(root), _runtime.collection_version(root))
-    directory = tmp_path_factory.mktemp("runtime")
-    subprocess.run(["tar", "-xz", "-C", str(directory)], input=archive.content, check=True)
-    return directory
+    return unpack_runtime(tmp_path_factory.mktemp("runtime"))
 
 
 @pytest.fixture

@@ -1,0 +1,101 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the agent costs a node beside `etcdctl lease keep-alive`, which keeps a lease alive and does nothing else."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.support.real_etcd import Cluster
+from tests.support.registrant import Json, Registrant, unpack_runtime, wait_for
+from tests.tools.etcd_binaries import provide
+
+SERIES = "3.5"
+TTL = 6  # seconds; a keepalive every two
+SETTLED = 12.0  # seconds after which neither process grows any more
+
+# A node runs the agent with its distribution's Python, not with that of a development environment.
+PYTHON = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
+
+
+def rows() -> list[Json]:
+    """The rows for build/bench.json: resident memory in MB, both processes measured in one run."""
+    programs = provide(SERIES)
+    with Cluster(programs) as etcd, tempfile.TemporaryDirectory(prefix="rollcall-bench-") as directory:
+        package = unpack_runtime(Path(directory) / "runtime")
+        url = etcd.endpoints[0]
+        checks = {
+            "http": {"type": "http", "url": f"{url}/health", "interval": 1},
+            "version": {"type": "http", "url": f"{url}/version", "interval": 1},
+            "tcp": {"type": "tcp", "port": etcd.members[0].port, "interval": 1},
+        }
+        agents = [
+            _agent(Path(directory), package, etcd, "plain", {}),
+            _agent(Path(directory), package, etcd, "checked", checks),
+        ]
+        keeper = _keeper(programs, etcd)
+        try:
+            time.sleep(SETTLED)
+            peer = _resident(keeper.pid)
+            figures = [_resident(agent.process.pid) for agent in agents if agent.process]
+        finally:
+            keeper.kill()
+            keeper.wait()
+            for agent in agents:
+                agent.end()
+        peer_name = f"etcdctl {etcd.version} lease keep-alive"
+    names = ("memory of rollcall register", "memory of rollcall register with three checks")
+    return [_row(name, ours, peer, peer_name) for name, ours in zip(names, figures, strict=True)]
+
+
+def _agent(directory: Path, package: Path, etcd: Cluster, name: str, checks: Json) -> Registrant:
+    home = directory / name
+    home.mkdir()
+    config: dict[str, Any] = {
+        "etcd": {"endpoints": etcd.endpoints},
+        "name": name,
+        "role": "bench",
+        "address": "10.0.0.5",
+    }
+    agent = Registrant(
+        home, package, PYTHON, {**config, "ttl": TTL, "self_check": 2, "drain_time": 0, "checks": checks}
+    )
+    agent.start()
+    agent.wait_phase("registered")
+    wait_for(lambda: agent.status["health"] == "passing", "the checks to pass")
+    return agent
+
+
+def _keeper(programs: Path, etcd: Cluster) -> subprocess.Popen[bytes]:
+    lease = etcd.ctl("lease", "grant", str(TTL)).split()[1]
+    command = [str(programs / "etcdctl"), f"--endpoints={etcd.endpoints[0]}", "lease", "keep-alive", lease]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+
+def _resident(pid: int) -> float:
+    """Resident memory of a process in MB."""
+    found = re.search(r"^VmRSS:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    assert found, f"process {pid} has ended"
+    return int(found[1]) / 1000
+
+
+def _row(name: str, ours: float, peer: float, peer_name: str) -> Json:
+    ratio = ours / peer
+    return {
+        "name": name,
+        "ours": round(ours, 1),
+        "peer": round(peer, 1),
+        "peer_name": peer_name,
+        "ratio": round(ratio, 2),
+        "unit": "MB",
+        "goal": "ratio <= 1",
+        "met": ratio <= 1,
+    }
