@@ -60,6 +60,15 @@ options:
       - V(0) frees the key from its lease.
       - By default the key stays with the lease that holds it, or with none.
     type: int
+  mod_revision:
+    description:
+      - Change the key only where it was last written at this revision, as RV(mod_revision) of this module or
+        RV(rollcall.discovery.etcd_kv_info#module:kvs[].mod_revision) told it; V(0) where it must not be there.
+        Looking and writing are one transaction, so that nobody comes between.
+      - It is an error when somebody has written it since. A key that is as it must be already is left alone, and no
+        error, whoever wrote it.
+      - Not possible with O(prefix=true).
+    type: int
 seealso:
   - module: rollcall.discovery.etcd_kv_info
   - module: rollcall.discovery.etcd_lease
@@ -85,6 +94,13 @@ EXAMPLES = r"""
     value:
       connections: 200
       seconds: 30
+
+- name: Change what was read before, unless somebody else has changed it since
+  rollcall.discovery.etcd_kv:
+    endpoints: http://etcd1:2379
+    key: /app/limits
+    value: "{{ limits | combine({'seconds': 60}) }}"
+    mod_revision: "{{ found.kvs[0].mod_revision }}"
 
 - name: Delete a key
   rollcall.discovery.etcd_kv:
@@ -139,6 +155,7 @@ deleted:
   sample: []
 """
 
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import wire
 from ansible_collections.rollcall.discovery.plugins.module_utils._module import connect, create_module, diff, finish
 from ansible_collections.rollcall.discovery.plugins.module_utils._values import readable, text_of
 
@@ -148,11 +165,27 @@ OPTIONS = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "prefix": {"type": "bool", "default": False},
     "lease": {"type": "int"},
+    "mod_revision": {"type": "int"},
 }
 
 
 def shown(value, lease):
     return {"value": readable(value), "lease": lease}
+
+
+def change(client, module, seen, operation):
+    """Do an operation where the key is as mod_revision expects it; `seen` is what was read. None in check mode."""
+    key, expected = module.params["key"], module.params["mod_revision"]
+    if not module.check_mode:
+        compare = [] if expected is None else [wire.unchanged(key, expected)]
+        done = client.txn(compare, [operation], [wire.get(key)], what=f"Changing {key}")
+        if done.succeeded:
+            return done
+        seen = done.range(0).kvs
+    if expected not in (None, seen[0].mod_revision if seen else 0):
+        now = f"was last written at revision {seen[0].mod_revision}" if seen else "is not there"
+        module.fail_json(msg=f"{key} {now}, and mod_revision expects {expected}. Nothing was changed: read it again")
+    return None
 
 
 def put(client, module):
@@ -163,8 +196,9 @@ def put(client, module):
     new = {"value": text_of(value, old_value), "lease": old_lease if lease is None else lease}
     result = {"changed": new != {"value": old_value, "lease": old_lease}, "revision": found.revision}
     result["mod_revision"] = old.mod_revision if old else None
-    if result["changed"] and not module.check_mode:
-        result["revision"] = result["mod_revision"] = client.put(key, **new)
+    done = change(client, module, found.kvs, wire.put(key, **new)) if result["changed"] else None
+    if done:
+        result["revision"] = result["mod_revision"] = done.revision
     result.update(new, old_value=old_value, deleted=[])
     return result, [diff(key, shown(old_value, old_lease) if old else None, shown(**new))]
 
@@ -173,8 +207,9 @@ def delete(client, module):
     key, prefix = module.params["key"], module.params["prefix"]
     found = client.read_all(key) if prefix else client.range(key)
     revision, kvs = found.revision, found.kvs
-    if kvs and not module.check_mode:
-        revision, kvs = client.delete(key, prefix)
+    done = change(client, module, kvs, wire.delete(key, prefix, previous=True)) if kvs else None
+    if done:
+        revision, kvs = done.revision, done.previous(0)
     result = {"changed": bool(kvs), "revision": revision, "mod_revision": None, "value": None, "lease": 0}
     result["old_value"] = kvs[0].value if kvs and not prefix else None
     result["deleted"] = [kv.key for kv in kvs]
@@ -183,9 +218,9 @@ def delete(client, module):
 
 def main():
     module = create_module(OPTIONS, required_if=[("state", "present", ["value"])])
-    key, present = module.params["key"], module.params["state"] == "present"
-    if not key or (present and module.params["prefix"]):
-        module.fail_json(msg="key must not be empty, and prefix goes with state=absent only")
+    key, present, prefix = module.params["key"], module.params["state"] == "present", module.params["prefix"]
+    if not key or (prefix and (present or module.params["mod_revision"] is not None)):
+        module.fail_json(msg="key must not be empty, and prefix goes with state=absent only, without mod_revision")
     with connect(module) as client:
         result, diffs = (put if present else delete)(client, module)
     finish(module, diffs, key=key, **result)

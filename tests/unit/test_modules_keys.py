@@ -13,8 +13,7 @@ import pytest
 from tests.support.fake_etcd import Drop, Refuse
 from tests.support.modules import Modules
 
-PUT = "/v3/kv/put"
-DELETE = "/v3/kv/deleterange"
+CHANGE = "/v3/kv/txn"
 
 
 @pytest.fixture
@@ -35,7 +34,7 @@ def test_a_key_is_written_once(modules, fake_etcd):
     assert not second["changed"]
     assert (second["old_value"], second["mod_revision"]) == ("x", first["mod_revision"])
     assert "diff" not in second
-    assert fake_etcd.count(PUT) == 1
+    assert fake_etcd.count(CHANGE) == 1
 
 
 def test_a_change_tells_what_was_there(modules):
@@ -50,7 +49,7 @@ def test_check_mode_writes_nothing_and_tells_the_same(modules, fake_etcd):
     for options in ({"value": "x"}, {"state": "absent"}, {"state": "absent", "prefix": True}):
         fake_etcd.received.clear()
         would = modules.etcd_kv(key="/a", check=True, diff=True, **options)
-        assert not fake_etcd.count(PUT) + fake_etcd.count(DELETE)
+        assert not fake_etcd.count(CHANGE)
         does = modules.etcd_kv(key="/a", diff=True, **options)
         for field in ("changed", "value", "old_value", "lease", "deleted", "diff"):
             assert would[field] == does[field], field
@@ -115,7 +114,7 @@ def test_deleting_a_key_tells_its_value_and_is_done_once(modules, fake_etcd):
     assert (gone["deleted"], gone["revision"]) == (["/a"], fake_etcd.revision)
     assert gone["diff"][0]["after"] == ""
     assert not modules.etcd_kv(key="/a", state="absent")["changed"]
-    assert fake_etcd.count(DELETE) == 1
+    assert fake_etcd.count(CHANGE) == 2
 
 
 def test_deleting_a_prefix_takes_what_starts_with_it_and_no_more(modules, fake_etcd):
@@ -234,14 +233,14 @@ def test_a_lease_that_makes_no_sense_is_refused(modules, fake_etcd, options, wor
 
 
 def test_an_answer_that_never_came_is_told_as_such(modules, fake_etcd):
-    fake_etcd.inject(PUT, Drop(executed=True))
+    fake_etcd.inject(CHANGE, Drop(executed=True))
     assert "may or may not have been done" in modules.etcd_kv(key="/a", value="x")["msg"]
 
 
 def test_a_refusal_names_key_endpoint_and_reason(modules, fake_etcd):
-    fake_etcd.inject(PUT, Refuse(7, "etcdserver: permission denied"))
+    fake_etcd.inject(CHANGE, Refuse(7, "etcdserver: permission denied"))
     refused = modules.etcd_kv(key="/a", value="x")
-    for part in ("Writing /a failed", fake_etcd.endpoint, "permission denied", "Check the roles of the user"):
+    for part in ("Changing /a failed", fake_etcd.endpoint, "permission denied", "Check the roles of the user"):
         assert part in refused["msg"]
 
 
@@ -249,3 +248,24 @@ def test_a_password_given_with_the_user_is_hidden_too(modules):
     refused = modules.etcd_kv(key="/a", value="x", user="root:s3cretpass", endpoints=["http://bad url"])
     assert refused["failed"]
     assert "s3cretpass" not in json.dumps(refused)
+
+
+def test_a_key_is_changed_only_at_the_revision_expected(modules, fake_etcd):
+    created = modules.etcd_kv(key="/a", value="x", mod_revision=0)
+    assert created["changed"]
+    for check in (True, False):
+        for options in ({"value": "y", "mod_revision": 0}, {"state": "absent", "mod_revision": 999}):
+            stale = modules.etcd_kv(key="/a", check=check, **options)
+            assert stale["failed"]
+            assert (
+                f"/a was last written at revision {created['mod_revision']}, and mod_revision expects" in stale["msg"]
+            )
+    assert fake_etcd.tree() == {"/a": "x"}
+    assert not modules.etcd_kv(key="/a", value="x", mod_revision=0)["changed"]  # what is so already is no conflict
+    changed = modules.etcd_kv(key="/a", value="y", mod_revision=created["mod_revision"])
+    assert (changed["changed"], changed["mod_revision"]) == (True, fake_etcd.revision)
+    gone = modules.etcd_kv(key="/a", state="absent", mod_revision=changed["mod_revision"])
+    assert (gone["changed"], gone["deleted"], fake_etcd.tree()) == (True, ["/a"], {})
+    absent = modules.etcd_kv(key="/a", value="z", mod_revision=changed["mod_revision"])
+    assert "/a is not there, and mod_revision expects" in absent["msg"]
+    assert "without mod_revision" in modules.etcd_kv(key="/a", state="absent", prefix=True, mod_revision=1)["msg"]

@@ -33,7 +33,7 @@ _FIGURES = {
 
 
 class Look(t.NamedTuple):
-    """What came of asking one endpoint: the member's raw status, {} without an answer; what is wrong, "" for nothing."""
+    """What came of asking one endpoint: the member's raw status, {} without an answer; what is wrong, or ""."""
 
     endpoint: str
     status: Json

@@ -93,6 +93,14 @@ class TxnResult(t.NamedTuple):
         """The answer to the `get` at place `index` of the branch that ran."""
         return RangeResult.parse(self.responses[index]["response_range"], self.revision)
 
+    def previous(self, index: int) -> t.List[KeyValue]:
+        """What was there before the `put` or `delete` at place `index`, where that was asked for."""
+        answer = self.responses[index]
+        if "response_put" in answer:
+            kv = answer["response_put"].get("prev_kv")
+            return [KeyValue.parse(kv)] if kv else []
+        return [KeyValue.parse(kv) for kv in answer["response_delete_range"].get("prev_kvs", [])]
+
 
 class LeaseStatus(t.NamedTuple):
     """Seconds left (-1 where the lease is gone), seconds granted, and the keys it holds if they were asked for."""
