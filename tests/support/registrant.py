@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _runtime
+from tests.support import waiting
 from tests.support.real_etcd import Cluster
 
 Json = dict[str, Any]
@@ -38,13 +39,9 @@ def unpack_runtime(directory: Path) -> Path:
     return directory
 
 
-def wait_for(fact: Callable[[], Any], words: str, within: float = PATIENCE) -> Any:
-    """Wait until `fact` is true and return it; otherwise the test fails."""
-    deadline = time.monotonic() + within
-    while not (found := fact()):
-        assert time.monotonic() < deadline, f"waited {within:g} s in vain: {words}"
-        time.sleep(0.02)
-    return found
+def wait_for(fact: Callable[[], object], words: str, within: float = PATIENCE) -> None:
+    """Wait for a fact, with the patience that processes and leases need."""
+    waiting.wait_for(lambda: bool(fact()), words, within)
 
 
 class Registrant:

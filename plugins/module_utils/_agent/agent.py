@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-from __future__ import annotations
-
 """The process behind `rollcall register`.
 
 Internal to the collection: no promise is made to other users of this file.
@@ -11,6 +9,8 @@ Internal to the collection: no promise is made to other users of this file.
 One loop in the main thread: signals and results of checks come in through one queue, everything else happens when its
 time has come. Requests to etcd have deadlines, and checks run in threads of their own, so the loop always comes round.
 """
+
+from __future__ import annotations
 
 import os
 import queue

@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-from __future__ import annotations
-
 """The checks of this host: when to look, and what the results come to.
 
 Internal to the collection: no promise is made to other users of this file.
@@ -12,6 +10,8 @@ All state lives in the thread that calls `turn` and `take`. Only the probe itsel
 one for each check; its result comes back through `deliver`. A probe that outlives its timeout counts as failed whether
 or not its thread ever returns, and again at every interval until it does: nothing that hangs delays anything else.
 """
+
+from __future__ import annotations
 
 import threading
 import time

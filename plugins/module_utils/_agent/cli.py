@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-from __future__ import annotations
-
 """The command `rollcall` on a node.
 
 Internal to the collection: no promise is made to other users of this file.
@@ -17,6 +15,8 @@ Only the module of the subcommand that was asked for is imported: what runs for 
 A RollcallError that `run` raises is shown as one line on standard error, with exit status 1; a ConfigError with
 status 78, for which the units do not restart the service: the same file would fail again.
 """
+
+from __future__ import annotations
 
 import argparse
 import importlib

@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-from __future__ import annotations
-
 """When to act: jitter, backoff and a token bucket.
 
 Internal to the collection: no promise is made to other users of this file.
 
 Times are seconds of `boottime`. Nothing here sleeps or looks at a clock by itself.
 """
+
+from __future__ import annotations
 
 import random
 import time

@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-from __future__ import annotations
-
 """Looking once whether something works: the types of checks.
 
 Internal to the collection: no promise is made to other users of this file.
@@ -12,6 +10,8 @@ A probe is a tuple of its settings that can be called in any thread with the sec
 keeps to its time as far as the operating system lets it (a name that does not resolve is not ours to cut short).
 A new type is a class with `configure` and `__call__`, and a line in TYPES.
 """
+
+from __future__ import annotations
 
 import http.client
 import io

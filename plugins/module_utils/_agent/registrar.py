@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-from __future__ import annotations
-
 """Keeping one registration: a lease that lives as long as this host does, and keys that are as they must be.
 
 Internal to the collection: no promise is made to other users of this file.
@@ -12,6 +10,8 @@ Two tasks, each with its own time: the renewal (get a lease, keep it alive) and 
 right what differs). Nothing that etcd or the network does ends them; they come back later. Where nothing changes, etcd
 sees one keepalive in a third of the lease's time and one read in `self_check`, neither of which it writes down.
 """
+
+from __future__ import annotations
 
 import dataclasses
 import time

@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-from __future__ import annotations
-
 """What outlives the process but not the boot: the files of /run/rollcall.
 
 Internal to the collection: no promise is made to other users of this file.
@@ -11,6 +9,8 @@ Internal to the collection: no promise is made to other users of this file.
 `register.json` is the agent's memory, from which its next process goes on as if nothing had happened; `status.json`
 is for the operator; `register.lock` keeps a second agent away.
 """
+
+from __future__ import annotations
 
 import dataclasses
 import fcntl
