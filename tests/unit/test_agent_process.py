@@ -189,3 +189,14 @@ except Unreachable:
     command = [sys.executable, "-B", "-c", program]
     said = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": str(tmp_path)}, check=True).stdout
     assert said == f"{scheme == 'https'}\n"
+
+
+def test_a_configuration_is_checked_without_registering(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "register.json"
+    command = ["register", "--check", "--config", str(config), "--run-dir", str(tmp_path / "run")]
+    config.write_text(json.dumps({"name": "web1", "role": "web", "address": "10.0.0.5"}))
+    assert main(command) == 0
+    config.write_text(json.dumps({"name": "web1", "role": "web", "address": "here"}))
+    assert main(command) == os.EX_CONFIG
+    assert f"{config}: address: " in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 
 from .agent import Agent
+from .register_config import load
 from .run_directory import RunDirectory
 
 
@@ -21,9 +22,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--run-dir", default="/run/rollcall", help="lease, lock and status.json, lost at reboot (default: %(default)s)"
     )
+    parser.add_argument(
+        "--check", action="store_true", help="only read the configuration and tell what is wrong with it"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Register this host until the process is told to stop; returns the exit status."""
+    if args.check:
+        load(args.config)
+        return 0
     Agent(args.config, RunDirectory(args.run_dir)).run()
     return 0
