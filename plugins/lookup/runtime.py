@@ -48,7 +48,7 @@ _raw:
   description: The path of the archive on the controller, the only item of a list.
   type: list
   elements: path
-  sample: [/root/.ansible/tmp/ansible-local-4711x/rollcall-1.0.0-0123456789ab.tar.gz]
+  sample: [~/.ansible/tmp/ansible-local-4711x/rollcall-1.0.0-0123456789ab.tar.gz]
 """
 
 import typing as t
