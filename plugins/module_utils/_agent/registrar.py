@@ -20,7 +20,6 @@ import typing as t
 from .._etcd.client import Client
 from .._etcd.errors import (
     AuthenticationFailed,
-    EtcdError,
     InvalidSettings,
     LeaseNotFound,
     NotGateway,
@@ -28,7 +27,7 @@ from .._etcd.errors import (
     RollcallError,
     TokenInvalid,
 )
-from .._registry.errors import Duplicate
+from .._registry.errors import Duplicate, RegistryError
 from .._registry.model import DRAIN
 from .._registry.registration import Registration, reconcile, withdraw
 from . import log
@@ -69,9 +68,9 @@ class _Task:
         self._lost.reset()
         self._refused.reset()
 
-    def failed(self, now: float, refused: bool) -> None:
+    def failed(self, refused: bool) -> None:
         """Try again, later and later."""
-        self.due, self.failing = now + (self._refused if refused else self._lost).next(), True
+        self.due, self.failing = boottime() + (self._refused if refused else self._lost).next(), True
 
 
 class Registrar:
@@ -225,7 +224,7 @@ class Registrar:
             self._trouble(DUPLICATE, exc)
         except RollcallError as exc:
             refused = isinstance(exc, _REFUSALS)
-            task.failed(now, refused)
+            task.failed(refused)
             self._trouble(REFUSED if refused else WAITING, exc)
         else:
             task.worked(now + period)
@@ -287,7 +286,7 @@ class Registrar:
         place, lease = self._former
         try:
             withdraw(self._client, *place.keys(), lease)
-        except _REFUSALS as exc:
+        except (*_REFUSALS, RegistryError) as exc:
             log.warning(f"Could not withdraw the former registration, its lease {lease:x} ends by itself: {exc}")
         self._former = None
 
@@ -303,17 +302,21 @@ class Registrar:
             self._files.remember(memory)
 
     def _trouble(self, phase: str, exc: RollcallError) -> None:
+        """Tell once what stands in the way, and again only after a long time."""
         self._counts["failures"] += 1
         self._error = {"text": str(exc), "at": int(time.time())}
-        now = boottime()
-        if phase != self._phase or now - self._told > _REMIND:
-            self._told = now
-            (log.warning if phase == WAITING and isinstance(exc, EtcdError) else log.error)(str(exc))
-        self._phase_since = self._phase_since if phase == self._phase else time.time()
-        self._phase, self._words = phase, str(exc)
+        if phase != self._phase or boottime() - self._told > _REMIND:
+            self._told = boottime()
+            (log.warning if phase == WAITING else log.error)(str(exc))
+        self._be(phase, str(exc))
 
     def _enter(self, phase: str, words: str) -> None:
+        """Tell what is reached."""
         if (phase, words) != (self._phase, self._words):
             log.info(f"{phase.capitalize()}: {words}")
-        self._phase_since = self._phase_since if phase == self._phase else time.time()
+        self._be(phase, words)
+
+    def _be(self, phase: str, words: str) -> None:
+        if phase != self._phase:
+            self._phase_since = time.time()
         self._phase, self._words = phase, words
