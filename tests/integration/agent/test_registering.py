@@ -67,7 +67,7 @@ def test_a_killed_agent_that_comes_back_in_time_is_no_event(
     etcd: Cluster, register: Register, server: Server, changes: Changes
 ) -> None:
     server.open()
-    agent = register(etcd, ttl=6, checks={"port": server.check(), "other": server.check(service="web")})
+    agent = register(etcd, ttl=4, checks={"port": server.check(), "other": server.check(service="web")})
     agent.start()
     agent.wait_phase("registered")
     wait_for(lambda: values(etcd).get("health") == "passing", "the health to be passing")

@@ -32,7 +32,7 @@ def agent(etcd: Cluster, register: Register) -> Registrant:
 
 def grant(etcd: Cluster, ttl: int) -> str:
     """A lease of somebody else, in hexadecimal."""
-    return etcd.ctl("lease", "grant", str(ttl)).split()[1]
+    return etcd.ctl("lease", "grant", str(ttl)).split()[1].lstrip("0")
 
 
 def hold(etcd: Cluster, ttl: int, document: dict[str, Any] | None = None, address: str = "10.0.0.9") -> str:
@@ -114,7 +114,7 @@ def test_a_frozen_member_is_passed_over(etcd_cluster: Cluster, register: Registe
     agent.start()
     lease = agent.wait_phase("registered")["lease"]
     etcd_cluster.leader.freeze()
-    agent.wait_count("keepalives", 3, within=30)
+    agent.wait_count("keepalives", 2, within=30)
     assert leases(etcd_cluster) == {lease} == {agent.status["lease"]}
     assert agent.status["counts"]["leases_lost"] == 0
 
@@ -213,7 +213,7 @@ def test_a_flapping_check_costs_a_bounded_number_of_writes(
     agent = register(etcd, self_check=60, checks={"port": check})
     agent.start()
     agent.wait_phase("registered")
-    deadline = time.monotonic() + 4
+    deadline = time.monotonic() + 3
     while time.monotonic() < deadline:
         server.open()
         time.sleep(0.2)
