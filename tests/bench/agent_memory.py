@@ -14,20 +14,22 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.bench.row import Row
 from tests.support.real_etcd import Cluster
 from tests.support.registrant import Json, Registrant, unpack_runtime, wait_for
 from tests.tools.etcd_binaries import provide
 
 SERIES = "3.5"
 TTL = 6  # seconds; a keepalive every two
+GOAL = 1.0
 SETTLED = 12.0  # seconds after which neither process grows any more
 
 # A node runs the agent with its distribution's Python, not with that of a development environment.
 PYTHON = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
 
 
-def rows() -> list[Json]:
-    """The rows for build/bench.json: resident memory in MB, both processes measured in one run."""
+def rows() -> list[Row]:
+    """Resident memory in MB, both processes measured in one run."""
     programs = provide(SERIES)
     with Cluster(programs) as etcd, tempfile.TemporaryDirectory(prefix="rollcall-bench-") as directory:
         package = unpack_runtime(Path(directory) / "runtime")
@@ -52,8 +54,8 @@ def rows() -> list[Json]:
             for agent in agents:
                 agent.end()
         peer_name = f"etcdctl {etcd.version} lease keep-alive"
-    names = ("memory of rollcall register", "memory of rollcall register with three checks")
-    return [_row(name, ours, peer, peer_name) for name, ours in zip(names, figures, strict=True)]
+    names = ("agent-memory", "agent-memory-three-checks")
+    return [Row(name, ours, "MB", GOAL, peer_name, peer) for name, ours in zip(names, figures, strict=True)]
 
 
 def _agent(directory: Path, package: Path, etcd: Cluster, name: str, checks: Json) -> Registrant:
@@ -85,17 +87,3 @@ def _resident(pid: int) -> float:
     found = re.search(r"^VmRSS:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     assert found, f"process {pid} has ended"
     return int(found[1]) / 1000
-
-
-def _row(name: str, ours: float, peer: float, peer_name: str) -> Json:
-    ratio = ours / peer
-    return {
-        "name": name,
-        "ours": round(ours, 1),
-        "peer": round(peer, 1),
-        "peer_name": peer_name,
-        "ratio": round(ratio, 2),
-        "unit": "MB",
-        "goal": "ratio <= 1",
-        "met": ratio <= 1,
-    }

@@ -54,3 +54,12 @@ def trusted_texts(value: Any) -> Iterator[str]:
             yield from trusted_texts(inner)
     elif isinstance(value, str) and is_trusted_as_template(value):
         yield value
+
+
+def plain(value: Any) -> Any:
+    """The output of `ansible-inventory --list` without the wrappers around text that is no template."""
+    if isinstance(value, dict):
+        if set(value) == {"__ansible_unsafe"}:
+            return value["__ansible_unsafe"]
+        return {name: plain(inner) for name, inner in value.items()}
+    return [plain(inner) for inner in value] if isinstance(value, list) else value

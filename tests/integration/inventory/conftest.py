@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.support.inventory import plain
+
 Json = dict[str, Any]
 
 
@@ -38,15 +40,6 @@ class Done(NamedTuple):
 
 
 Programs = Callable[..., Done]
-
-
-def plain(value: Any) -> Any:
-    """`value` without the wrappers that ansible-core puts around text that is no template."""
-    if isinstance(value, dict):
-        if set(value) == {"__ansible_unsafe"}:
-            return value["__ansible_unsafe"]
-        return {name: plain(inner) for name, inner in value.items()}
-    return [plain(inner) for inner in value] if isinstance(value, list) else value
 
 
 @pytest.fixture
