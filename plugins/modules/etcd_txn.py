@@ -210,23 +210,18 @@ OPERATION = {
     "lease": {"type": "int", "default": 0},
     "prefix": {"type": "bool", "default": False},
 }
-OPTIONS = {
-    "compare": {"type": "list", "elements": "dict", "options": COMPARISON, "default": []},
-    "success": {"type": "list", "elements": "dict", "options": OPERATION, "default": []},
-    "failure": {"type": "list", "elements": "dict", "options": OPERATION, "default": []},
-}
+NESTED = {"compare": COMPARISON, "success": OPERATION, "failure": OPERATION}
+OPTIONS = {name: {"type": "list", "elements": "dict", "options": NESTED[name], "default": []} for name in NESTED}
 
 
 def comparison(module, given):
     fields = [name for name in FIELDS if given[name] is not None]
     if len(fields) != 1:
         module.fail_json(msg=f"The comparison of {given['key']} needs exactly one of {', '.join(FIELDS)}")
-    operand = given[fields[0]]
-    if fields == ["exists"]:
+    field, operand = fields[0], given[fields[0]]
+    if field == "exists":
         return wire.compare(given["key"], "create_revision", "greater" if operand else "equal", 0)
-    return wire.compare(
-        given["key"], fields[0], given["is"], text_of(operand, None) if fields == ["value"] else operand
-    )
+    return wire.compare(given["key"], field, given["is"], text_of(operand, None) if field == "value" else operand)
 
 
 def operation(module, given):
