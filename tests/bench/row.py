@@ -58,8 +58,8 @@ class Row(NamedTuple):
 
 def alternate(ours: Callable[[], object], peer: Callable[[], object], runs: int) -> tuple[float, float]:
     """The median wall time of each in seconds. They take turns, so that both meet the same noise of the machine."""
-    taken: list[tuple[float, float]] = [(_seconds(ours), _seconds(peer)) for _ in range(runs)]
-    return statistics.median(own for own, _ in taken), statistics.median(other for _, other in taken)
+    taken = [(_seconds(ours), _seconds(peer)) for _run in range(runs)]
+    return statistics.median(pair[0] for pair in taken), statistics.median(pair[1] for pair in taken)
 
 
 def _seconds(action: Callable[[], object]) -> float:
