@@ -52,7 +52,7 @@ class Registrant:
         self.config_file = directory / "register.json"
         self.run_directory = directory / "run"
         self.log = directory / "log"
-        self._command = [python, "-B", "-m", "rollcall._agent", "register"]
+        self._command = [python, "-B", "-m", "rollcall._agent.cli", "register"]
         self._command += [f"--config={self.config_file}", f"--run-dir={self.run_directory}"]
         self._environment = {"PYTHONPATH": str(package), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
         self.process: subprocess.Popen[bytes] | None = None

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 LOGS = Path("build/lint")
+SCRIPTS = " ".join(map(str, sorted(Path("tests/tools").glob("*.sh"))))
 
 # The quick ones first. The tools are found on PATH (tests/tools/lint.sh).
 GATES = {
@@ -23,6 +24,7 @@ GATES = {
     "mypy": "mypy",
     # Node code runs on Python 3.8, and no linter for a newer one sees a call that 3.8 has not
     "python-3.8": "vermin --no-tips --violations --target=3.8- plugins/module_utils plugins/modules",
+    "shellcheck": f"shellcheck --external-sources .ci/run tests/demo.sh {SCRIPTS}",
     "yamllint": "yamllint --strict .",
     "changelog": "antsibull-changelog lint",
     "docs": "antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=all .",

@@ -13,7 +13,8 @@ trap 'rm -rf "$stage"' EXIT
 # repository tracks: in an ignored directory that is nothing, and passes. So a copy, outside of any repository.
 collection=$stage/ansible_collections/rollcall/discovery
 mkdir -p "$collection"
-git ls-files -z --cached --others --exclude-standard |
+# What users do not get (tests/, .ci/) is not in it: ruff, mypy and shellcheck look after that.
+git ls-files -z --cached --others --exclude-standard -- ':!tests' ':!.ci' |
     while IFS= read -r -d '' file; do if [ -e "$file" ]; then printf '%s\0' "$file"; fi; done |
     tar --null -T - -cf - | tar -xf - -C "$collection"
 

@@ -26,6 +26,7 @@ import typing as t
 
 from .._etcd.errors import RollcallError
 from .config import ConfigError
+from .lean import leave_out_openssl
 from .version import version
 
 COMMANDS = {
@@ -50,5 +51,10 @@ def main(argv: t.Sequence[str]) -> int:
     try:
         return int(args.run(args))
     except RollcallError as exc:
-        print(f"rollcall: {exc}", file=sys.stderr)
+        sys.stderr.write(f"rollcall: {exc}\n")
         return os.EX_CONFIG if isinstance(exc, ConfigError) else 1
+
+
+if __name__ == "__main__":  # `python3 -m rollcall._agent.cli`: what the command `rollcall` runs
+    leave_out_openssl()
+    raise SystemExit(main(sys.argv[1:]))

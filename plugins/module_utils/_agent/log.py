@@ -33,4 +33,5 @@ def info(text: str) -> None:
 
 def _write(priority: str, text: str) -> None:
     line = text.replace("\n", " | ")
-    print(f"{priority}{line}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"{priority}{line}\n")
+    sys.stderr.flush()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 
 from .._etcd.client import Client
 from .._etcd.errors import RollcallError
@@ -20,8 +21,10 @@ from .guard import Guard
 from .keystore import TemplateFailed
 from .locks import Locks
 from .render_config import RenderConfig, load
+from .renderer import Renderer
 from .snapshot import Snapshot
 from .target import ApplyFailed, Target
+from .templates import Template, require_jinja2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,10 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Render until told to stop, or once; returns the exit status."""
     config = load(args.config)
-    try:
-        from .renderer import Renderer  # not at the top: the other subcommands do without Jinja2
-    except ImportError as exc:
-        raise RollcallError(f"rollcall render needs Jinja2 ({exc}): install python3-jinja2") from exc
+    require_jinja2()
     if args.check:
         return _render(config, False, args.diff)
     locks = Locks()
@@ -68,8 +68,6 @@ def _render(config: RenderConfig, write: bool, diff: bool) -> int:
 
     Without `write` it only tells what would change.
     """
-    from .templates import Template
-
     with Client(config.settings) as client:
         state = read_state(client, config.selectors)
     seen = view.build(state, config.layout, config.allowed)
@@ -89,7 +87,8 @@ def _render(config: RenderConfig, write: bool, diff: bool) -> int:
             log.error(str(exc))
             failed = True
         else:
-            print(f"{difference}{'changed' if changed else 'ok'}: {file.dest}", flush=True)
+            sys.stdout.write(f"{difference}{'changed' if changed else 'ok'}: {file.dest}\n")
+            sys.stdout.flush()
     if write:
         Snapshot(config.state_dir).save(state)
     return int(failed)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Jinja2 templates. The only file that imports Jinja2, so that everything else works without it.
+"""Jinja2 templates. Jinja2 is imported where it is used: a node that only registers does without it.
 
 Internal to the collection: no promise is made to other users of this file.
 """
@@ -12,14 +12,23 @@ from __future__ import annotations
 import os
 import typing as t
 
-import jinja2
-
 from .._etcd.errors import RollcallError
 from .._registry.select import select
 from .keystore import KeyStore, TemplateFailed
 from .view import View
 
+if t.TYPE_CHECKING:
+    import jinja2
+
 Json = t.Dict[str, t.Any]
+
+
+def require_jinja2() -> None:
+    """Raises RollcallError where Jinja2 is not installed: the first thing to know, not the last."""
+    try:
+        import jinja2  # noqa: F401  # only whether it can be had
+    except ImportError as exc:
+        raise RollcallError(f"rollcall render needs Jinja2 ({exc}): install python3-jinja2") from exc
 
 
 class Template:
@@ -35,6 +44,8 @@ class Template:
 
     def render(self, view: View) -> bytes:
         """The content of the file. Raises TemplateFailed."""
+        import jinja2
+
         store = KeyStore(view.kvs, self._prefix)
 
         def nodes(**filters: t.Any) -> t.List[Json]:
@@ -71,6 +82,8 @@ class Template:
 
 def _environment(directory: str, functions: t.Iterable[t.Callable[..., t.Any]]) -> jinja2.Environment:
     """A new one for every rendering: it would keep what imported templates have set from the keys of before."""
+    import jinja2
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(directory),
         undefined=jinja2.StrictUndefined,

@@ -48,7 +48,7 @@ def discover(domain: str, resolvers: t.Sequence[Resolver] = ()) -> t.Tuple[Endpo
                 failures.append(f"{name} at {resolver[0]}: {exc}")
                 continue
             if records:
-                return tuple(Endpoint(scheme, target, port) for _, _, target, port in records)
+                return tuple(Endpoint(scheme, record[2], record[3]) for record in records)
             failures.append(f"{name} at {resolver[0]}: no SRV record")
             break
     raise Unreachable(f"discovery_srv {domain!r} gave no etcd endpoint: {'; '.join(failures)}")
@@ -90,7 +90,7 @@ def _ask_by_tcp(resolver: Resolver, query: bytes) -> bytes:
 
 def _records(answer: bytes) -> t.List[Record]:
     """SRV records, best first: lowest priority, then highest weight. Raises ValueError where the answer is an error."""
-    _, flags, questions, answers = struct.unpack_from(">HHHH", answer, 0)
+    flags, questions, answers = struct.unpack_from(">HHH", answer, 2)
     if flags & 0x000F not in (0, 3):  # 3: there is no such name, which is an answer too
         raise ValueError(f"the resolver answered with code {flags & 0x000F}")
     offset = 12

@@ -146,7 +146,7 @@ def test_the_runtime_runs_where_it_is_unpacked(run, tmp_path):
     assert done.rc == 0, done
     version = json.loads((tmp_path / "VERSION").read_text())
     assert re.fullmatch("[0-9a-f]{12}", version["digest"])
-    command = [sys.executable, "-B", "-m", "rollcall._agent", "--version"]
+    command = [sys.executable, "-B", "-m", "rollcall._agent.cli", "--version"]
     said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert version["version"] in said.stdout
 

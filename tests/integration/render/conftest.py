@@ -74,7 +74,7 @@ class Renderer:
         """The command line, with the configuration as it is now."""
         path = self._directory / "render.json"
         path.write_text(json.dumps(self.config))
-        program = [sys.executable, "-m", "rollcall._agent", "render"]
+        program = [sys.executable, "-m", "rollcall._agent.cli", "render"]
         return [*program, f"--config={path}", f"--run-dir={self.run}", *arguments]
 
     def once(self, *arguments: str) -> subprocess.CompletedProcess[str]:
