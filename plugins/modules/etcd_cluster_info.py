@@ -202,9 +202,11 @@ endpoints:
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.cluster import survey
 from ansible_collections.rollcall.discovery.plugins.module_utils._module import connect, create_module
 
+OPTIONS = {}  # none but those of the connection
+
 
 def main():
-    module = create_module({})
+    module = create_module(OPTIONS)
     with connect(module) as client:
         found = survey(client)
     module.exit_json(changed=False, **found)

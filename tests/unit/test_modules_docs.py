@@ -31,7 +31,7 @@ def examples():
                     yield pytest.param(spec, options, id=f"{name}: {task['name']}")
 
 
-@pytest.mark.parametrize(("spec", "options"), examples())
+@pytest.mark.parametrize(("spec", "options"), list(examples()))
 def test_an_example_is_valid(spec, options):
     filled = {name: 1 if re.match(r"\{\{.*\}\}$", str(value)) else value for name, value in options.items()}
     assert ArgumentSpecValidator(spec).validate(filled).error_messages == []
