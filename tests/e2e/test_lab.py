@@ -30,13 +30,6 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def lab() -> Lab:
-    if os.geteuid() != 0:
-        pytest.skip("the lab needs root")
-    return Lab()
-
-
-@pytest.fixture(scope="module")
 def pair(lab: Lab) -> t.Iterator[list[Host]]:
     """Two hosts that run and are on the network; a test that takes one down brings it up again."""
     yield lab.create(NAMES)
