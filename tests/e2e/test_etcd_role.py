@@ -110,8 +110,8 @@ def test_a_member_that_does_not_come_back_ends_the_restarts_and_the_next_run_goe
     assert states.count("active") == 2, states
     assert all(members.setting(host, "ETCD_HEARTBEAT_INTERVAL") == "200" for host in running)
 
-    members.apply(etcd_settings={"heartbeat-interval": 300})
-    assert all(members.setting(host, "ETCD_HEARTBEAT_INTERVAL") == "300" for host in members.hosts)
+    members.apply(etcd_settings={"heartbeat-interval": 150})
+    assert all(members.setting(host, "ETCD_HEARTBEAT_INTERVAL") == "150" for host in members.hosts)
 
 
 def test_a_member_without_its_data_is_started_by_nobody(members: Members) -> None:

@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a role says of itself: defaults, argument specification and README tell of the same options."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROLES = sorted(path for path in (Path(__file__).resolve().parents[2] / "roles").iterdir())
+
+Json = dict[str, Any]
+
+
+@pytest.fixture(params=ROLES, ids=lambda path: path.name)
+def role(request: pytest.FixtureRequest) -> Path:
+    return request.param
+
+
+def load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text())
+
+
+def spec_of(role: Path) -> Json:
+    return load(role / "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+
+
+def test_defaults_and_specification_name_the_same_options(role: Path) -> None:
+    defaults, spec = load(role / "defaults/main.yml"), spec_of(role)
+    assert defaults.keys() == spec.keys()
+    assert all(name.startswith(f"{role.name}_") for name in spec)
+    told = {name: option["default"] for name, option in spec.items() if "default" in option}
+    assert told == {name: defaults[name] for name in told}
+    # What is not told is a dictionary of what others have set, and may hold a password.
+    assert all(spec[name]["type"] == "dict" for name in spec.keys() - told.keys())
+
+
+def test_the_readme_tells_of_every_option(role: Path) -> None:
+    told = set(re.findall(rf"`({role.name}_[a-z_]+)`", (role / "README.md").read_text()))
+    assert told >= spec_of(role).keys()
+    assert told <= spec_of(role).keys()
+
+
+def test_the_example_of_the_readme_is_a_play_with_options_that_there_are(role: Path) -> None:
+    example = re.search(r"^```yaml\n(.*?)^```", (role / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    assert example
+    (play,) = yaml.safe_load(example[1])
+    (used,) = play["roles"]
+    assert used["role"] == f"rollcall.discovery.{role.name}"
+    own = {name for name in used["vars"] if not name.startswith("rollcall_")}
+    assert own <= spec_of(role).keys()
+
+
+def test_no_secret_is_a_default_of_a_specification(role: Path) -> None:
+    """A specification is printed with -vvv."""
+    assert "agent_etcd }}" not in (role / "meta/argument_specs.yml").read_text()
