@@ -160,14 +160,15 @@ main_job() {
 
 inventory() {
     title "5. The inventory: who holds a lease in etcd, and nobody else"
-    show cat "$INVENTORY"
+    tell "${DIM}\$ cat $INVENTORY${PLAIN}"
+    sed -e '/^#/d' -e '/^---/d' -e '/^$/d' -e 's/^/  /' "$INVENTORY"
     show ansible-inventory -i "$INVENTORY" --graph
     show ansible role_web -i "$INVENTORY" -m ping
 }
 
 traffic() {
     title "6. Traffic: the load balancer has its servers from the same place"
-    tell "$ curl $BALANCER   (twenty times)"
+    tell "${DIM}\$ curl $BALANCER${PLAIN}   twenty times"
     for _ in {1..20}; do curl --silent --max-time 5 "$BALANCER"; done | sort | uniq -c | sed 's/^/  /'
     requests >"$OUT/requests" &
     REQUESTS=$!
@@ -190,7 +191,7 @@ hard_kill() {
     else
         tell "last failed request:      none failed"
     fi
-    tell "gone from the inventory:  $(seconds $gone) s after the kill (a lease lives ten seconds here)"
+    tell "gone from the inventory:  $(seconds $gone) s after the kill; a lease lives ten seconds here"
     show ansible-inventory -i "$INVENTORY" --graph role_web
 }
 

@@ -45,6 +45,7 @@ class Installed:
             **os.environ,
             "ANSIBLE_COLLECTIONS_PATH": str(directory / "collections"),
             "ANSIBLE_FORKS": "10",
+            "ANSIBLE_INJECT_FACT_VARS": "false",  # as it will be by default: roles use ansible_facts
             "ANSIBLE_PIPELINING": "1",
             "ANSIBLE_NOCOLOR": "1",
         }
