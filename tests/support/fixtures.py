@@ -10,6 +10,8 @@ test; a test that switches authentication or TLS on starts a `Cluster` of its ow
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -79,6 +81,14 @@ def etcd_cluster(etcd_cluster_of_session: Cluster) -> Cluster:
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     """A certificate authority: `authority.server()`, `authority.client(common_name="web1")`."""
     return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def haproxy() -> str:
+    """The program. Without it nothing would prove that what we write is a configuration, so that is a failure."""
+    found = shutil.which("haproxy", path=os.environ["PATH"] + ":/usr/sbin")
+    assert found, "haproxy is not installed: make setup does that"
+    return found
 
 
 @pytest.fixture

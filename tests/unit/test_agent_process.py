@@ -54,11 +54,16 @@ def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, abstra
     assert said[4] == "STOPPING=1"
 
 
-def test_without_systemd_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("socket_path", [None, "/nowhere/notify"])
+def test_without_a_listening_systemd_work_goes_on(monkeypatch: pytest.MonkeyPatch, socket_path: str | None) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    Notifier().ready()
-    monkeypatch.setenv("NOTIFY_SOCKET", "/nowhere/notify")
-    Notifier().ready()
+    monkeypatch.delenv("WATCHDOG_USEC", raising=False)
+    if socket_path:
+        monkeypatch.setenv("NOTIFY_SOCKET", socket_path)
+    notifier = Notifier()
+    notifier.ready()
+    notifier.alive()
+    assert notifier.watchdog == 0
 
 
 def test_a_watchdog_for_another_process_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,18 +8,12 @@ from __future__ import annotations
 
 import http.server
 import json
-import os
-import shutil
 import socket
 import subprocess
 import threading
 import urllib.request
 
 import pytest
-
-HAPROXY = shutil.which("haproxy", path=os.environ["PATH"] + ":/usr/sbin")
-
-pytestmark = pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installed")
 
 TEMPLATE = """\
 global
@@ -83,7 +77,7 @@ def register(etcd, backends):
 
 
 @pytest.fixture
-def balancer(renderer, register, tmp_path):
+def balancer(renderer, register, haproxy, tmp_path):
     """HAProxy with what the renderer has written; gives the names that answer."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -91,13 +85,13 @@ def balancer(renderer, register, tmp_path):
     pid = tmp_path / "haproxy.pid"
     renderer.template.write_text(TEMPLATE % port)
     renderer.config["allowed_networks"] = ["127.0.0.0/8"]
-    renderer.file["check_cmd"] = f"{HAPROXY} -c -f {{src}}"
+    renderer.file["check_cmd"] = f"{haproxy} -c -f {{src}}"
     renderer.file["reload_cmd"] = f"test ! -e {pid} || kill -USR2 $(cat {pid})"
     register("web1")
     done = renderer.once("--once")
     assert done.returncode == 0, done.stderr
     with (tmp_path / "haproxy.log").open("wb") as log:
-        process = subprocess.Popen([HAPROXY, "-W", "-f", str(renderer.dest), "-p", str(pid)], stdout=log, stderr=log)
+        process = subprocess.Popen([haproxy, "-W", "-f", str(renderer.dest), "-p", str(pid)], stdout=log, stderr=log)
     renderer.wait(pid.exists, "HAProxy's process id")
 
     def answering(count=6):

@@ -6,9 +6,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -27,7 +25,6 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model
 from tests.support.playbook import run_tasks
 
 ROLE = Path(__file__).resolve().parents[3] / "roles/haproxy"
-HAPROXY = shutil.which("haproxy", path=os.environ["PATH"] + ":/usr/sbin")
 
 
 def node(name: str, service: str = "", health: str = "passing", role: str = "web", **more: Any) -> Node:
@@ -38,7 +35,7 @@ def node(name: str, service: str = "", health: str = "passing", role: str = "web
 
 
 @pytest.fixture
-def rendered(ansible_bin: Path, tmp_path: Path) -> Any:
+def rendered(ansible_bin: Path, haproxy: str, tmp_path: Path) -> Any:
     """Renders `haproxy_services` for nodes."""
 
     def render(services: list[dict[str, Any]], *nodes: Node, **options: Any) -> str:
@@ -59,11 +56,10 @@ def rendered(ansible_bin: Path, tmp_path: Path) -> Any:
         )
         assert done.rc == 0, done.output
         content = Template(str(template)).render(View(1, list(nodes), [], frozenset(), [])).decode()
-        if HAPROXY:
-            config = tmp_path / "haproxy.cfg"
-            config.write_text(content)
-            checked = subprocess.run([HAPROXY, "-c", "-f", str(config)], capture_output=True, text=True, check=False)
-            assert checked.returncode == 0, checked.stderr + content
+        config = tmp_path / "haproxy.cfg"
+        config.write_text(content)
+        checked = subprocess.run([haproxy, "-c", "-f", str(config)], capture_output=True, text=True, check=False)
+        assert checked.returncode == 0, checked.stderr + content
         return content
 
     return render
