@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-from __future__ import annotations
-
 """The options that modules and plugins share, each described once.
 
 Internal to the collection: no promise is made to other users of this file.
@@ -11,6 +9,8 @@ Internal to the collection: no promise is made to other users of this file.
 From the tables come the argument specs of modules, the doc fragments, the names of environment variables, ini keys
 and variables, and at last the Settings and the Layout that the options stand for.
 """
+
+from __future__ import annotations
 
 import typing as t
 
