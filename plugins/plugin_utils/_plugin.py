@@ -35,11 +35,14 @@ display = Display()
 
 @contextlib.contextmanager
 def ansible_errors() -> t.Iterator[None]:
-    """In the block every RollcallError becomes an AnsibleError with its message."""
+    """In the block every RollcallError becomes an AnsibleError with its message.
+
+    Without its cause, which Ansible would say all over again: the text of a RollcallError is complete.
+    """
     try:
         yield
     except RollcallError as exc:
-        raise AnsibleError(str(exc)) from exc
+        raise AnsibleError(str(exc)) from None
 
 
 @contextlib.contextmanager
