@@ -153,8 +153,12 @@ def test_reading_again_is_no_change_of_revision_but_after_a_gap_it_is(fake_etcd,
     serial = follower.report().serial
     wait(lambda: follower.report().serial > serial + 2)
     assert follower.state().revision == revision
-    fake_etcd.end_watches(clean=False)
-    wait(lambda: follower.state().revision == fake_etcd.revision)
+
+    def known_after_a_cut():
+        fake_etcd.end_watches(clean=False)  # again and again: between two readings there is no watch to end
+        return follower.state().revision == fake_etcd.revision
+
+    wait(known_after_a_cut)
 
 
 def test_resync_on_demand(fake_etcd, follow):
