@@ -101,13 +101,15 @@ cache_timeout: 60
 """
 
 
+import typing as t
+
 from ansible.inventory.data import InventoryData
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
 from ansible_collections.rollcall.discovery.plugins.module_utils import _options
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry import rollcall
-from ansible_collections.rollcall.discovery.plugins.plugin_utils import _cached, _hosts, _plugin
+from ansible_collections.rollcall.discovery.plugins.plugin_utils import _cached, _hosts, _paths, _plugin
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._draft import Draft
 
 
@@ -163,6 +165,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self.display.warning(note)
         _plugin.warn_of_nodes(built.rejected)
         return built.draft
+
+    def _compose(self, template: t.Any, variables: dict[str, t.Any], *args: t.Any) -> t.Any:
+        """Constructable evaluates expressions here; those that are mere paths need no Jinja."""
+        shadowed = self._vars if self.get_option("use_extra_vars") else ()
+        try:
+            return _paths.evaluate(template, variables, shadowed)
+        except _paths.NotAPath:
+            return super()._compose(template, variables, *args)
 
     def _construct(self, draft: Draft) -> None:
         """What `compose`, `groups` and `keyed_groups` make; all variables first, so that groups can be made of them."""
