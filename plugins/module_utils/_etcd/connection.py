@@ -14,6 +14,7 @@ import select
 import socket
 import typing as t
 
+from .dial import dial
 from .endpoints import Endpoint
 
 if t.TYPE_CHECKING:
@@ -45,7 +46,8 @@ class Connection(http.client.HTTPConnection):
             self.sock.settimeout(self._seconds)
             self.sock.connect(self._endpoint.host)
             return
-        self.sock = socket.create_connection((self.host, self.port), self._seconds)
+        self.sock = dial(self.host, self.port, self._seconds)
+        self.sock.settimeout(self._seconds)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in _TCP_OPTIONS:
             if hasattr(socket, name):

@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A TCP connection, with one deadline for all of it: the name, and every address it has.
+
+Internal to the collection: no promise is made to other users of this file.
+
+getaddrinfo(3) knows no deadline, and a nameserver that never answers holds it for a minute. So a name is looked up in
+a thread that is left alone when its time is over. A name that cannot be looked up stands for the addresses it had last:
+etcd is not to be lost because DNS is.
+"""
+
+from __future__ import annotations
+
+import queue
+import socket
+import threading
+import time
+import typing as t
+
+Addresses = t.Sequence[t.Any]  # as getaddrinfo gives them: family, type, protocol, name, address
+Found = t.Union[Addresses, socket.gaierror]
+
+_MIN_SHARE = 0.2  # seconds one address is given, even where the deadline is all but used up
+
+_last: t.Dict[t.Tuple[str, int], Addresses] = {}  # what this process found for a name, and still uses without DNS
+
+
+def dial(host: str, port: int, seconds: float) -> socket.socket:
+    """Connect to the first address of `host` that takes the connection, within `seconds`. Raises OSError."""
+    deadline = time.monotonic() + seconds
+    waiting = list(_addresses(host, port, seconds))
+    while True:
+        family, kind, protocol, _name, address = waiting.pop(0)
+        sock = socket.socket(family, kind, protocol)
+        sock.settimeout(max((deadline - time.monotonic()) / (len(waiting) + 1), _MIN_SHARE))
+        try:
+            sock.connect(address)
+            return sock
+        except OSError:
+            sock.close()
+            if not waiting:
+                raise
+
+
+def _addresses(host: str, port: int, seconds: float) -> Addresses:
+    """The addresses of a name, never none. Raises socket.gaierror."""
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except (socket.gaierror, UnicodeError):
+        pass  # a name
+    last = _last.get((host, port))
+    found = _look_up(host, port, seconds / 2 if last else seconds)
+    if isinstance(found, socket.gaierror):
+        if last and found.errno == socket.EAI_AGAIN:
+            return last
+        raise found
+    _last[host, port] = found
+    return found
+
+
+def _look_up(host: str, port: int, seconds: float) -> Found:
+    answers: queue.SimpleQueue[Found] = queue.SimpleQueue()
+    threading.Thread(target=lambda: answers.put(_ask(host, port)), name=f"look up {host}", daemon=True).start()
+    try:
+        return answers.get(timeout=seconds)
+    except queue.Empty:
+        return socket.gaierror(socket.EAI_AGAIN, f"no answer from the nameserver within {seconds:.1f} s")
+
+
+def _ask(host: str, port: int) -> Found:
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror as exc:
+        return exc
+    except UnicodeError as exc:
+        return socket.gaierror(socket.EAI_NONAME, str(exc))  # a label that is too long, or empty
