@@ -21,6 +21,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._registry.regis
     reconcile,
     withdraw,
 )
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import merge, read
 
 LAYOUT = Layout()
 WHO = Identity("", "web", "web1")
@@ -176,7 +177,7 @@ def test_without_its_lease_nothing_is_written(client, fake_etcd):
 def test_leaving_is_told_apart_from_being_lost(client, fake_etcd):
     lease = claimed(client)
     first_seen = json.loads(client.get(ROSTER).value)["first_seen"]
-    withdraw(client, LAYOUT, WHO, lease)
+    withdraw(client, LAYOUT, [WHO], lease)
     assert fake_etcd.tree(HERE) == {} and fake_etcd.leases == []
     record = json.loads(client.get(ROSTER).value)
     assert (record["state"], record["first_seen"]) == ("left", first_seen)
@@ -185,6 +186,70 @@ def test_leaving_is_told_apart_from_being_lost(client, fake_etcd):
 def test_who_holds_nothing_withdraws_nothing_of_others(client, fake_etcd):
     lease = claimed(client)
     mine = grant(client)
-    withdraw(client, LAYOUT, WHO, mine)
+    withdraw(client, LAYOUT, [WHO], mine)
     assert fake_etcd.leases == [lease]
     assert json.loads(client.get(ROSTER).value)["state"] == "joined"
+
+
+ROLES = dataclasses.replace(MINE, also=("api",))
+API = Identity("", "api", "web1")
+THERE = "/infrastructure/api/web1/"
+LEAVES = ("ip", "node", "health", "checks/http")
+
+
+def test_several_roles_are_taken_in_one_transaction_under_one_lease(client, fake_etcd):
+    before = fake_etcd.revision
+    lease = claimed(client, ROLES)
+    assert set(client.lease_status(lease, keys=True).keys) == {d + leaf for d in (HERE, THERE) for leaf in LEAVES}
+    assert fake_etcd.revision == before + 1
+    assert not reconcile(client, LAYOUT, ROLES, lease, never).changed
+    merged, rejected = merge(read(client, LAYOUT).nodes)
+    assert ([node.roles for node in merged], rejected) == ([("api", "web")], [])
+    withdraw(client, LAYOUT, ROLES.identities, lease)
+    states = {key: json.loads(value)["state"] for key, value in fake_etcd.tree().items()}
+    assert states == {ROSTER: "left", ROSTER.replace("web", "api", 1): "left"}
+
+
+def test_a_duplicate_in_one_role_takes_no_role_and_says_which(client, fake_etcd):
+    claimed(client, dataclasses.replace(OTHER, who=API))
+    with pytest.raises(Duplicate, match=r"^api/web1 is registered by somebody else \(address 10\.0\.0\.8"):
+        claimed(client, ROLES)
+    assert fake_etcd.tree(HERE) == {}
+
+
+def test_a_role_is_added_and_another_left_on_the_same_lease(client, fake_etcd):
+    lease = claimed(client)
+    before = fake_etcd.revision
+    reconcile(client, LAYOUT, dataclasses.replace(MINE, who=API), lease, never, leaving=[WHO])
+    assert fake_etcd.revision == before + 1
+    assert (set(fake_etcd.tree(HERE)), set(fake_etcd.tree(THERE))) == (set(), {THERE + leaf for leaf in LEAVES})
+    assert json.loads(client.get(ROSTER).value)["state"] == "left"
+    assert fake_etcd.leases == [lease]
+
+
+def test_what_somebody_else_holds_is_not_left(client, fake_etcd):
+    claimed(client, OTHER)
+    reconcile(client, LAYOUT, dataclasses.replace(MINE, who=API), grant(client), never, leaving=[WHO])
+    assert set(fake_etcd.tree(HERE)) == {HERE + leaf for leaf in LEAVES}
+    assert json.loads(client.get(ROSTER).value)["state"] == "joined"
+
+
+def test_after_a_reboot_several_roles_wait_once(client, fake_etcd):
+    claimed(client, ROLES)
+    waited = []
+
+    def wait(seconds):
+        waited.append(seconds)
+        fake_etcd.clock.advance(seconds)
+
+    rebooted = dataclasses.replace(REBOOTED, also=("api",))
+    lease = grant(client)
+    reconcile(client, LAYOUT, rebooted, lease, wait)
+    assert (len(waited), fake_etcd.leases) == (1, [lease])
+
+
+def test_more_keys_than_a_transaction_takes_follow_in_the_next(client, fake_etcd):
+    checks = tuple(Check(f"c{number}", "passing") for number in range(80))
+    lease = claimed(client, dataclasses.replace(ROLES, checks=checks))
+    assert len(fake_etcd.tree(HERE)) == len(fake_etcd.tree(THERE)) == 83
+    assert len(client.lease_status(lease, keys=True).keys) == 166

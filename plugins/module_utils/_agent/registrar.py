@@ -163,7 +163,7 @@ class Registrar:
         deadline = boottime() + min(_LEAVE_WITHIN, self._granted)  # after that the lease is over anyway
         while self._lease:
             try:
-                withdraw(self._client, self._config.layout, self._config.who, self._lease)
+                withdraw(self._client, self._config.layout, [self._config.who], self._lease)
                 self._lease = 0
             except RollcallError as exc:
                 if isinstance(exc, _REFUSALS) or boottime() > deadline:
@@ -285,7 +285,8 @@ class Registrar:
             return
         place, lease = self._former
         try:
-            withdraw(self._client, *place.keys(), lease)
+            layout, who = place.keys()
+            withdraw(self._client, layout, [who], lease)
         except (*_REFUSALS, RegistryError) as exc:
             log.warning(f"Could not withdraw the former registration, its lease {lease:x} ends by itself: {exc}")
         self._former = None

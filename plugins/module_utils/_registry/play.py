@@ -78,7 +78,7 @@ def withdraw(
     standings = [_look(client, layout, who, allowed) for who in names]
     for who, standing in zip(names, standings):
         if standing.held and not dry_run:
-            registration.withdraw(client, layout, who, standing.lease)
+            registration.withdraw(client, layout, [who], standing.lease)
     return [Outcome(who, standing.held, 0, standing.shown, None) for who, standing in zip(names, standings)]
 
 

@@ -28,28 +28,42 @@ JOINED = "joined"
 LEFT = "left"
 
 _RACES = 5  # how often others may write between our read and our transaction before we give up
+_OPERATIONS = 128  # of one transaction: etcd's --max-txn-ops, by default
 
 
 @dataclasses.dataclass(frozen=True)
 class Registration:
-    """What a node wants to be known as. `document.id` must be set: it tells this keeper from others."""
+    """What a node wants to be known as. `document.id` must be set: it tells this keeper from others.
+
+    `also` has further roles of it: each has all of its keys again, under the same lease.
+    """
 
     who: Identity
     address: str
     document: Document
     health: str = PASSING
     checks: t.Tuple[Check, ...] = ()
+    also: t.Tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.identities))
+
+    @property
+    def identities(self) -> t.Tuple[Identity, ...]:
+        """Every name that the node answers to."""
+        return (self.who, *(self.who._replace(role=role) for role in self.also))
 
     def keys(self, layout: Layout) -> t.Dict[str, str]:
-        """Every key that the lease is to hold. Raises InvalidNode where a value is too large."""
-        directory = layout.directory(self.who)
-        keys = {
-            directory + IP: self.address,
-            directory + NODE: self.document.dump(),
-            directory + HEALTH: self.health,
+        """Every key the lease is to hold, first those that claim the names. Raises InvalidNode for a value too large."""
+        directories = [layout.directory(who) for who in self.identities]
+        claim = {IP: self.address, NODE: self.document.dump(), HEALTH: self.health}
+        checks = {CHECKS + check.name: dump(check.document()) for check in self.checks}
+        return {
+            directory + leaf: value
+            for part in (claim, checks)
+            for directory in directories
+            for leaf, value in part.items()
         }
-        keys.update({f"{directory}{CHECKS}{check.name}": dump(check.document()) for check in self.checks})
-        return keys
 
 
 class Holder(t.NamedTuple):
@@ -70,7 +84,6 @@ class Holder(t.NamedTuple):
 class Claim:
     """What `reconcile` found and did. `written` and `deleted` name keys; both empty: all was as it must be."""
 
-    revision: int
     written: t.Tuple[str, ...] = ()
     deleted: t.Tuple[str, ...] = ()
 
@@ -93,49 +106,50 @@ def reconcile(
     lease: int,
     wait: t.Callable[[float], None] = time.sleep,
     dry_run: bool = False,
+    leaving: t.Sequence[Identity] = (),
 ) -> Claim:
     """Make the node's keys be `wanted` under `lease`; with `dry_run` only tell what would be written.
 
-    `wait` is called with seconds where a former boot of this machine still holds the name: its lease is watched for a
-    keepalive. Raises Duplicate where somebody else holds the name, LeaseNotFound where our lease is gone.
+    All of its names are taken, or none. `leaving` are names that it had before: what is ours there goes in the same
+    transaction. `wait` is called with seconds where a former boot of this machine still holds a name: its lease is
+    watched for a keepalive. Raises Duplicate where somebody else holds a name, LeaseNotFound where our lease is gone.
     """
     for _race in range(_RACES):
-        seen = _look(client, layout, wanted.who)
-        former = seen.holder
-        if former and former.lease != lease and (former.id, former.boot) != (wanted.document.id, wanted.document.boot):
-            _refuse_duplicate(client, wanted, former, wait)
-        claim = _difference(seen, wanted.keys(layout), lease)
-        if dry_run or not claim.changed:
+        found = _look(client, layout, (*wanted.identities, *leaving))
+        former = _takeable(client, wanted, found, lease, wait)
+        claim = _difference(found, wanted.keys(layout), lease)
+        writes = _writes(layout, wanted, claim, found, (lease, *former))
+        if dry_run or not writes:
             return claim
         result = client.txn(
-            compare=[wire.unchanged(key, revision) for key, revision in seen.guards.items()],
-            success=_writes(layout, wanted, claim, seen, lease),
-            what=f"Registering {wanted.who}",
+            compare=[wire.unchanged(key, revision) for seen in found for key, revision in seen.guards.items()],
+            success=writes[:_OPERATIONS],
+            what=f"Registering {wanted}",
         )
-        if result.succeeded:
-            if former and former.lease not in (0, lease):
-                _end_lease(client, former.lease)  # only checks of a former configuration still hang on it
-            return dataclasses.replace(claim, revision=result.revision)
-    raise RegistryError(f"Registering {wanted.who} failed: its keys were changed by others {_RACES} times meanwhile")
+        # What does not fit into one transaction comes with the next: the names are taken by then.
+        if result.succeeded and len(writes) <= _OPERATIONS:
+            for other in former:
+                _end_lease(client, other)  # only checks of a former configuration still hang on it
+            return claim
+    raise RegistryError(f"Registering {wanted} failed: its keys were changed by others {_RACES} times meanwhile")
 
 
-def withdraw(client: Client, layout: Layout, who: Identity, lease: int) -> None:
+def withdraw(client: Client, layout: Layout, names: t.Sequence[Identity], lease: int) -> None:
     """Leave on purpose: say so in the roster, then end the lease, which deletes every key it holds (one raft entry)."""
-    seen = _look(client, layout, who)
-    if seen.holder and seen.holder.lease == lease:
-        record = _record(seen.roster, LEFT)
+    held = [seen for seen in _look(client, layout, names) if seen.holder and seen.holder.lease == lease]
+    if held:
         client.txn(
-            [wire.held_by(seen.directory + IP, lease)],
-            [wire.put(layout.roster(who), record)],
-            what=f"Withdrawing {who}",
+            [wire.held_by(seen.directory + IP, lease) for seen in held],
+            [wire.put(layout.roster(seen.who), _record(seen.roster, LEFT)) for seen in held],
+            what=f"Withdrawing {', '.join(map(str, names))}",
         )
     _end_lease(client, lease)
 
 
 class _Seen(t.NamedTuple):
-    """A node's keys and its roster entry, read at one revision."""
+    """The keys of one name and its roster entry."""
 
-    revision: int
+    who: Identity
     directory: str
     kvs: t.Dict[str, KeyValue]
     roster: t.Optional[KeyValue]
@@ -148,14 +162,19 @@ class _Seen(t.NamedTuple):
         return {key: self.kvs[key].mod_revision if key in self.kvs else 0 for key in keys}
 
 
-def _look(client: Client, layout: Layout, who: Identity) -> _Seen:
-    directory = layout.directory(who)
+def _look(client: Client, layout: Layout, names: t.Sequence[Identity]) -> t.List[_Seen]:
+    """Read what is there of all names, at one revision."""
+    gets = [(wire.get(layout.directory(who), prefix=True), wire.get(layout.roster(who))) for who in names]
     result = client.txn(
-        success=[wire.get(directory, prefix=True), wire.get(layout.roster(who))], what=f"Reading the keys of {who}"
+        success=[get for pair in gets for get in pair], what=f"Reading the keys of {', '.join(map(str, names))}"
     )
-    kvs = {kv.key: kv for kv in result.range(0).kvs}
-    roster = result.range(1).kvs
-    return _Seen(result.revision, directory, kvs, roster[0] if roster else None, holder_in(directory, kvs))
+    found = []
+    for index, who in enumerate(names):
+        directory = layout.directory(who)
+        kvs = {kv.key: kv for kv in result.range(2 * index).kvs}
+        roster = result.range(2 * index + 1).kvs
+        found.append(_Seen(who, directory, kvs, roster[0] if roster else None, holder_in(directory, kvs)))
+    return found
 
 
 def holder_in(directory: str, kvs: t.Mapping[str, KeyValue]) -> t.Optional[Holder]:
@@ -171,13 +190,31 @@ def holder_in(directory: str, kvs: t.Mapping[str, KeyValue]) -> t.Optional[Holde
     return Holder(ip.value if ip else "", document.id, document.boot, document.agent, first.lease)
 
 
-def _refuse_duplicate(client: Client, wanted: Registration, other: Holder, wait: t.Callable[[float], None]) -> None:
-    """Return where `other` is a former boot of this machine that no longer renews its lease. Raises Duplicate."""
-    if other.id != wanted.document.id:
-        raise Duplicate(
-            f"{wanted.who} is registered by somebody else ({other}). "
-            "Give this host another name, or end the other registration"
-        )
+def _takeable(
+    client: Client, wanted: Registration, found: t.Sequence[_Seen], lease: int, wait: t.Callable[[float], None]
+) -> t.Set[int]:
+    """The other leases of this machine that hold names of `wanted`, none of them in use. Raises Duplicate."""
+    former: t.Set[int] = set()
+    resting: t.Dict[int, t.Tuple[Identity, Holder]] = {}
+    for seen in found[: len(wanted.identities)]:
+        other = seen.holder
+        if other is None or other.lease == lease:
+            continue
+        if other.id != wanted.document.id:
+            raise Duplicate(
+                f"{seen.who} is registered by somebody else ({other}). "
+                "Give this host another name, or end the other registration"
+            )
+        if other.boot != wanted.document.boot:
+            resting[other.lease] = (seen.who, other)
+        former.add(other.lease)
+    for who, other in resting.values():
+        _refuse_renewed(client, who, other, wait)
+    return former - {0}
+
+
+def _refuse_renewed(client: Client, who: Identity, other: Holder, wait: t.Callable[[float], None]) -> None:
+    """Return where the lease of `other`, a former boot of this machine, is no longer renewed. Raises Duplicate."""
     before = client.lease_status(other.lease)
     if before.ttl <= 0:
         return
@@ -187,27 +224,31 @@ def _refuse_duplicate(client: Client, wanted: Registration, other: Holder, wait:
     # Left alone it would have lost `pause` seconds; etcd tells whole seconds, so half of that is a clear sign.
     if after.ttl > 0 and after.ttl > before.ttl - pause / 2:
         raise Duplicate(
-            f"{wanted.who} is registered by a machine with the same machine id that is alive ({other}). "
+            f"{who} is registered by a machine with the same machine id that is alive ({other}). "
             "Is one of them a clone? Give it a machine id of its own (systemd-machine-id-setup) and another name"
         )
 
 
-def _difference(seen: _Seen, wanted: t.Mapping[str, str], lease: int) -> Claim:
+def _difference(found: t.Sequence[_Seen], wanted: t.Mapping[str, str], lease: int) -> Claim:
+    kvs = {key: kv for seen in found for key, kv in seen.kvs.items()}
     written = tuple(
-        key
-        for key, value in wanted.items()
-        if key not in seen.kvs or (seen.kvs[key].value, seen.kvs[key].lease) != (value, lease)
+        key for key, value in wanted.items() if key not in kvs or (kvs[key].value, kvs[key].lease) != (value, lease)
     )
-    deleted = tuple(key for key, kv in seen.kvs.items() if key not in wanted and kv.lease == lease)
-    return Claim(seen.revision, written, deleted)
+    deleted = tuple(key for key, kv in kvs.items() if key not in wanted and kv.lease == lease)
+    return Claim(written, deleted)
 
 
-def _writes(layout: Layout, wanted: Registration, claim: Claim, seen: _Seen, lease: int) -> t.List[t.Dict[str, t.Any]]:
-    values = wanted.keys(layout)
+def _writes(
+    layout: Layout, wanted: Registration, claim: Claim, found: t.Sequence[_Seen], leases: t.Sequence[int]
+) -> t.List[t.Dict[str, t.Any]]:
+    """The operations that `claim` and the roster call for; `leases` are our own and those that we take over from."""
+    values, lease = wanted.keys(layout), leases[0]
     writes = [wire.put(key, values[key], lease) for key in claim.written] + [wire.delete(key) for key in claim.deleted]
-    if seen.holder is None or seen.holder.lease != lease:
-        writes.append(wire.put(layout.roster(wanted.who), _record(seen.roster, JOINED)))
-    return writes
+    here = len(wanted.identities)
+    joining = [seen for seen in found[:here] if seen.holder is None or seen.holder.lease != lease]
+    leaving = [seen for seen in found[here:] if seen.holder and seen.holder.lease in leases]
+    roster = [(seen, JOINED) for seen in joining] + [(seen, LEFT) for seen in leaving]
+    return [wire.put(layout.roster(seen.who), _record(seen.roster, state)) for seen, state in roster] + writes
 
 
 def _record(former: t.Optional[KeyValue], state: str) -> str:
