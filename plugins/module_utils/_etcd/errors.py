@@ -26,6 +26,11 @@ OUT_OF_RANGE = 11
 UNAVAILABLE = 14
 UNAUTHENTICATED = 16
 
+# The codes of the v2 API that matter here: https://etcd.io/docs/v2.3/errorcode/
+V2_KEY_NOT_FOUND = 100
+V2_UNAUTHORIZED = 110
+V2_RAFT = (300, 301)  # an error inside raft, and during the election of a leader
+
 
 class RollcallError(Exception):
     """Root of everything that the collection raises on purpose."""
@@ -112,7 +117,7 @@ def error_from_answer(what: str, where: str, status: int, body: bytes) -> EtcdEr
 
 
 def error_from_code(what: str, where: str, code: int, reason: str) -> EtcdError:
-    """The exception for a gRPC `code` with etcd's own words in `reason`."""
+    """The exception for a gRPC `code`, or one of the v2 API, with etcd's own words in `reason`."""
     message = f"{what} failed: etcd at {where} answered: {reason} (code {code})"
     if code == UNAUTHENTICATED or "auth token" in reason or "auth store is old" in reason:
         return TokenInvalid(message, code)
@@ -135,7 +140,13 @@ def error_from_code(what: str, where: str, code: int, reason: str) -> EtcdError:
             "server's certificate must carry the usage clientAuth, too",
             code,
         )
-    if code in (UNAVAILABLE, DEADLINE_EXCEEDED) or "timed out" in reason or "context deadline exceeded" in reason:
+    if code == V2_UNAUTHORIZED:
+        return PermissionDenied(f"{message}. Check user and password, and the roles of the user for this key", code)
+    if (
+        code in (UNAVAILABLE, DEADLINE_EXCEEDED, *V2_RAFT)
+        or "timed out" in reason
+        or "context deadline exceeded" in reason
+    ):
         return Unavailable(message, code, executed="no leader" not in reason)
     if code == RESOURCE_EXHAUSTED:
         return EtcdError(f"{message}. Check etcdctl alarm list and the database quota", code)
@@ -143,7 +154,7 @@ def error_from_code(what: str, where: str, code: int, reason: str) -> EtcdError:
 
 
 def _code_and_reason(body: bytes) -> t.Tuple[t.Optional[int], str]:
-    """Read both shapes: up to 3.5 `error`, `message` and `code`; from 3.6 `message`, `code` and `details`."""
+    """Read every shape: up to 3.5 `error`, `message`, `code`; from 3.6 `message`, `code`, `details`; v2 `errorCode`."""
     text = body.decode("utf-8", "replace").strip()
     try:
         answer = json.loads(text)
@@ -153,7 +164,7 @@ def _code_and_reason(body: bytes) -> t.Tuple[t.Optional[int], str]:
         answer = answer["error"]
     if not isinstance(answer, dict):
         return None, text
-    code = answer.get("code", answer.get("grpc_code"))
+    code = answer.get("code", answer.get("grpc_code", answer.get("errorCode")))
     reason = str(answer.get("message") or answer.get("error") or text)
     return (code if isinstance(code, int) else None), reason
 
@@ -167,8 +178,8 @@ def _foreign_answer(what: str, where: str, status: int, reason: str) -> EtcdErro
         )
     if status == 404:
         return NotGateway(
-            f"{message}. Is this etcd's client URL, and its gateway on? "
-            "(a config file of etcd 3.4 needs enable-grpc-gateway: true)"
+            f"{message}. Is this etcd's client URL, and its gateway on? (a config file of etcd 3.4 needs "
+            "enable-grpc-gateway: true; the v2 API needs --enable-v2 and is gone from etcd 3.6)"
         )
     if status >= 500:
         return Unavailable(message)

@@ -48,8 +48,8 @@ class Transport:
         """The endpoint that is asked first: the last good one, or the first of the list."""
         return str(self._order[0]) if self._order else f"the SRV records of {self._srv}"
 
-    def call(self, what: str, path: str, body: Json, token: str = "", repeatable: bool = False) -> Json:
-        """POST `body` and return the answer.
+    def call(self, what: str, path: str, body: t.Optional[Json], token: str = "", repeatable: bool = False) -> Json:
+        """POST `body`, or GET where it is None, and return the answer.
 
         `what` names the request for messages. `repeatable` says that the request may be sent again, on a new connection
         or to the next endpoint, although it may have been carried out. Raises Unreachable with the story of every
@@ -147,7 +147,7 @@ class Transport:
         return Connection(endpoint, timeout, self._context, self._tls.server_name)
 
     def _exchange(
-        self, connection: Connection, what: str, endpoint: Endpoint, path: str, body: Json, token: str
+        self, connection: Connection, what: str, endpoint: Endpoint, path: str, body: t.Optional[Json], token: str
     ) -> Json:
         response = self._send(connection, path, body, token, {})
         content = response.read()
@@ -157,12 +157,15 @@ class Transport:
 
     @staticmethod
     def _send(
-        connection: Connection, path: str, body: Json, token: str, headers: t.Dict[str, str]
+        connection: Connection, path: str, body: t.Optional[Json], token: str, headers: t.Dict[str, str]
     ) -> http.client.HTTPResponse:
         headers = {"Content-Type": "application/json", **headers}
         if token:
             headers["Authorization"] = token
-        connection.request("POST", path, json.dumps(body).encode("ascii"), headers)
+        if body is None:
+            connection.request("GET", path, headers=headers)
+        else:
+            connection.request("POST", path, json.dumps(body).encode("ascii"), headers)
         return connection.getresponse()
 
     def _unreachable(self, what: str, failures: t.Sequence[str], timed_out: bool) -> Unreachable:

@@ -12,5 +12,6 @@ from __future__ import annotations
 
 from .faults import Answer, Cut, Drop, Meanwhile, Refuse, Stall
 from .server import VERSIONS, FakeEtcd, Request
+from .v2 import V2Store
 
-__all__ = ["VERSIONS", "Answer", "Cut", "Drop", "FakeEtcd", "Meanwhile", "Refuse", "Request", "Stall"]
+__all__ = ["VERSIONS", "Answer", "Cut", "Drop", "FakeEtcd", "Meanwhile", "Refuse", "Request", "Stall", "V2Store"]

@@ -101,8 +101,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """The fake keeps its own record."""
 
     def do_GET(self) -> None:
-        """The two addresses that need no token, and the refusal of everything else."""
-        self._reply(*self.fake.page(self.path))
+        """The v2 API, the two addresses that need no token, and the refusal of everything else."""
+        self._reply(*self.fake.page(self.path, self.headers.get("Authorization", "")))
 
     def do_POST(self) -> None:
         """A call of the gateway."""

@@ -21,6 +21,8 @@ from .gateway import Gateway
 from .http import Listener
 from .refusal import Refusal, without_leader
 from .store import Event, Interval, Store
+from .v2 import PATH as V2_PATH
+from .v2 import V2Store
 from .watch import End, Watch
 from .wire import Json
 
@@ -62,6 +64,7 @@ class FakeEtcd:
         self.auth = Auth(self.numbers)
         self.received: list[Request] = []  # every request, in the order of arrival
         self.connections = 0  # accepted so far
+        self.v2: V2Store | None = None  # as with --enable-v2 where a test gives it one
         self.healed = threading.Event()
         self._lock = threading.RLock()
         self._store = Store(self.clock)
@@ -258,8 +261,10 @@ class FakeEtcd:
                     return one.fault
         return None
 
-    def page(self, path: str) -> tuple[int, bytes, str]:
+    def page(self, path: str, authorization: str) -> tuple[int, bytes, str]:
         """Status, body and content type of a GET."""
+        if path.startswith(V2_PATH) and self.v2:
+            return self.v2.page(path, authorization)
         if path == "/version":
             series = f"{self.numbers[0]}.{self.numbers[1]}.0"
             versions = {"etcdserver": self.version, "etcdcluster": series}

@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""etcd's v2 API, to read a tree that was written with it.
+
+Internal to the collection: no promise is made to other users of this file.
+
+Keys of v2 are files in directories, each with a TTL of its own, and a v3 client cannot see them. etcd 2 has this API,
+etcd 3.0 to 3.5 have it with --enable-v2, etcd 3.6 has it no more.
+"""
+
+from __future__ import annotations
+
+import base64
+import typing as t
+import urllib.parse
+
+from .errors import V2_KEY_NOT_FOUND, EtcdError
+from .settings import Settings
+from .transport import Transport
+from .wire import KeyValue, RangeResult
+
+Json = t.Dict[str, t.Any]
+
+
+class V2Reader:
+    """Reads from one etcd. Every method raises EtcdError kinds; see errors.py."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._transport = Transport(settings)
+        login = f"{settings.user}:{settings.password}".encode()
+        self._token = "Basic " + base64.b64encode(login).decode("ascii") if settings.user else ""
+
+    def __enter__(self) -> V2Reader:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._transport.close()
+
+    def read_all(self, prefix: str) -> RangeResult:
+        """Read every file below the directory `prefix`, as the quorum has it; nothing where there is none.
+
+        Directories are not told: etcd leaves an empty one behind when the last file in it expires. `revision` is the
+        highest index of a file, and `lease` is 0, since a TTL is not a lease.
+        """
+        what = f"Reading the directory {prefix} over the v2 API"
+        path = f"/v2/keys/{urllib.parse.quote(prefix.strip('/'))}?recursive=true&sorted=true&quorum=true"
+        try:
+            answer = self._transport.call(what, path, None, self._token, repeatable=True)
+        except EtcdError as exc:
+            if exc.code == V2_KEY_NOT_FOUND:
+                return RangeResult(0, [], 0)
+            raise
+        kvs = [kv for kv in _files(answer.get("node", {})) if kv.key.startswith(prefix)]
+        return RangeResult(max((kv.mod_revision for kv in kvs), default=0), kvs, len(kvs))
+
+
+def _files(node: Json) -> t.Iterator[KeyValue]:
+    """The files below a node. A loop, since directories can be nested more deeply than Python's calls."""
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        if node.get("dir"):
+            waiting.extend(reversed(node.get("nodes") or ()))
+        elif "key" in node:
+            created, modified = int(node.get("createdIndex", 0)), int(node.get("modifiedIndex", 0))
+            yield KeyValue(str(node["key"]), str(node.get("value", "")), created, modified, 0, 0)
