@@ -13,13 +13,13 @@ time has come. Requests to etcd have deadlines, and checks run in threads of the
 from __future__ import annotations
 
 import os
-import queue
 import signal
 import typing as t
 
 from . import log
 from .checks import Checks, Outcome
 from .config import ConfigError
+from .inbox import Inbox
 from .notify import Notifier
 from .pacing import boottime
 from .register_config import load
@@ -35,7 +35,7 @@ class Agent:
     def __init__(self, config: str, files: RunDirectory) -> None:
         self._file = config
         self._files = files
-        self._inbox: queue.SimpleQueue[t.Union[Outcome, signal.Signals]] = queue.SimpleQueue()
+        self._inbox: Inbox[t.Union[Outcome, signal.Signals]] = Inbox()
         self._notifier = Notifier()
         self._shown: Json = {}
         self._stops = 0
@@ -47,7 +47,6 @@ class Agent:
 
     def run(self) -> None:
         """Go on until SIGTERM or SIGINT. Being ready means that the process is up: etcd may come later."""
-        # SimpleQueue.put is one of the few things that a signal handler may do.
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda signum, _frame: self._inbox.put(signal.Signals(signum)))
         self._notifier.ready()
@@ -72,12 +71,8 @@ class Agent:
         self._notifier.alive()
         now = boottime()
         due = min(until, self._checks.next_due(), now + (self._notifier.watchdog or float("inf")) / 3)
-        try:
-            self._handle(self._inbox.get(timeout=max(0.0, due - now)))
-            while not self._inbox.empty():
-                self._handle(self._inbox.get())
-        except queue.Empty:
-            pass
+        for message in self._inbox.take(max(0.0, due - now)):
+            self._handle(message)
 
     def _handle(self, message: t.Union[Outcome, signal.Signals]) -> None:
         if isinstance(message, Outcome):
