@@ -30,3 +30,7 @@ class EmptyRegistry(RegistryError):
 
 class Duplicate(RegistryError):
     """The name is held by somebody else; the text names the holder."""
+
+
+class InvalidTime(RegistryError):
+    """A duration or a moment cannot be understood, or makes no sense."""

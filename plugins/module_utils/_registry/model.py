@@ -113,7 +113,8 @@ class Node:
     """A node as the registry knows it, at the revision it was read.
 
     `roles` has every role the host answers under, `role` the first of them. `maintenance` is None, or what its key says
-    ({"by", "reason", "until"}). `lease` is 0 where no lease holds it: then it will never go by itself.
+    (see maintenance.py). `lease` is 0 where no lease holds it: then it will never go by itself.
+    `cluster` is what a reader of several etcds calls the one it was read from.
     """
 
     dc: str
@@ -127,11 +128,17 @@ class Node:
     lease: int = 0
     revision: int = 0
     roles: t.Tuple[str, ...] = ()
+    cluster: str = ""
 
     @property
     def identity(self) -> Identity:
         """The key's part that names the node."""
         return Identity(self.dc, self.role, self.name)
+
+    @property
+    def place(self) -> str:
+        """Where it is registered, for a message."""
+        return f"{self.cluster}:{self.identity}" if self.cluster else str(self.identity)
 
     @property
     def services(self) -> t.Tuple[Service, ...]:

@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import operator
+import time
 import typing as t
 
 from .._etcd.client import Client
 from .._etcd.wire import KeyValue
+from . import maintenance
 from .errors import EmptyRegistry, InvalidLayout, InvalidNode
 from .layout import CHECKS, HEALTH, IP, NODE, Identity, Layout
 from .model import (
@@ -24,7 +27,6 @@ from .model import (
     Document,
     Node,
     Service,
-    load,
     parse_check,
     parse_document,
     valid_health,
@@ -113,26 +115,29 @@ def assemble(
                 f"The keys under {layout.prefix} do not fit the layout {layout.layout}; {fitting} would fit "
                 f"(as {shown(strays[0])})"
             )
-    maintenance = {layout.parse_state(kv.key, layout.maintenance_prefix): kv for kv in kept}
+    drained = {layout.parse_state(kv.key, layout.maintenance_prefix): kv for kv in kept}
+    now = time.time()
     nodes: t.List[Node] = []
     rejected = [Rejected(shown(key), f"the key does not fit the layout {layout.layout}") for key in strays]
     for who in sorted(members, key=lambda who: (who.name, who.role, who.dc)):
         try:
-            nodes.append(_node(who, members[who], maintenance.get(who), allowed))
+            nodes.append(_node(who, members[who], drained.get(who), allowed, now))
         except InvalidNode as exc:
             rejected.append(Rejected(shown(str(who)), str(exc)))
     return RollCall(revision, nodes, rejected)
 
 
-def merge(nodes: t.Iterable[Node]) -> t.Tuple[t.List[Node], t.List[Rejected]]:
+def merge(
+    nodes: t.Iterable[Node], called: t.Callable[[Node], str] = operator.attrgetter("name")
+) -> t.Tuple[t.List[Node], t.List[Rejected]]:
     """One node for each name: the same host may answer under several roles or data centres.
 
-    It is one host only where machine id, lease and address agree; otherwise all of that name are left out, since
+    `called` says how a node is called, where that is not its name. It is one host only where machine id, lease and address agree; otherwise all of that name are left out, since
     nobody can tell which of them is meant.
     """
     by_name: t.Dict[str, t.List[Node]] = collections.defaultdict(list)
     for node in nodes:
-        by_name[node.name].append(node)
+        by_name[called(node)].append(node)
     merged: t.List[Node] = []
     rejected: t.List[Rejected] = []
     for name, same in by_name.items():
@@ -141,7 +146,7 @@ def merge(nodes: t.Iterable[Node]) -> t.Tuple[t.List[Node], t.List[Rejected]]:
         ):
             merged.append(_merged(same))
         else:
-            places = ", ".join(str(node.identity) for node in same)
+            places = ", ".join(node.place for node in same)
             rejected.append(
                 Rejected(shown(name), f"the name is registered more than once, not by one machine: {places}")
             )
@@ -149,7 +154,11 @@ def merge(nodes: t.Iterable[Node]) -> t.Tuple[t.List[Node], t.List[Rejected]]:
 
 
 def _node(
-    who: Identity, keys: t.Mapping[str, KeyValue], kept: t.Optional[KeyValue], allowed: t.Sequence[Network]
+    who: Identity,
+    keys: t.Mapping[str, KeyValue],
+    kept: t.Optional[KeyValue],
+    allowed: t.Sequence[Network],
+    now: float,
 ) -> Node:
     valid_name(who.name)
     valid_word(who.role, "role")
@@ -174,7 +183,7 @@ def _node(
         health=health,
         document=dataclasses.replace(document, services=services) if services else document,
         checks=checks,
-        maintenance=None if kept is None else load(kept.value, "maintenance key"),
+        maintenance=None if kept is None else maintenance.current(kept.value, now),
         lease=keys[IP].lease,
         revision=max(kv.mod_revision for kv in keys.values()),
         roles=(who.role,),
