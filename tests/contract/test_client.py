@@ -77,6 +77,15 @@ def test_many_keys_are_read_at_one_revision(client):
     assert {key: kv.value for key, kv in found.items()} == {f"/m/{n}": str(n) for n in range(0, 300, 2)}
 
 
+def test_many_prefixes_are_read_at_one_revision(client):
+    for number in range(300):
+        client.put(f"/m/{number:03}", str(number))
+    found = client.read_many([f"/m/{number:02}" for number in range(30)] + ["/m/", "/none/"])
+    assert [kv.value for kv in found["/m/07"].kvs] == [str(number) for number in range(70, 80)]
+    assert (len(found["/m/"].kvs), found["/none/"].kvs) == (300, [])
+    assert {read.revision for read in found.values()} == {client.get("/m/299").mod_revision}
+
+
 def test_delete_tells_what_was_there(client):
     client.put("/d/1", "one")
     revision = client.put("/d/2", "two")

@@ -94,3 +94,23 @@ def test_many_keys_by_name_take_few_requests_at_one_revision(fake_etcd, client):
     found = client.get_many([f"/none/{number}" for number in range(200)] + [f"/p/{number}" for number in range(10)])
     assert {key: kv.value for key, kv in found.items()} == {f"/p/{number}": str(number) for number in range(10)}
     assert fake_etcd.counts == {"/v3/kv/txn": 2}
+
+
+def test_many_prefixes_take_one_request_at_one_revision_and_pages_only_where_they_are_large(fake_etcd, client):
+    prefixes = ["/none/", *(f"/p/{number}" for number in range(9))]
+    found = client.read_many([*prefixes, "/p/3"])
+    assert {prefix: [kv.value for kv in read.kvs] for prefix, read in found.items()} == {
+        prefix: [] if prefix == "/none/" else [prefix[-1]] for prefix in prefixes
+    }
+    assert {read.revision for read in found.values()} == {fake_etcd.revision}
+    assert fake_etcd.counts == {"/v3/kv/txn": 1}
+
+
+def test_what_does_not_fit_beside_other_prefixes_comes_in_pages_of_the_same_revision(fake_etcd, client, monkeypatch):
+    monkeypatch.setattr("ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client.PAGE", 8)
+    fake_etcd.inject("/v3/kv/txn", Meanwhile(lambda: None))
+    fake_etcd.inject(RANGE, Meanwhile(lambda: fake_etcd.delete("/p/9")))
+    found = client.read_many(["/p/", "/p/1"])
+    assert [kv.value for kv in found["/p/"].kvs] == [str(number) for number in range(10)]
+    assert found["/p/"].revision == found["/p/1"].revision == fake_etcd.revision - 1
+    assert [body["limit"] for body in ranges(fake_etcd)] == [10000]

@@ -110,35 +110,46 @@ class Client:
 
     def get_many(self, keys: t.Sequence[str], revision: int = 0) -> t.Dict[str, KeyValue]:
         """Read many keys as of one revision, in as few requests as etcd allows. What is not there is left out."""
-        found: t.Dict[str, KeyValue] = {}
-        wanted = list(dict.fromkeys(keys))
-        for start in range(0, len(wanted), wire.MAX_TXN_OPS):
-            some = wanted[start : start + wire.MAX_TXN_OPS]
-            what = f"Reading {some[0]}" + (f" and {len(some) - 1} more keys" if some[1:] else "")
-            body = {"success": [wire.get(key, revision=revision) for key in some]}
-            answer = self.call(what, "/v3/kv/txn", body, repeatable=True)
-            revision = revision or _revision(answer)
-            result = TxnResult(revision, True, answer.get("responses", []))
-            for number, key in enumerate(some):
-                found.update((key, kv) for kv in result.range(number).kvs)
-        return found
+        return {key: kv for key, found in self._ranges(keys, False, revision) for kv in found.kvs}
+
+    def read_many(self, prefixes: t.Sequence[str], revision: int = 0) -> t.Dict[str, RangeResult]:
+        """Read everything under each of the prefixes as of one revision, in as few requests as etcd allows.
+
+        Raises Compacted as `read_all` does.
+        """
+        return {prefix: self._whole(prefix, first) for prefix, first in self._ranges(prefixes, True, revision)}
 
     def read_all(self, prefix: str, revision: int = 0, keys_only: bool = False, page: int = PAGE) -> RangeResult:
         """Read everything under `prefix` as of one revision, page by page. Raises Compacted if that goes meanwhile."""
         first = self.range(prefix, True, revision, page, keys_only)
-        kvs = first.kvs
-        pinned = revision or first.revision
+        return self._whole(prefix, dataclasses.replace(first, revision=revision or first.revision), keys_only, page)
+
+    def _ranges(self, wanted: t.Sequence[str], prefix: bool, revision: int) -> t.Iterator[t.Tuple[str, RangeResult]]:
+        """Each key, or the first keys under each prefix, as of one revision: many reads are one transaction."""
+        once = list(dict.fromkeys(wanted))
+        for start in range(0, len(once), wire.MAX_TXN_OPS):
+            some = once[start : start + wire.MAX_TXN_OPS]
+            what = f"Reading {_shown(some[0], prefix)}" + (f" and {len(some) - 1} more" if some[1:] else "")
+            body = {"success": [wire.get(key, prefix, revision, PAGE // len(some)) for key in some]}
+            answer = self.call(what, "/v3/kv/txn", body, repeatable=True)
+            revision = revision or _revision(answer)
+            result = TxnResult(revision, True, answer.get("responses", []))
+            yield from ((key, result.range(number)) for number, key in enumerate(some))
+
+    def _whole(self, prefix: str, first: RangeResult, keys_only: bool = False, page: int = PAGE) -> RangeResult:
+        """`first`, the beginning of what is under `prefix`, with the rest of it as of the same revision."""
+        kvs = list(first.kvs)
         while len(kvs) < first.count:
             body = wire.key_range(prefix, True)
             body["key"] = wire.encode(kvs[-1].key + "\0")
-            body.update(revision=pinned, limit=page, keys_only=keys_only)
-            what = f"Reading {_shown(prefix, True)} as of revision {pinned}"
+            body.update(revision=first.revision, limit=page, keys_only=keys_only)
+            what = f"Reading {_shown(prefix, True)} as of revision {first.revision}"
             answer = self.call(what, "/v3/kv/range", body, repeatable=True)
-            more = RangeResult.parse(answer, pinned).kvs
+            more = RangeResult.parse(answer, first.revision).kvs
             if not more:
                 raise EtcdError(f"{what} failed: etcd counted {first.count} keys and gave {len(kvs)}")
             kvs.extend(more)
-        return RangeResult(pinned, kvs, first.count, first.cluster)
+        return dataclasses.replace(first, kvs=kvs)
 
     def put(self, key: str, value: str, lease: int = 0) -> int:
         """Write a key, held by `lease` where one is given. Returns the revision. Raises LeaseNotFound."""

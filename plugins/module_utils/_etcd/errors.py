@@ -132,7 +132,7 @@ def error_from_code(what: str, where: str, code: int, reason: str) -> EtcdError:
     if code == FAILED_PRECONDITION and "lease already exists" in reason:
         return LeaseExists(message, code)
     if code == OUT_OF_RANGE and "compacted" in reason:
-        return Compacted(message)
+        return Compacted(f"{message}. etcd has thrown away what was before its last compaction: read a later revision")
     if code == UNAVAILABLE and ("connection closed" in reason or "connection error" in reason):
         # the gateway dials its own server with the server's certificate; measured on 3.4, 3.5 and 3.6
         return Unavailable(

@@ -121,9 +121,9 @@ class Event(t.NamedTuple):
 # Operations of a transaction.
 
 
-def get(key: str, prefix: bool = False, revision: int = 0) -> Json:
-    """Read a key, or all under a prefix; as of `revision` where it is not 0."""
-    return {"request_range": dict(key_range(key, prefix), revision=revision)}
+def get(key: str, prefix: bool = False, revision: int = 0, limit: int = 0) -> Json:
+    """Read a key, or all under a prefix; as of `revision` and no more than `limit` keys where those are not 0."""
+    return {"request_range": dict(key_range(key, prefix), revision=revision, limit=limit)}
 
 
 def put(key: str, value: str, lease: int = 0, previous: bool = False) -> Json:
