@@ -18,7 +18,11 @@ from ansible_collections.rollcall.discovery.plugins.module_utils import _options
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
-TABLES = {"node": [_options.REGISTRY], "node_info": [_options.REGISTRY, _options.FILTERS]}
+TABLES = {
+    "maintenance": [_options.REGISTRY],
+    "node": [_options.REGISTRY],
+    "node_info": [_options.REGISTRY, _options.FILTERS],
+}
 
 
 def examples():

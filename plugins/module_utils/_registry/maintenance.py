@@ -16,6 +16,8 @@ Wall clocks decide, since no other clock survives a reboot. A clock that is slow
 
 from __future__ import annotations
 
+import getpass
+import os
 import time
 import typing as t
 
@@ -85,6 +87,14 @@ class Outcome(t.NamedTuple):
         return self.before != self.after
 
 
+def author() -> str:
+    """The user that runs this; where that is by sudo, who called it."""
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"  # one without a name
+
+
 def parse(text: str) -> Json:
     """Read the value of a maintenance key. Raises InvalidNode."""
     fields = load(text, "maintenance key")
@@ -117,9 +127,9 @@ def look(client: Client, layout: Layout, who: Identity) -> t.Optional[Json]:
     return fields
 
 
-def find(client: Client, layout: Layout, names: t.Sequence[str]) -> t.List[Identity]:
+def find(client: Client, layout: Layout, names: t.Sequence[str], must_exist: bool = True) -> t.List[Identity]:
     """The nodes that users mean by `role/name` (`dc/role/name`), or by a name alone: then all that are registered, or
-    in maintenance, under it. Raises RegistryError kinds and EtcdError kinds."""
+    in maintenance, under it. Raises EtcdError kinds, and RegistryError kinds as where such a name is of no node."""
     known: t.Dict[str, t.List[Identity]] = {}
     if not all("/" in name for name in names):
         for who in sorted(_known(client, layout)):
@@ -130,7 +140,7 @@ def find(client: Client, layout: Layout, names: t.Sequence[str]) -> t.List[Ident
             found[_identity(layout, name)] = None
         elif name in known:
             found.update(dict.fromkeys(known[name]))
-        else:
+        elif must_exist:
             raise RegistryError(
                 f"No node {shown(name)} is registered under {layout.prefix}, nor in maintenance. One that is away is "
                 f"named as {layout.layout.replace('{', '').replace('}', '')}"
