@@ -21,6 +21,7 @@ description:
   - Each host is in the groups C(role_<role>), C(dc_<dc>) where there are data centres, C(service_<service>) and
     C(tag_<tag>) for each of its services and tags, C(health_<status>) with C(passing), C(warning), C(critical) or
     C(drain), and in C(maintenance) while it is drained. Characters that the name of a group cannot hold become C(_).
+    O(group_names) gives these groups other names.
 notes:
   - Ansible only warns of an inventory source that cannot be used, goes on without it and exits with 0, so that a play
     on no host reports success. Where this plugin cannot give the whole inventory, it says why and ends the program with
@@ -31,7 +32,7 @@ notes:
   - A node whose own data are wrong is left out with a warning, and the others stay; see O(strict_nodes). So is one that
     has the name of a group, or shares its name with another machine.
   - Two roles, or two data centres, that make the same group are an error. Of two services or tags that do, the one
-    with fewer hosts makes none.
+    with fewer hosts makes none; nor does one that would take the group of a role, a data centre or a state.
   - Nodes describe themselves, so a group says what a node claims to be. Do not hang secrets on membership unless
     etcd's authentication is on and each node can write its own keys only.
   - Text from etcd is never a template, and what an expression takes from C(rollcall_meta) stays text. Give each of
@@ -62,6 +63,47 @@ options:
     description: Whether a node that must be left out is an error instead of a warning.
     type: bool
     default: false
+  hostnames:
+    description:
+      - How a host is called, in order of preference. The first that its node has is taken.
+      - V(name) is the name under which the node is registered, V(address) its address, and V(name.dc) its name and its
+        data centre with a dot between them.
+      - Where two machines get the same name, both are left out with a warning. With V(name.dc) first, one name may be
+        used in every data centre.
+    type: list
+    elements: str
+    choices: [name, address, name.dc]
+    default: [name]
+    version_added: 0.2.0
+  filters:
+    description:
+      - Which nodes become hosts, by V(role), V(dc), V(service), V(health), V(tag), V(name) and V(maintenance), with
+        the meaning that the options of these names have in P(rollcall.discovery.nodes#lookup).
+      - A value is a word, or a list of which one must match. A node must pass all of them.
+      - Templates are allowed. O(min_hosts) and O(allow_empty) are about the hosts that are left.
+    type: dict
+    default: {}
+    version_added: 0.2.0
+  exclude_filters:
+    description:
+      - Which nodes do not become hosts, whatever O(filters) says.
+      - One mapping as in O(filters), or a list of them. A node that passes all of one mapping is kept out.
+    type: raw
+    default: []
+    version_added: 0.2.0
+  group_names:
+    description:
+      - How the groups of each kind are called. The kinds are V(role), V(dc), V(service), V(tag), V(health),
+        V(maintenance) and V(lost).
+      - Each name but those of V(maintenance) and V(lost) has its kind in braces where the word is to stand. V(null)
+        makes no groups of that kind.
+      - By default V(role_{role}), V(dc_{dc}), V(service_{service}), V(tag_{tag}), V(health_{health}), V(maintenance)
+        and V(lost).
+      - A node says its services and tags as it likes, so their groups must not be called V({service}) or V({tag})
+        alone. With V({role}) alone a node's role can be the name of a group of another source.
+    type: dict
+    default: {}
+    version_added: 0.2.0
 """
 
 EXAMPLES = r"""
@@ -81,6 +123,23 @@ layout: "{dc}/{role}/{name}"
 allowed_networks: [10.0.0.0/8]
 min_hosts: 3
 strict_nodes: true
+
+# web.etcd.yml: some of the nodes only, under names and in groups of one's own choice
+---
+plugin: rollcall.discovery.etcd
+endpoints: [http://etcd1.example.com:2379]
+layout: "{dc}/{role}/{name}"
+hostnames: [name.dc]
+filters:
+  role: [web, cache]
+  dc: "{{ lookup('ansible.builtin.env', 'DC') | default('eu', true) }}"
+exclude_filters:
+  - maintenance: true
+  - health: critical
+group_names:
+  role: "{role}"
+  service: "svc_{service}"
+  health: null
 
 # constructed.etcd.yml: more groups and variables, as with every other inventory plugin
 ---
@@ -111,6 +170,9 @@ from ansible_collections.rollcall.discovery.plugins.module_utils import _options
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry import rollcall
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _cached, _hosts, _paths, _plugin
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._draft import Draft
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._filters import Filters
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._groups import GroupNames
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._names import HostNames
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
@@ -133,12 +195,18 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             _plugin.stop(f"No inventory from {path}", exc)
 
     def _configure(self, path: str) -> None:
-        """Read the file. In the options that all plugins share the operator may use templates."""
+        """Read the file. In the options that all plugins share, and in filters, the operator may use templates."""
         config = self._read_config_data(path)
         _plugin.refuse_unknown(config, self)
         self.templar.available_variables = self._vars
-        shared = {name: self.templar.template(config[name]) for name in _plugin.SHARED_OPTIONS if name in config}
-        self.set_options(direct={**config, **shared}, var_options=self._vars)
+        names = (*_plugin.SHARED_OPTIONS, "filters", "exclude_filters")
+        templated = {name: self.templar.template(config[name]) for name in names if name in config}
+        self.set_options(direct={**config, **templated}, var_options=self._vars)
+        self._rules = _hosts.Rules(
+            HostNames(self.get_option("hostnames")),
+            Filters(self.get_option("filters"), self.get_option("exclude_filters")),
+            GroupNames(self.get_option("group_names")),
+        )
         with _plugin.ansible_errors():
             self._layout = _options.layout(self._options)
             self._allowed = _options.allowed_networks(self._options)
@@ -159,7 +227,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         """Nodes, hosts and groups on paper. Everything is checked here."""
         with _plugin.ansible_errors():
             found = rollcall.assemble(*keys, self._layout, self._allowed)
-            built = _hosts.build(found, self.inventory, self._construct)
+            built = _hosts.build(found, self.inventory, self._construct, self._rules)
             _hosts.guard(built, self._layout, *map(self.get_option, ("allow_empty", "min_hosts", "strict_nodes")))
         for note in built.notes:
             self.display.warning(note)

@@ -59,8 +59,13 @@ def refuse_unknown(given: t.Iterable[str], plugin: AnsiblePlugin) -> None:
     ]
     for name in given:
         if name not in known:
-            close = difflib.get_close_matches(str(name), known, 1)
-            raise AnsibleError(f"Unknown option {name!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
+            raise AnsibleError(f"Unknown option {name!r}{suggestion(name, known)}")
+
+
+def suggestion(word: t.Any, known: t.Iterable[str]) -> str:
+    """The end of a message about an unknown word: the known one that was perhaps meant."""
+    close = difflib.get_close_matches(str(word), list(known), 1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def lookup_options(plugin: LookupBase, variables: t.Mapping[str, t.Any] | None, given: Json) -> Json:

@@ -15,6 +15,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layou
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Document, Node, Service
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Rejected, RollCall
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _hosts
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._filters import Filters
 
 
 def a_node(name="web1", role="web", dc="", services=(), tags=(), id="", **fields):
@@ -24,8 +25,8 @@ def a_node(name="web1", role="web", dc="", services=(), tags=(), id="", **fields
     )
 
 
-def build(*nodes, inventory=None, rejected=(), construct=lambda draft: None):
-    return _hosts.build(RollCall(9, list(nodes), list(rejected)), inventory or InventoryData(), construct)
+def build(*nodes, inventory=None, rejected=(), construct=lambda draft: None, rules=_hosts.DEFAULT_RULES):
+    return _hosts.build(RollCall(9, list(nodes), list(rejected)), inventory or InventoryData(), construct, rules)
 
 
 def groups(built):
@@ -65,7 +66,9 @@ def test_without_a_data_centre_there_is_no_such_group():
 
 @pytest.mark.parametrize("field", ["role", "dc"])
 def test_two_roles_or_data_centres_that_make_one_group_are_an_error_that_names_both(field):
-    with pytest.raises(AnsibleError, match=f"'a-b', 'a.b' differ only .* {field}_a_b"):
+    with pytest.raises(
+        AnsibleError, match=f"'a.b' would make the group {field}_a_b, .* the group of the {field} 'a-b'"
+    ):
         build(a_node("one", **{field: "a-b"}), a_node("two", **{field: "a.b"}))
 
 
@@ -77,7 +80,7 @@ def test_of_two_claims_that_make_one_group_the_one_of_fewer_hosts_is_dropped(kin
         a_node("evil", **{f"{kind}s": ["a-b", "a-b", "a-b"]}),
     )
     assert groups(built)[f"{kind}_a_b"] == ["one", "two"]
-    assert built.notes == [f"The {kind} 'a-b' makes no group: {kind}_a_b is the group of 'a_b'"]
+    assert built.notes == [f"The {kind} 'a-b' makes no group: {kind}_a_b is the group of the {kind} 'a_b'"]
     assert "evil" in built.draft.hosts
 
 
@@ -122,6 +125,13 @@ def test_an_empty_prefix_must_be_declared_possible():
 def test_where_every_node_is_left_out_the_first_reason_is_told():
     with pytest.raises(EmptyRegistry, match="all 1 are left out, the first is web/x: bad"):
         guard(build(rejected=[Rejected("web/x", "bad")]))
+
+
+def test_where_filters_leave_nobody_it_is_not_the_prefix_that_is_wrong():
+    built = build(a_node("a"), a_node("b"), rules=_hosts.Rules(filters=Filters({"role": "db"})))
+    with pytest.raises(EmptyRegistry, match="None of the 2 nodes under /infrastructure/ passes the filters"):
+        guard(built)
+    guard(built, allow_empty=True)
 
 
 def test_min_hosts():

@@ -132,8 +132,8 @@ def merge(
 ) -> t.Tuple[t.List[Node], t.List[Rejected]]:
     """One node for each name: the same host may answer under several roles or data centres.
 
-    `called` says how a node is called, where that is not its name. It is one host only where machine id, lease and address agree; otherwise all of that name are left out, since
-    nobody can tell which of them is meant.
+    `called` says how a node is called, where that is not its name. It is one host only where machine id, lease and
+    address agree; otherwise all of that name are left out, since nobody can tell which of them is meant.
     """
     by_name: t.Dict[str, t.List[Node]] = collections.defaultdict(list)
     for node in nodes:

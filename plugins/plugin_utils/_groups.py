@@ -1,0 +1,135 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The default groups: which there are, how they are called, and who is in them.
+
+Internal to the collection: no promise is made to other users of this file.
+
+A role or a data centre is part of a node's key, and its state is what the registry knows. Services and tags are what a
+node merely says of itself: a group of theirs never takes the name of another one.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleError
+from ansible.inventory.group import to_safe_group_name
+
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import HEALTHS, Node
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._plugin import suggestion
+
+PATTERNS: dict[str, str] = {
+    "role": "role_{role}",
+    "dc": "dc_{dc}",
+    "service": "service_{service}",
+    "tag": "tag_{tag}",
+    "health": "health_{health}",
+    "maintenance": "maintenance",
+    "lost": "lost",
+}
+
+CLAIMS = ("service", "tag")
+STATES = {"health": HEALTHS, "maintenance": ("",), "lost": ("",)}  # the words of these are known beforehand
+
+Groups = dict[str, dict[str, None]]  # the hosts of each group, in their order
+
+
+class GroupNames:
+    """How the groups of each kind are called: PATTERNS, but for what `given` says; None: no group of that kind.
+
+    Raises AnsibleError for a pattern that cannot work.
+    """
+
+    def __init__(self, given: t.Mapping[str, str | None] | None = None) -> None:
+        for kind in given or ():
+            if kind not in PATTERNS:
+                raise AnsibleError(f"group_names: there is no kind {kind!r} of groups{suggestion(kind, PATTERNS)}")
+        self._patterns = {**PATTERNS, **(given or {})}
+        for kind, pattern in self._patterns.items():
+            if pattern is not None:
+                _check(kind, pattern)
+        self.reserved = dict.fromkeys(("all", "ungrouped"), "Ansible's own")
+        for kind, words in STATES.items():
+            for word in words:
+                group = self.group(kind, word)
+                if group in self.reserved:
+                    raise AnsibleError(f"group_names.{kind}: {group} is {self.reserved[group]} already")
+                if group is not None:
+                    self.reserved[group] = _owned(kind, word)
+
+    def group(self, kind: str, word: str = "") -> str | None:
+        """The name of a group, or None where there are none of that kind."""
+        pattern = self._patterns[kind]
+        if pattern is None:
+            return None
+        return str(to_safe_group_name(pattern.replace(f"{{{kind}}}", word), force=True, silent=True))
+
+
+def make(hosts: t.Mapping[str, Node], names: GroupNames) -> tuple[Groups, list[str]]:
+    """The groups, and in words which were not made. Raises AnsibleError where two roles or data centres make one."""
+    members: dict[tuple[str, str], dict[str, None]] = {}
+    for host, node in hosts.items():
+        for place in _places(node):
+            members.setdefault(place, {})[host] = None
+    makers: dict[str, list[tuple[str, str]]] = {}
+    for kind, word in members:
+        group = names.group(kind, word)
+        if group is not None:
+            makers.setdefault(group, []).append((kind, word))
+    groups: Groups = {}
+    notes: list[str] = []
+    for group, places in sorted(makers.items()):
+        places.sort(key=lambda place: (_rank(place[0]), -len(members[place]), place))
+        owner = names.reserved.get(group)
+        if owner is None or places[0][0] in STATES:
+            first = places.pop(0)
+            groups[group] = members[first]
+            owner = _owned(*first)
+        for kind, word in places:
+            if kind not in CLAIMS:
+                raise AnsibleError(
+                    f"The {kind} {word!r} would make the group {group}, which is {owner}. "
+                    f"Register its nodes under a name that differs in more than punctuation, or set group_names.{kind}"
+                )
+            notes.append(f"The {kind} {word!r} makes no group: {group} is {owner}")
+    return groups, notes
+
+
+def _places(node: Node) -> t.Iterator[tuple[str, str]]:
+    """The groups of a node: of which kind, and by which word."""
+    for role in node.roles:
+        yield "role", role
+    if node.dc:
+        yield "dc", node.dc
+    for service in node.services:
+        yield "service", service.name
+    for tag in node.document.tags:
+        yield "tag", tag
+    yield "health", node.health
+    if node.maintenance is not None:
+        yield "maintenance", ""
+
+
+def _rank(kind: str) -> int:
+    """Who yields: a claim to what follows from the key, and of claims the one of fewer hosts."""
+    return 0 if kind in STATES else 2 if kind in CLAIMS else 1
+
+
+def _owned(kind: str, word: str) -> str:
+    return f"the group of the {kind} {word!r}" if word else f"the group of {kind}"
+
+
+def _check(kind: str, pattern: t.Any) -> None:
+    """Raises AnsibleError where the names of the groups would not tell them apart, or a node could choose one."""
+    field = "" if STATES.get(kind) == ("",) else f"{{{kind}}}"
+    literal = pattern.replace(field, "", 1) if isinstance(pattern, str) and field in pattern else None
+    if literal is None or "{" in literal or "}" in literal or not pattern:
+        need = f"text with {field} once" if field else "text without braces"
+        raise AnsibleError(f"group_names.{kind} is {pattern!r}: it must be {need}, or null for no such groups")
+    if kind in CLAIMS and not literal:
+        raise AnsibleError(
+            f"group_names.{kind}: a node says its {kind} as it likes, and would choose the whole name of a group. "
+            f"Put something before {field}, or after it"
+        )
