@@ -12,23 +12,25 @@ from collections.abc import Iterator
 
 import pytest
 
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.check_config import CheckConfig
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checks import (
     NOT_YET,
-    CheckConfig,
     Checks,
     Hysteresis,
     Outcome,
 )
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.probes import Result
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.pacing import Writes
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.probe import UNKNOWN, Result
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Check
 
 PASSING, WARNING, CRITICAL = "passing", "warning", "critical"
+AT_ONCE = Writes(dwell=0.0)
 
 
 class Rig:
     """Checks with one check "web", whose results the test gives. `hang` makes its probe wait for `release`."""
 
-    def __init__(self, last: Check | None = None, **settings: object) -> None:
+    def __init__(self, last: Check | None = None, writes: Writes = AT_ONCE, **settings: object) -> None:
         self.result = Result(PASSING, "fine")
         self.hanging = False
         self.started = 0
@@ -36,7 +38,7 @@ class Rig:
         self.inbox: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
         self.now = 100.0
         self.config = self.configured(**settings)
-        self.checks = Checks([self.config], {"web": last} if last else {}, self.inbox.put, self.now)
+        self.checks = Checks([self.config], {"web": last} if last else {}, self.inbox.put, self.now, writes)
 
     def configured(self, **settings: object) -> CheckConfig:
         defaults = {"name": "web", "service": "", "interval": 10.0, "timeout": 3.0, "rise": 2, "fall": 3}
@@ -65,7 +67,11 @@ class Rig:
         self.result = Result(status, output or status)
         self.now = max(self.now, self.checks.next_due())
         self.checks.turn(self.now)
-        return self.checks.take(self.inbox.get(timeout=5))
+        return self.checks.take(self.inbox.get(timeout=5), self.now)
+
+    def reconfigure(self, *configs: CheckConfig) -> None:
+        """Take another configuration."""
+        self.checks.configure(configs, self.now, AT_ONCE)
 
 
 @pytest.fixture
@@ -131,10 +137,10 @@ def test_a_restart_goes_on_from_the_last_status() -> None:
 def test_another_setting_keeps_the_status() -> None:
     rig = Rig()
     rig.look(PASSING)
-    rig.checks.configure([rig.configured(interval=5.0, service="web")], rig.now)
+    rig.reconfigure(rig.configured(interval=5.0, service="web"))
     assert (rig.published.status, rig.published.service) == (PASSING, "web")
     assert rig.checks.settled
-    rig.checks.configure([], rig.now)
+    rig.reconfigure()
     assert rig.checks.published == ()
     assert rig.checks.health == PASSING
 
@@ -142,8 +148,8 @@ def test_another_setting_keeps_the_status() -> None:
 def test_a_result_of_a_check_that_is_gone_is_ignored() -> None:
     rig = Rig()
     rig.checks.turn(rig.now + 1)
-    rig.checks.configure([], rig.now)
-    assert not rig.checks.take(rig.inbox.get(timeout=5))
+    rig.reconfigure()
+    assert not rig.checks.take(rig.inbox.get(timeout=5), rig.now)
 
 
 def test_looks_are_spread_by_a_tenth_of_the_interval() -> None:
@@ -159,7 +165,7 @@ def test_looks_are_spread_by_a_tenth_of_the_interval() -> None:
 
 
 def test_a_hanging_probe_fails_again_and_again_with_one_thread(hanging: Rig) -> None:
-    hanging.checks.configure([hanging.configured(fall=3)], hanging.now)
+    hanging.reconfigure(hanging.configured(fall=3))
     hanging.checks.turn(hanging.now + 1)
     begun = hanging.now = hanging.now + 1
     assert not hanging.checks.turn(begun + 3.4), "it has its timeout and a little more"
@@ -169,7 +175,7 @@ def test_a_hanging_probe_fails_again_and_again_with_one_thread(hanging: Rig) -> 
     assert hanging.started == 1
     hanging.released.set()
     late = hanging.inbox.get(timeout=5)
-    assert not hanging.checks.take(late), "too late to count"
+    assert not hanging.checks.take(late, hanging.now), "too late to count"
     hanging.hanging = False
     hanging.look(PASSING)
     assert hanging.started == 2
@@ -192,9 +198,9 @@ def test_a_probe_that_breaks_is_a_failure_with_a_reason() -> None:
     def broken(timeout: float) -> Result:
         raise KeyError("bug")
 
-    rig.checks.configure([rig.config._replace(probe=broken)], rig.now)
+    rig.reconfigure(rig.config._replace(probe=broken))
     rig.checks.turn(rig.now + 1)
-    assert rig.checks.take(rig.inbox.get(timeout=5))
+    assert rig.checks.take(rig.inbox.get(timeout=5), rig.now)
     assert rig.published.output == "the check itself failed: KeyError: 'bug'"
 
 
@@ -209,5 +215,5 @@ def test_health_is_the_worst_of_all() -> None:
     rig = Rig()
     last = {"a": Check("a", PASSING), "b": Check("b", WARNING)}
     configs = [rig.config._replace(name="a"), rig.config._replace(name="b", service="web")]
-    assert Checks(configs, last, rig.inbox.put, 0.0).health == WARNING
-    assert Checks([], {}, rig.inbox.put, 0.0).health == PASSING
+    assert Checks(configs, last, rig.inbox.put, 0.0, AT_ONCE).health == WARNING
+    assert Checks([], {}, rig.inbox.put, 0.0, AT_ONCE).health == PASSING

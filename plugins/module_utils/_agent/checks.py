@@ -13,34 +13,21 @@ or not its thread ever returns, and again at every interval until it does: nothi
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 import typing as t
 
 from .._registry.model import CRITICAL, HEALTHS, PASSING, Check, worst
-from .pacing import jittered
-from .probes import Probe, Result
+from .check_config import CheckConfig
+from .pacing import Dwell, Writes, jittered
+from .probe import Result
 
 NOT_YET = "not checked yet"
 
 _FIRST_WITHIN = 1.0  # seconds over which the first looks are spread
 _GRACE = 0.5  # seconds beyond its timeout in which a probe may still tell itself what went wrong
 _OUTPUT = 200  # characters of output that are kept
-
-
-class CheckConfig(t.NamedTuple):
-    """One check. `service` is "" for a check of the node itself; `interval` and `timeout` are seconds.
-
-    A status changes for the better after `rise` results in a row, for the worse after `fall`.
-    """
-
-    name: str
-    service: str
-    interval: float
-    timeout: float
-    rise: int
-    fall: int
-    probe: Probe
 
 
 class Outcome(t.NamedTuple):
@@ -82,32 +69,70 @@ class Hysteresis:
 
 
 class _Watched:
-    """One check and what is known of it."""
+    """One check and what is known of it. Times are of the clock that `Checks.turn` gets."""
 
-    def __init__(self, config: CheckConfig, last: t.Optional[Check], now: float) -> None:
-        self.configure(config, last)
+    def __init__(self, config: CheckConfig, last: t.Optional[Check], dwell: Dwell, now: float) -> None:
+        self.configure(config, last, dwell, now)
         self.due = now + jittered(min(_FIRST_WITHIN, config.interval) / 2, 1.0)
         self.started = 0.0
         self.run = 0  # number of the look under way, or of the last one
         self.waiting = False  # for the result of that look
         self.busy = False  # its thread has not come back
 
-    def configure(self, config: CheckConfig, last: t.Optional[Check]) -> None:
+    def configure(self, config: CheckConfig, last: t.Optional[Check], dwell: Dwell, now: float) -> None:
         """Go on from the last known status: a restart or another setting is no reason to call something broken."""
-        known = last or Check(config.name, CRITICAL, NOT_YET, int(time.time()))
+        known = last or Check(config.name, config.initial, NOT_YET, int(time.time()))
         self.config = config
         self.published = Check(config.name, known.status, known.output, known.since, config.service)
         self.counted = Hysteresis(known.status, last is None, config.rise, config.fall)
+        self.output = known.output
+        self.dwell = dwell
+        self.stood_from = now - max(0.0, time.time() - known.since)
+        self.removed = False  # critical for so long that its service shall not be in the registry
+        self.tell(now)
 
-    def count(self, result: Result) -> bool:
-        """Count a result. True where what is published changed: the status, or the first words on it."""
-        first = self.counted.fresh
-        if not self.counted.feed(result.status) and not first:
-            return False
-        since = int(time.time()) if self.counted.status != self.published.status else self.published.since
-        output = _clean(result.output)
-        self.published = Check(self.config.name, self.counted.status, output, since, self.config.service)
-        return True
+    def count(self, result: Result, now: float) -> bool:
+        """Count a result. True where something changed that others are to know."""
+        first, status = self.counted.fresh, result.status or self.counted.status
+        if CRITICAL == status != self.config.severity:
+            status = self.config.severity
+        if self.counted.feed(status) or first:
+            self.output = _clean(result.output)
+        if first and self.counted.status == self.published.status:
+            self.published = dataclasses.replace(self.published, output=self.output)
+        return self.tell(now) or first
+
+    def tell(self, now: float) -> bool:
+        """Publish what was counted if the last status has stood for long enough. True where something changed."""
+        before = self.published, self.removed
+        if self.counted.status != self.published.status and now >= self.dwell.over:
+            self.dwell.change(now)
+            self.stood_from = now
+            self.published = dataclasses.replace(
+                self.published, status=self.counted.status, output=self.output, since=int(time.time())
+            )
+        self.published = dataclasses.replace(self.published, flapping=self.dwell.flapping(now))
+        self.removed = now >= self._removal
+        return before != (self.published, self.removed)
+
+    @property
+    def _removal(self) -> float:
+        """When this check takes its service out of the registry; infinity where it does not."""
+        after = self.config.deregister_after
+        return self.stood_from + after if after and self.published.status == CRITICAL else float("inf")
+
+    def next_due(self) -> float:
+        """When there is something to do again."""
+        times = [self.due]
+        if self.waiting:
+            times.append(self.started + self.config.timeout + _GRACE)
+        if self.counted.status != self.published.status:
+            times.append(self.dwell.over)
+        if self.published.flapping:
+            times.append(self.dwell.calm)
+        if not self.removed:
+            times.append(self._removal)
+        return min(times)
 
 
 class Checks:
@@ -119,19 +144,20 @@ class Checks:
         last: t.Mapping[str, Check],
         deliver: t.Callable[[Outcome], None],
         now: float,
+        writes: Writes,
     ) -> None:
         self._deliver = deliver
-        self._watched = {config.name: _Watched(config, last.get(config.name), now) for config in configs}
+        self._watched = {c.name: _Watched(c, last.get(c.name), _dwell(writes), now) for c in configs}
 
-    def configure(self, configs: t.Sequence[CheckConfig], now: float) -> None:
+    def configure(self, configs: t.Sequence[CheckConfig], now: float, writes: Writes) -> None:
         """Take another configuration: what keeps its name keeps its status."""
         watched = {}
         for config in configs:
             old = self._watched.get(config.name)
             if old is None:
-                old = _Watched(config, None, now)
+                old = _Watched(config, None, _dwell(writes), now)
             elif old.config != config:
-                old.configure(config, None if old.counted.fresh else old.published)
+                old.configure(config, None if old.counted.fresh else old.published, _dwell(writes), now)
                 old.waiting = False  # what is under way looks at something else
             watched[config.name] = old
         self._watched = watched
@@ -147,35 +173,39 @@ class Checks:
         return worst(check.status for check in self.published)
 
     @property
+    def removed(self) -> t.FrozenSet[str]:
+        """The services that shall not be in the registry, critical for too long; "" stands for the whole node."""
+        return frozenset(watched.config.service for watched in self._watched.values() if watched.removed)
+
+    @property
     def settled(self) -> bool:
         """Whether every check has been looked at, so that one write can tell of all."""
         return not any(watched.counted.fresh for watched in self._watched.values())
 
     def turn(self, now: float) -> bool:
-        """Start what is due and fail what hangs. True where `published` changed."""
+        """Do what is due: start looks, fail what hangs, tell what was held back. True where others are to know."""
         changed = False
         for watched in self._watched.values():
             if watched.waiting and now >= watched.started + watched.config.timeout + _GRACE:
                 watched.waiting = False
-                changed |= watched.count(Result(CRITICAL, f"no result within {watched.config.timeout:g} s"))
+                changed |= watched.count(Result(CRITICAL, f"no result within {watched.config.timeout:g} s"), now)
             if now >= watched.due:
                 changed |= self._look(watched, now)
+            changed |= watched.tell(now)
         return changed
 
-    def take(self, outcome: Outcome) -> bool:
-        """Count what a probe delivered. True where `published` changed."""
+    def take(self, outcome: Outcome, now: float) -> bool:
+        """Count what a probe delivered. True where others are to know."""
         watched = self._watched.get(outcome.name)
         if watched is None or watched.run != outcome.run:
             return False  # of a check that is no more
         watched.busy = False
         in_time, watched.waiting = watched.waiting, False
-        return in_time and watched.count(outcome.result)
+        return in_time and watched.count(outcome.result, now)
 
     def next_due(self) -> float:
         """When `turn` has something to do again; infinity without checks."""
-        times = [watched.due for watched in self._watched.values()]
-        times += [w.started + w.config.timeout + _GRACE for w in self._watched.values() if w.waiting]
-        return min(times, default=float("inf"))
+        return min((watched.next_due() for watched in self._watched.values()), default=float("inf"))
 
     def _look(self, watched: _Watched, now: float) -> bool:
         """Start a look; where the last one still hangs, that is the result."""
@@ -184,7 +214,7 @@ class Checks:
             return False  # its timeout is longer than the interval
         if watched.busy:
             seconds = now - watched.started
-            return watched.count(Result(CRITICAL, f"no result for {seconds:.0f} s"))
+            return watched.count(Result(CRITICAL, f"no result for {seconds:.0f} s"), now)
         watched.started, watched.waiting, watched.busy = now, True, True
         watched.run += 1
         work = threading.Thread(
@@ -199,6 +229,10 @@ class Checks:
         except Exception as exc:  # whatever it is, a check without a result would hang for ever
             result = Result(CRITICAL, f"the check itself failed: {type(exc).__name__}: {exc}")
         self._deliver(Outcome(config.name, run, result))
+
+
+def _dwell(writes: Writes) -> Dwell:
+    return Dwell(writes.dwell, writes.dwell_max)
 
 
 def _clean(output: str) -> str:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Probes, against real sockets that answer, refuse, hang and drip."""
+"""Checks over the network, against real sockets that answer, refuse, hang and drip."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from contextlib import closing
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.probes import Http, Tcp
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.probe_http import Http
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.probe_tcp import Tcp
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.timed_socket import Secured
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import Tls
 from tests.support.certs import Authority
 
 Serve = Callable[[Callable[[socket.socket], None]], int]
@@ -100,17 +103,17 @@ def test_http_goes_by_the_status(serve: Serve, status: str, verdict: str) -> Non
     seen: list[str] = []
     port = serve(answering(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n", seen))
     url = f"http://127.0.0.1:{port}/health?deep=1"
-    assert Http(url, "", True)(2.0) == (verdict, f"GET {url}: HTTP {status[:3]}")
+    assert Http(url)(2.0) == (verdict, f"GET {url}: HTTP {status[:3]}")
     assert seen[0].startswith(f"GET /health?deep=1 HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n")
 
 
 def test_http_fails_with_the_reason(serve: Serve) -> None:
     url = f"http://127.0.0.1:{free_port()}/"
-    assert Http(url, "", True)(2.0) == ("critical", f"GET {url}: connection refused")
+    assert Http(url)(2.0) == ("critical", f"GET {url}: connection refused")
     url = f"http://127.0.0.1:{serve(answering('SSH-2.0-OpenSSH_9.2'))}/"
-    assert Http(url, "", True)(2.0).status == "critical"
+    assert Http(url)(2.0).status == "critical"
     url = f"http://127.0.0.1:{serve(lambda connection: None)}/"
-    assert Http(url, "", True)(2.0).status == "critical"
+    assert Http(url)(2.0).status == "critical"
 
 
 def test_http_that_hangs_or_drips_is_cut_off_in_time(serve: Serve) -> None:
@@ -127,7 +130,7 @@ def test_http_that_hangs_or_drips_is_cut_off_in_time(serve: Serve) -> None:
     for answer in (hang, drip):
         url = f"http://127.0.0.1:{serve(answer)}/"
         begun = time.monotonic()
-        assert Http(url, "", True)(0.4) == ("critical", f"GET {url}: no answer within 0.4 s")
+        assert Http(url)(0.4) == ("critical", f"GET {url}: no answer within 0.4 s")
         assert time.monotonic() - begun < 2
 
 
@@ -143,8 +146,8 @@ def test_https_trusts_only_its_authority(serve: Serve, authority: Authority) -> 
             answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")(secure)
 
     url = f"https://127.0.0.1:{serve(answer)}/"
-    assert Http(url, str(authority.ca_cert), True)(2.0).status == "passing"
-    assert Http(url, "", False)(2.0).status == "passing"
-    refused = Http(url, "", True)(2.0)
+    assert Http(url, Secured(Tls(ca_cert=str(authority.ca_cert))))(2.0).status == "passing"
+    assert Http(url, Secured(Tls(verify=False)))(2.0).status == "passing"
+    refused = Http(url, Secured(Tls()))(2.0)
     assert (refused.status, "certificate verify failed" in refused.output) == ("critical", True)
-    assert "Cannot read" in Http(url, "/nowhere/ca.pem", True)(2.0).output
+    assert "Cannot read" in Http(url, Secured(Tls(ca_cert="/nowhere/ca.pem")))(2.0).output
