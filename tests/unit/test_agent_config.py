@@ -7,16 +7,18 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.addresses import Source
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.config import ConfigError
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.probes import Http, Tcp
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.register_config import RegisterConfig, load
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Identity
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import RegistryError
 
 Json = dict[str, Any]
 Load = Callable[..., RegisterConfig]
@@ -59,15 +61,16 @@ def written(tmp_path: Path) -> Load:
 def test_all_of_it(written: Load) -> None:
     config = written(FULL)
     assert [str(endpoint) for endpoint in config.settings.endpoints] == ["http://etcd1:2379", "http://etcd2:2379"]
-    assert config.who == Identity("eu-west-1a", "web", "web1")
-    assert config.layout.directory(config.who) == "/infrastructure/eu-west-1a/web/web1/"
+    me = config.identify()
+    assert config.layout.directory(me.who) == "/infrastructure/eu-west-1a/web/web1/"
+    assert config.address == Source("given", "10.0.0.5")
     assert (config.ttl, config.self_check, config.drain_time, config.settings.timeout) == (15, 30, 2.5, 4)
-    assert [(s.name, s.port, s.weight, s.tags) for s in config.document.services] == [
+    assert [(s.name, s.port, s.weight, s.tags) for s in config.services] == [
         ("ssh", 22, 100, ()),
         ("web", 8080, 50, ("blue",)),
     ]
-    assert (config.document.tags, config.document.meta) == (("edge",), {"rack": 12})
-    assert len(config.document.id) == 32
+    assert (me.document.tags, me.document.meta) == (("edge",), {"rack": 12})
+    assert len(me.document.id) == 32
     ssh, web = config.checks
     assert (ssh.probe, ssh.service, ssh.timeout, ssh.fall) == (Tcp("127.0.0.1", 22), "", 0.5, 1)
     assert (web.probe, web.service) == (Http("http://127.0.0.1:8080/", "", True), "web")
@@ -78,7 +81,7 @@ def test_the_least_of_it(written: Load) -> None:
     config = written()
     assert [str(endpoint) for endpoint in config.settings.endpoints] == ["http://127.0.0.1:2379"]
     assert (config.ttl, config.self_check, config.drain_time, config.checks) == (30, 60, 5, ())
-    assert config.document.agent
+    assert config.identify().document.agent
 
 
 @pytest.mark.parametrize(
@@ -109,15 +112,27 @@ def test_the_least_of_it(written: Load) -> None:
         ({"services": {"web": {}}}, "services.web.port: it is missing"),
         ({"services": {"web": {"port": 99999}}}, "services.web: the port of service 'web' 99999 is not a number"),
         ({"services": {"a/b": {"port": 1}}}, "services.a/b: the service 'a/b' is not a plain word"),
-        ({"name": ""}, "name: it is empty"),
-        ({"name": None}, "name: it is missing"),
         ({"name": "localhost"}, "name: the name 'localhost' is reserved"),
         ({"role": "a/b"}, "role: the role 'a/b' is not a plain word"),
+        ({"role": ""}, "role: either role or roles is wanted"),
+        ({"roles": ["api"]}, "role: either role or roles is wanted, not both"),
+        ({"role": "", "roles": ["a/b"]}, "roles: the role 'a/b' is not a plain word"),
+        ({"role": "", "roles": ["api", "api"]}, "roles: a role is there twice"),
         ({"dc": "eu"}, "dc: the layout {role}/{name} has no data centre"),
         ({"layout": "{dc}/{role}/{name}"}, "dc: the layout {dc}/{role}/{name} needs a data centre"),
         ({"layout": "{name}"}, "Unknown layout '{name}'"),
         ({"address": "web1.example"}, "address: the address 'web1.example' is not an IP address"),
         ({"address": "127.0.0.1"}, "address: the address 127.0.0.1 is loopback"),
+        ({"address": 5}, "address: a JSON object is wanted, not a number"),
+        ({"address": {"family": 4}}, "address: one of interface, cidr, route, command is wanted"),
+        ({"address": {"interface": "a", "route": "default"}}, "address: one of interface, cidr, route, command is"),
+        ({"address": {"interface": "a", "famly": 4}}, "address.famly: unknown key; known are: cidr, command, family,"),
+        ({"address": {"interface": "a", "family": 5}}, "address.family: 5 is neither 4 nor 6"),
+        ({"address": {"cidr": "10.0.0.1/8"}}, "address.cidr: '10.0.0.1/8' is not a network as 10.0.0.0/8"),
+        ({"address": {"route": "etcd1"}}, "address.route: 'etcd1' is not 'default' or an IP address"),
+        ({"address": {"route": "::1", "family": 4}}, "address.family: ::1 is of family 6"),
+        ({"address": {"command": "ip a"}}, "address.command: a list is wanted, not a text"),
+        ({"address": {"command": []}}, "address.command: it is empty"),
         ({"ttl": 1}, "ttl: 1 is not a whole number from 2 to 86400"),
         ({"ttl": True}, "ttl: True is not a whole number"),
         ({"self_check": "60"}, "self_check: '60' is not a number of seconds"),
@@ -140,7 +155,38 @@ def test_a_mistake_is_called_by_its_key(written: Load, tmp_path: Path, changes: 
 
 
 def test_a_loopback_address_can_be_allowed(written: Load) -> None:
-    assert written(address="127.0.0.1", allowed_networks=["127.0.0.0/8"]).address == "127.0.0.1"
+    assert written(address="127.0.0.1", allowed_networks=["127.0.0.0/8"]).address.value == "127.0.0.1"
+
+
+def test_several_roles(written: Load) -> None:
+    config = written(role=None, roles=["web", "api"])
+    assert list(map(str, config.identify().identities)) == ["web/web1", "api/web1"]
+
+
+def test_what_the_host_says_of_itself_is_asked_only_when_it_is_needed(
+    written: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a file can be checked where an image is built."""
+    monkeypatch.setattr(socket, "gethostname", lambda: "localhost")
+    config = written(name="", address="")
+    assert str(config.address) == "route default"
+    with pytest.raises(RegistryError, match="it calls itself 'localhost', and the name 'localhost' is reserved"):
+        config.identify()
+    monkeypatch.setattr(socket, "gethostname", lambda: "web7.example.com")
+    assert config.identify().who.name == "web7"
+
+
+@pytest.mark.parametrize(
+    ("address", "source"),
+    [
+        ({"interface": "eth0"}, Source("interface", "eth0", 0, 5)),
+        ({"cidr": "10.0.0.0/8", "interval": 1}, Source("cidr", "10.0.0.0/8", 0, 1)),
+        ({"route": "10.0.0.1", "family": 4}, Source("route", "10.0.0.1", 4, 5)),
+        ({"command": ["/bin/echo", "a b"]}, Source("command", "/bin/echo 'a b'", 0, 60)),
+    ],
+)
+def test_where_the_address_comes_from(written: Load, address: Json, source: Source) -> None:
+    assert written(address=address).address == source
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ MEMORY = Memory(
     instance="0123",
     lease=0x694D81,
     ttl=30,
-    place=Place.of(Layout(), Identity("", "web", "web1")),
+    place=Place.of(Layout(), [Identity("", "web", "web1"), Identity("", "api", "web1")]),
     checks=(Check("ssh", "passing", "fine", 7), Check("web", "critical", "HTTP 503", 8, "web")),
 )
 
@@ -129,8 +129,8 @@ def test_the_next_process_knows_what_this_one_knew(tmp_path: Path) -> None:
     files.remember(MEMORY)
     assert files.recall() == MEMORY
     assert MEMORY.place is not None
-    layout, who = MEMORY.place.keys()
-    assert layout.directory(who) == "/infrastructure/web/web1/"
+    layout, names = MEMORY.place.keys()
+    assert [layout.directory(who) for who in names] == ["/infrastructure/web/web1/", "/infrastructure/api/web1/"]
     files.forget()
     files.forget()
     assert files.recall().instance not in ("", MEMORY.instance)

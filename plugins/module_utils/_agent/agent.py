@@ -16,7 +16,8 @@ import os
 import signal
 import typing as t
 
-from . import log
+from .._registry.errors import RegistryError
+from . import addresses, log
 from .checks import Checks, Outcome
 from .config import ConfigError
 from .inbox import Inbox
@@ -28,6 +29,8 @@ from .run_directory import Json, RunDirectory
 from .unit import STOP, why_ended
 from .version import version
 
+Message = t.Union[Outcome, addresses.Found, signal.Signals]
+
 
 class Agent:
     """Registers this host as the file `config` says, until it is told to stop. Raises ConfigError and RollcallError."""
@@ -35,15 +38,17 @@ class Agent:
     def __init__(self, config: str, files: RunDirectory) -> None:
         self._file = config
         self._files = files
-        self._inbox: Inbox[t.Union[Outcome, signal.Signals]] = Inbox()
+        self._inbox: Inbox[Message] = Inbox()
         self._notifier = Notifier()
         self._shown: Json = {}
         self._stops = 0
         self._reload_wanted = False
+        self._config_problem = ""
         self._config = load(config)
         last = {check.name: check for check in files.recall().checks}
         self._checks = Checks(self._config.checks, last, self._inbox.put, boottime())
-        self._registrar = Registrar(self._config, self._checks, files, self._live)
+        self._locator = addresses.Locator(self._config.address, self._config.allowed, self._inbox.put)
+        self._registrar = Registrar(self._config, self._checks, self._locator, files, self._live)
 
     def run(self) -> None:
         """Go on until SIGTERM or SIGINT. Being ready means that the process is up: etcd may come later."""
@@ -51,6 +56,7 @@ class Agent:
             signal.signal(number, lambda signum, _frame: self._inbox.put(signal.Signals(signum)))
         self._notifier.ready()
         while not self._stops:
+            self._locator.turn(boottime())
             self._registrar.turn()
             self._step(self._registrar.next_due)
             if self._reload_wanted:
@@ -61,6 +67,7 @@ class Agent:
         """Let `seconds` pass, with checks and keepalives going on. Ends early on another signal to stop."""
         end, stops = boottime() + seconds, self._stops
         while boottime() < end and self._stops == stops:
+            self._locator.turn(boottime())
             self._registrar.renew()
             self._step(min(end, self._registrar.renewal_due))
 
@@ -70,13 +77,17 @@ class Agent:
         self._show()
         self._notifier.alive()
         now = boottime()
-        due = min(until, self._checks.next_due(), now + (self._notifier.watchdog or float("inf")) / 3)
+        due = min(
+            until, self._checks.next_due(), self._locator.next_due, now + (self._notifier.watchdog or float("inf")) / 3
+        )
         for message in self._inbox.take(max(0.0, due - now)):
             self._handle(message)
 
-    def _handle(self, message: t.Union[Outcome, signal.Signals]) -> None:
+    def _handle(self, message: Message) -> None:
         if isinstance(message, Outcome):
             self._checks.take(message)
+        elif isinstance(message, addresses.Found):
+            self._locator.take(message, boottime())
         elif message == signal.SIGHUP:
             self._reload_wanted = True
         else:
@@ -87,13 +98,16 @@ class Agent:
         self._reload_wanted = False
         self._notifier.reloading()
         try:
-            self._config = load(self._file)
-        except ConfigError as exc:
+            config = load(self._file)
+            self._registrar.configure(config)
+        except (ConfigError, RegistryError) as exc:
+            self._config_problem = str(exc)
             log.error(f"Going on with the configuration in use: {exc}")
         else:
             log.info(f"Read {self._file} again")
-            self._checks.configure(self._config.checks, boottime())
-            self._registrar.configure(self._config)
+            self._config, self._config_problem = config, ""
+            self._checks.configure(config.checks, boottime())
+            self._locator.configure(config.address, config.allowed)
         self._notifier.ready()
 
     def _end(self) -> None:
@@ -108,7 +122,7 @@ class Agent:
         self._show()
 
     def _show(self) -> None:
-        status = self._registrar.status()
+        status = {**self._registrar.status(), "config_problem": self._config_problem}
         if status == self._shown:
             return
         self._shown = status

@@ -118,7 +118,7 @@ class Section:
         """All known keys have been read: refuse the others."""
         unknown = sorted(self._data.keys() - set(self._known))
         if unknown:
-            raise self.error(unknown[0], f"unknown key; known are: {', '.join(sorted(self._known))}")
+            raise self.error(unknown[0], f"unknown key; known are: {', '.join(sorted(set(self._known)))}")
 
     def _typed(self, key: str, value: t.Any, kind: t.Type[_T], words: str) -> _T:
         if not isinstance(value, kind):

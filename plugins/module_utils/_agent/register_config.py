@@ -14,10 +14,11 @@ import typing as t
 
 from .._etcd.settings import Settings
 from .._registry.layout import DC_ROLE_NAME, Identity, Layout
-from .._registry.machine import machine_identity
+from .._registry.machine import host_name, machine_identity
 from .._registry.model import Document, Service, parse_service
 from .._registry.registration import Registration
-from .._registry.words import parse_networks, valid_address, valid_name, valid_word
+from .._registry.words import Network, parse_networks, valid_name, valid_word
+from . import addresses
 from .checks import CheckConfig
 from .config import Section, checked, etcd_settings, read, registry_layout
 from .probes import TYPES
@@ -31,17 +32,35 @@ _DRAIN_TIME = 5.0
 
 @dataclasses.dataclass(frozen=True)
 class RegisterConfig:
-    """All that `rollcall register` is told. `ttl`, `self_check` and `drain_time` are seconds."""
+    """All that `rollcall register` is told. `ttl`, `self_check` and `drain_time` are seconds.
+
+    It holds nothing of the host itself, so that a file can be checked on another one, or where an image is built.
+    `name` is "" for the name that the host has when it asks.
+    """
 
     settings: Settings
     layout: Layout
-    who: Identity
-    address: str
-    document: Document
+    name: str
+    roles: t.Tuple[str, ...]
+    dc: str
+    address: addresses.Source
+    allowed: t.Tuple[Network, ...]
+    services: t.Tuple[Service, ...]
+    tags: t.Tuple[str, ...]
+    meta: t.Mapping[str, t.Any]
     ttl: int
     self_check: float
     drain_time: float
     checks: t.Tuple[CheckConfig, ...]
+
+    def identify(self) -> Registration:
+        """What this host wants to be known as, still without an address. Raises RegistryError."""
+        name = self.name or host_name()
+        return self._registration(name, *machine_identity())
+
+    def _registration(self, name: str, identity: str, boot: str) -> Registration:
+        document = Document(identity, boot, self.services, self.tags, self.meta, version())
+        return Registration(Identity(self.dc, self.roles[0], name), "", document, also=self.roles[1:])
 
 
 def load(file: str) -> RegisterConfig:
@@ -50,12 +69,18 @@ def load(file: str) -> RegisterConfig:
     settings = etcd_settings(root)
     layout = registry_layout(root)
     services = _services(root)
+    allowed = checked(root, "allowed_networks", lambda: parse_networks(root.texts("allowed_networks")))
     config = RegisterConfig(
         settings=settings,
         layout=layout,
-        who=_identity(root, layout),
-        address=_address(root),
-        document=_document(root, services),
+        name=_name(root),
+        roles=_roles(root),
+        dc=_dc(root, layout),
+        address=addresses.read(root, allowed),
+        allowed=allowed,
+        services=services,
+        tags=tuple(checked(root, "tags", lambda: [valid_word(tag, "tag") for tag in root.texts("tags")])),
+        meta=root.mapping("meta"),
         ttl=root.whole("ttl", _TTL, 2, 86400),
         self_check=root.seconds("self_check", _SELF_CHECK, 0.5),
         drain_time=root.seconds("drain_time", _DRAIN_TIME),
@@ -63,37 +88,35 @@ def load(file: str) -> RegisterConfig:
     )
     root.end()
     # What is too large for a key must be said now, not in the middle of the night.
-    checked(root, "", lambda: Registration(config.who, config.address, config.document).keys(layout))
+    checked(root, "", lambda: config._registration("x", "0" * 32, "0" * 36).keys(layout))
     return config
 
 
-def _identity(root: Section, layout: Layout) -> Identity:
-    name, role, dc = root.required_text("name"), root.required_text("role"), root.text("dc")
+def _name(root: Section) -> str:
+    name = root.text("name")
+    if name:
+        checked(root, "name", lambda: valid_name(name))
+    return name
+
+
+def _roles(root: Section) -> t.Tuple[str, ...]:
+    """From `role`, or from `roles` for a host of several."""
+    role, roles = root.text("role"), root.texts("roles")
+    if bool(role) == bool(roles):
+        raise root.error("role", "either role or roles is wanted" + (", not both" if role else ""))
+    if len(set(roles)) < len(roles):
+        raise root.error("roles", "a role is there twice")
+    key, words = ("roles", roles) if roles else ("role", [role])
+    return tuple(checked(root, key, lambda: [valid_word(word, "role") for word in words]))
+
+
+def _dc(root: Section, layout: Layout) -> str:
+    dc = root.text("dc")
     if bool(dc) != (layout.layout == DC_ROLE_NAME):
         raise root.error("dc", f"the layout {layout.layout} {'has no' if dc else 'needs a'} data centre")
-    checked(root, "name", lambda: valid_name(name))
-    checked(root, "role", lambda: valid_word(role, "role"))
     if dc:
         checked(root, "dc", lambda: valid_word(dc, "data centre"))
-    return Identity(dc, role, name)
-
-
-def _address(root: Section) -> str:
-    text = root.required_text("address")
-    allowed = checked(root, "allowed_networks", lambda: parse_networks(root.texts("allowed_networks")))
-    return checked(root, "address", lambda: valid_address(text, allowed))
-
-
-def _document(root: Section, services: t.Tuple[Service, ...]) -> Document:
-    identity, boot = checked(root, "", machine_identity)
-    return Document(
-        id=identity,
-        boot=boot,
-        services=services,
-        tags=tuple(checked(root, "tags", lambda: [valid_word(tag, "tag") for tag in root.texts("tags")])),
-        meta=root.mapping("meta"),
-        agent=version(),
-    )
+    return dc
 
 
 def _services(root: Section) -> t.Tuple[Service, ...]:

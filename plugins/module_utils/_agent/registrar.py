@@ -28,9 +28,11 @@ from .._etcd.errors import (
     TokenInvalid,
 )
 from .._registry.errors import Duplicate, RegistryError
+from .._registry.layout import Identity
 from .._registry.model import DRAIN
 from .._registry.registration import Registration, reconcile, withdraw
 from . import log
+from .addresses import Locator
 from .checks import Checks
 from .pacing import Backoff, TokenBucket, boottime, jittered
 from .register_config import RegisterConfig
@@ -74,15 +76,21 @@ class _Task:
 
 
 class Registrar:
-    """Holds the registration that `config` and `checks` describe; belongs to one thread.
+    """Holds the registration that `config`, `locator` and `checks` describe; belongs to one thread.
 
     `live` is called with seconds that have to pass while the process goes on: it calls `renew` meanwhile.
     """
 
     def __init__(
-        self, config: RegisterConfig, checks: Checks, files: RunDirectory, live: t.Callable[[float], None]
+        self,
+        config: RegisterConfig,
+        checks: Checks,
+        locator: Locator,
+        files: RunDirectory,
+        live: t.Callable[[float], None],
     ) -> None:
         self._checks = checks
+        self._locator = locator
         self._files = files
         self._live = live
         self._memory = files.recall()
@@ -91,7 +99,8 @@ class Registrar:
         self._granted = config.ttl  # seconds the lease has after a keepalive
         self._known = False  # our keys are there, as far as we know
         self._written: t.Optional[Registration] = None
-        self._former: t.Optional[t.Tuple[Place, int]] = None
+        self._former: t.Optional[t.Tuple[Place, int]] = None  # to withdraw first
+        self._leaving: t.Tuple[Identity, ...] = ()  # names that the lease may still hold and shall not
         self._draining = False
         self._bucket = TokenBucket(_WRITES_PER_MINUTE, _WRITES_BURST, boottime())
         self._phase = STARTING
@@ -104,26 +113,32 @@ class Registrar:
         self.configure(config)
 
     def configure(self, config: RegisterConfig) -> None:
-        """Take a configuration, at the start or later; the lease stays wherever that is possible."""
+        """Take a configuration, at the start or later; the lease stays wherever that is possible.
+
+        Raises RegistryError, before anything is changed, where the host does not know its name or machine id.
+        """
+        self._self = config.identify()
         self._config = config
         timeout = min(config.settings.timeout, max(1.0, config.ttl / 6))  # several attempts must fit into the lease
         self._client.close()
         self._client = Client(dataclasses.replace(config.settings, timeout=timeout))
         self._renewal, self._reconciliation = _Task(config.ttl), _Task(config.ttl)
-        place = Place.of(config.layout, config.who)
-        lease = self._lease or self._memory.lease
-        self._lease, self._known, self._former = 0, False, None
-        if lease and self._memory.place == place and self._memory.ttl == config.ttl:
+        lease, was, place = self._lease or self._memory.lease, self._memory.place, self._place
+        self._lease, self._known, self._former, self._leaving = 0, False, None, ()
+        if not lease or not was:
+            return
+        if was._replace(roles=place.roles) == place and self._memory.ttl == config.ttl:
             self._lease, self._known = lease, True
-        elif lease and self._memory.place and self._memory.place != place:
-            self._former = (self._memory.place, lease)
+            self._leaving = tuple(who for who in was.keys()[1] if who not in self._self.identities)
+        elif was != place:
+            self._former = (was, lease)
         # A lease of another time to live is left to `reconcile`, which takes our keys over and ends it.
 
     @property
     def next_due(self) -> float:
         """When `turn` has something to do again."""
         if not self._lease or self._renewal.failing:
-            return self._renewal.due
+            return self.renewal_due
         times = [self._renewal.due, self._reconciliation.due]
         if self._changed and not self._reconciliation.failing:
             times.append(self._bucket.ready(boottime()))
@@ -131,8 +146,8 @@ class Registrar:
 
     @property
     def renewal_due(self) -> float:
-        """When `renew` has something to do again."""
-        return self._renewal.due
+        """When `renew` has something to do again; infinity where it waits for an address."""
+        return self._renewal.due if self._lease or self._locator.address else float("inf")
 
     def turn(self) -> None:
         """Do what is due. What etcd or the network does to it is told, not raised."""
@@ -147,8 +162,13 @@ class Registrar:
 
     def renew(self) -> None:
         """Keep the lease alive if it is time, or get one."""
-        if boottime() >= self._renewal.due:
+        if boottime() >= self.renewal_due:
             self._attempt(self._renewal, self._renew)
+        elif not self._lease and not self._locator.address:
+            self._be(
+                WAITING,
+                f"for an address of this host ({self._config.address}): {self._locator.problem or 'still looking'}",
+            )
 
     def drain(self) -> bool:
         """Announce that this host is about to leave. True where that was written, so that waiting makes sense."""
@@ -163,7 +183,7 @@ class Registrar:
         deadline = boottime() + min(_LEAVE_WITHIN, self._granted)  # after that the lease is over anyway
         while self._lease:
             try:
-                withdraw(self._client, self._config.layout, [self._config.who], self._lease)
+                withdraw(self._client, self._config.layout, (*self._self.identities, *self._leaving), self._lease)
                 self._lease = 0
             except RollcallError as exc:
                 if isinstance(exc, _REFUSALS) or boottime() > deadline:
@@ -171,7 +191,7 @@ class Registrar:
                     return
                 self._live(0.5)
         self._files.forget()
-        self._enter(LEFT, f"{self._config.who} is withdrawn")
+        self._enter(LEFT, f"{self._self} is withdrawn")
 
     def hand_over(self) -> None:
         """Leave everything to the next process, which has the lease's time to come."""
@@ -184,9 +204,10 @@ class Registrar:
             "phase": self._phase,
             "message": self._words,
             "since": int(self._phase_since),
-            "node": str(config.who),
+            "node": str(self._self),
             "prefix": config.layout.prefix,
-            "address": config.address,
+            "address": self._locator.address,
+            "address_problem": self._locator.problem,
             "endpoint": self._client.endpoint,
             "instance": self._memory.instance,
             "lease": f"{self._lease:x}" if self._lease else "",
@@ -200,9 +221,10 @@ class Registrar:
 
     @property
     def _wanted(self) -> Registration:
-        config = self._config
         health = DRAIN if self._draining else self._checks.health
-        return Registration(config.who, config.address, config.document, health, self._checks.published)
+        return dataclasses.replace(
+            self._self, address=self._locator.address, health=health, checks=self._checks.published
+        )
 
     @property
     def _changed(self) -> bool:
@@ -211,7 +233,11 @@ class Registrar:
     @property
     def _may_write(self) -> bool:
         """Where our keys are already there, they keep their word until every check has something to say."""
-        return self._checks.settled or not self._known
+        return bool(self._locator.address) and (self._checks.settled or not self._known)
+
+    @property
+    def _place(self) -> Place:
+        return Place.of(self._config.layout, self._self.identities)
 
     def _attempt(self, task: _Task, action: t.Callable[[], float]) -> None:
         """Do `action`, which gives the seconds until it is due again, and tell what stood in its way."""
@@ -258,21 +284,23 @@ class Registrar:
 
     def _put_right(self) -> None:
         wanted = self._wanted
-        claim = reconcile(self._client, self._config.layout, wanted, self._lease, self._watch_former_boot)
+        claim = reconcile(
+            self._client, self._config.layout, wanted, self._lease, self._watch_former_boot, leaving=self._leaving
+        )
+        self._leaving = ()
         self._counts["writes" if claim.changed else "self_checks"] += 1
         self._written, self._known = wanted, True
-        self._remember(dataclasses.replace(self._memory, checks=wanted.checks))
+        self._remember(dataclasses.replace(self._memory, place=self._place, checks=wanted.checks))
         self._enter(
             REGISTERED,
-            f"{wanted.who}, address {wanted.address}, lease {self._lease:x}, health {wanted.health}",
+            f"{wanted}, address {wanted.address}, lease {self._lease:x}, health {wanted.health}",
         )
 
     def _grant(self) -> None:
         self._lease, self._granted = self._client.lease_grant(self._config.ttl)
         self._renewed = time.time()
         self._reconciliation.due = 0.0
-        place = Place.of(self._config.layout, self._config.who)
-        self._remember(dataclasses.replace(self._memory, lease=self._lease, ttl=self._config.ttl, place=place))
+        self._remember(dataclasses.replace(self._memory, lease=self._lease, ttl=self._config.ttl, place=self._place))
 
     def _lose(self, exc: LeaseNotFound) -> None:
         log.warning(f"Lease {self._lease:x} is lost, registering again: {exc}")
@@ -285,16 +313,16 @@ class Registrar:
             return
         place, lease = self._former
         try:
-            layout, who = place.keys()
-            withdraw(self._client, layout, [who], lease)
+            withdraw(self._client, *place.keys(), lease)
         except (*_REFUSALS, RegistryError) as exc:
             log.warning(f"Could not withdraw the former registration, its lease {lease:x} ends by itself: {exc}")
         self._former = None
 
     def _watch_former_boot(self, seconds: float) -> None:
         if self._phase != DUPLICATE:
-            who = self._config.who
-            self._enter(WAITING, f"a former boot of this host holds {who}; watching its lease for {seconds:.0f} s")
+            self._enter(
+                WAITING, f"a former boot of this host holds {self._self}; watching its lease for {seconds:.0f} s"
+            )
         self._live(seconds)
 
     def _remember(self, memory: Memory) -> None:

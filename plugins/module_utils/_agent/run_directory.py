@@ -34,17 +34,19 @@ class Place(t.NamedTuple):
     layout: str
     state_prefix: str
     dc: str
-    role: str
     name: str
+    roles: t.Tuple[str, ...]
 
     @classmethod
-    def of(cls, layout: Layout, who: Identity) -> Place:
-        """The place of `who` in `layout`."""
-        return cls(layout.prefix, layout.layout, layout.state_prefix, *who)
+    def of(cls, layout: Layout, names: t.Sequence[Identity]) -> Place:
+        """The place of a host with these names in `layout`: they differ by the role alone."""
+        roles = tuple(who.role for who in names)
+        return cls(layout.prefix, layout.layout, layout.state_prefix, names[0].dc, names[0].name, roles)
 
-    def keys(self) -> t.Tuple[Layout, Identity]:
+    def keys(self) -> t.Tuple[Layout, t.Tuple[Identity, ...]]:
         """What `of` was made from. Raises InvalidLayout."""
-        return Layout(self.prefix, self.layout, self.state_prefix), Identity(self.dc, self.role, self.name)
+        names = tuple(Identity(self.dc, role, self.name) for role in self.roles)
+        return Layout(self.prefix, self.layout, self.state_prefix), names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Memory:
             instance=str(data["instance"]),
             lease=int(data["lease"], 16),
             ttl=int(data["ttl"]),
-            place=Place(**data["place"]) if data["place"] else None,
+            place=Place(**{**data["place"], "roles": tuple(data["place"]["roles"])}) if data["place"] else None,
             checks=tuple(parse_check(name, json.dumps(check)) for name, check in data["checks"].items()),
         )
 

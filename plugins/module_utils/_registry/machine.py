@@ -10,9 +10,11 @@ Internal to the collection: no promise is made to other users of this file.
 from __future__ import annotations
 
 import importlib
+import socket
 import typing as t
 
-from .errors import RegistryError
+from .errors import InvalidNode, RegistryError
+from .words import valid_name
 
 # machine-id(5) is confidential: what is published must be a keyed hash of it, with a key of the application's own.
 _APPLICATION = b"rollcall.discovery/node-id/1"
@@ -32,6 +34,18 @@ def machine_identity(
     if not secret or secret == b"uninitialized":
         raise RegistryError(f"Cannot tell which machine this is: {machine_id} is empty; run systemd-machine-id-setup")
     return _keyed_hash(secret, _APPLICATION)[:32], boot
+
+
+def host_name() -> str:
+    """This machine's name without its domain. Raises RegistryError where it has none of its own."""
+    name = socket.gethostname()
+    try:
+        return valid_name(name.split(".")[0])
+    except InvalidNode as exc:
+        raise RegistryError(
+            f"Cannot tell what to call this host: it calls itself {name!r}, and {exc}. "
+            "Give it a name (hostnamectl hostname), or set `name` in the configuration"
+        ) from exc
 
 
 def _keyed_hash(key: bytes, text: bytes) -> str:

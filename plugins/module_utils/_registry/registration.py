@@ -54,7 +54,7 @@ class Registration:
         return (self.who, *(self.who._replace(role=role) for role in self.also))
 
     def keys(self, layout: Layout) -> t.Dict[str, str]:
-        """Every key the lease is to hold, first those that claim the names. Raises InvalidNode for a value too large."""
+        """Every key the lease is to hold, those that claim the names first. Raises InvalidNode for too large a value."""
         directories = [layout.directory(who) for who in self.identities]
         claim = {IP: self.address, NODE: self.document.dump(), HEALTH: self.health}
         checks = {CHECKS + check.name: dump(check.document()) for check in self.checks}
