@@ -85,7 +85,7 @@ class Draft:
             inventory.add_host(host)
             added = inventory.get_host(host)
             for name, value in variables.items():
-                # not by inventory.set_variable, which copies each value to note a file on it, and takes a third more time
+                # not by inventory.set_variable, which copies each value to note its origin and takes a third more time
                 added.set_variable(name, value)
         for group, hosts in self.groups.items():
             for host in hosts:
