@@ -67,11 +67,16 @@ class Layout:
 
     def roster(self, who: Identity) -> str:
         """Key of the node's history, kept when its lease ends."""
-        return f"{self.state_prefix}roster/{self.path(who)}"
+        return f"{self.roster_prefix}{self.path(who)}"
 
     def maintenance(self, who: Identity) -> str:
         """Key that says who drained the node and why."""
         return f"{self.maintenance_prefix}{self.path(who)}"
+
+    @property
+    def roster_prefix(self) -> str:
+        """Prefix of the whole roster."""
+        return f"{self.state_prefix}roster/"
 
     @property
     def maintenance_prefix(self) -> str:

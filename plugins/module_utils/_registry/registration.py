@@ -245,20 +245,24 @@ def _writes(
     values, lease = wanted.keys(layout), leases[0]
     writes = [wire.put(key, values[key], lease) for key in claim.written] + [wire.delete(key) for key in claim.deleted]
     here = len(wanted.identities)
-    joining = [seen for seen in found[:here] if seen.holder is None or seen.holder.lease != lease]
+    ours = (lease, wanted.address)
+    joining = [seen for seen in found[:here] if not seen.holder or (seen.holder.lease, seen.holder.address) != ours]
     leaving = [seen for seen in found[here:] if seen.holder and seen.holder.lease in leases]
-    roster = [(seen, JOINED) for seen in joining] + [(seen, LEFT) for seen in leaving]
-    return [wire.put(layout.roster(seen.who), _record(seen.roster, state)) for seen, state in roster] + writes
+    records = [(seen, _record(seen.roster, JOINED, wanted.address)) for seen in joining]
+    records += [(seen, _record(seen.roster, LEFT)) for seen in leaving]
+    return [wire.put(layout.roster(seen.who), record) for seen, record in records] + writes
 
 
-def _record(former: t.Optional[KeyValue], state: str) -> str:
-    """The roster's entry: when first seen, when last changed, joined or left."""
-    now = int(time.time())
+def _record(former: t.Optional[KeyValue], state: str, address: str = "") -> str:
+    """The roster's entry: when first seen, when last changed, joined or left, and the last address, if one is known."""
     try:
-        first_seen = load(former.value, "roster entry").get("first_seen", now) if former else now
+        known = load(former.value, "roster entry") if former else {}
     except InvalidNode:
-        first_seen = now
-    return dump({"first_seen": first_seen, "changed": now, "state": state})
+        known = {}
+    now = int(time.time())
+    record = {"first_seen": known.get("first_seen", now), "changed": now, "state": state}
+    address = address or known.get("address", "")
+    return dump({**record, "address": address} if address else record)
 
 
 def _end_lease(client: Client, lease: int) -> None:

@@ -46,11 +46,15 @@ class Rejected(t.NamedTuple):
 
 
 class Keys(t.NamedTuple):
-    """All that a roll call is built from, as of `revision`: the keys under the prefix, and those of maintenance."""
+    """All that a roll call is built from, as of `revision`: the keys under the prefix, and those of maintenance.
+
+    `roster` has the keys of the roster, where that was asked for.
+    """
 
     revision: int
-    tree: t.List[KeyValue]
-    kept: t.List[KeyValue]
+    tree: t.Sequence[KeyValue]
+    kept: t.Sequence[KeyValue] = ()
+    roster: t.Sequence[KeyValue] = ()
 
 
 class RollCall(t.NamedTuple):
@@ -61,16 +65,18 @@ class RollCall(t.NamedTuple):
     rejected: t.List[Rejected]
 
 
-def fetch(client: Client, layout: Layout, revision: int = 0) -> Keys:
-    """Read every key at one revision. Raises EtcdError kinds."""
+def fetch(client: Client, layout: Layout, revision: int = 0, roster: bool = False) -> Keys:
+    """Read every key at one revision, with `roster` also those of the roster. Raises EtcdError kinds."""
     tree = client.read_all(layout.prefix, revision)
     kept = client.read_all(layout.maintenance_prefix, tree.revision)
-    return Keys(tree.revision, tree.kvs, kept.kvs)
+    history = client.read_all(layout.roster_prefix, tree.revision).kvs if roster else ()
+    return Keys(tree.revision, tree.kvs, kept.kvs, history)
 
 
 def read(client: Client, layout: Layout, allowed: t.Sequence[Network] = (), revision: int = 0) -> RollCall:
     """Read every node at one revision. Raises EtcdError kinds and InvalidLayout."""
-    return assemble(*fetch(client, layout, revision), layout, allowed)
+    keys = fetch(client, layout, revision)
+    return assemble(keys.revision, keys.tree, keys.kept, layout, allowed)
 
 
 def read_some(client: Client, layout: Layout, allowed: t.Sequence[Network] = (), revision: int = 0) -> RollCall:

@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The roster: what is known of nodes that no longer answer.
+
+Internal to the collection: no promise is made to other users of this file.
+"""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from . import maintenance
+from .errors import InvalidNode
+from .layout import Identity, Layout
+from .model import Node, load
+from .registration import JOINED, LEFT
+from .rollcall import Keys
+from .words import Network, valid_address, valid_name, valid_word
+
+LOST = "lost"
+
+
+def absent(keys: Keys, layout: Layout, allowed: t.Sequence[Network] = ()) -> t.List[Node]:
+    """The nodes of the roster that hold no key: their `health` is LOST, or LEFT for those that left on purpose.
+
+    `address` is the last one, or "" where none is known that may be used; `revision` is that of the roster's entry.
+    An entry that cannot be read tells of no node.
+    """
+    present = {layout.owner(kv.key) for kv in keys.tree}
+    drained = {layout.parse_state(kv.key, layout.maintenance_prefix): kv.value for kv in keys.kept}
+    now = time.time()
+    nodes = []
+    for kv in keys.roster:
+        who = layout.parse_state(kv.key, layout.roster_prefix)
+        if who is None or who in present:
+            continue
+        try:
+            state, address = _read(who, kv.value, allowed)
+            kept = maintenance.current(drained[who], now) if who in drained else None
+        except InvalidNode:
+            continue
+        nodes.append(Node(*who, address, health=state, maintenance=kept, revision=kv.mod_revision, roles=(who.role,)))
+    return nodes
+
+
+def _read(who: Identity, value: str, allowed: t.Sequence[Network]) -> t.Tuple[str, str]:
+    """State and address of an entry. Raises InvalidNode."""
+    valid_name(who.name)
+    valid_word(who.role, "role")
+    if who.dc:
+        valid_word(who.dc, "data centre")
+    entry = load(value, "roster entry")
+    if entry.get("state") not in (JOINED, LEFT):
+        raise InvalidNode("the roster entry has no known state")
+    try:
+        address = valid_address(str(entry.get("address", "")), allowed)
+    except InvalidNode:
+        address = ""
+    return LOST if entry["state"] == JOINED else LEFT, address
