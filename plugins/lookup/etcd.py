@@ -12,37 +12,76 @@ author:
   - Rollcall contributors (@rollcall)
 description:
   - Reads keys, or all keys under prefixes, over etcd's JSON gateway. Nothing but Python is needed.
-  - However many terms there are, all keys are read as of one revision of etcd, over one connection.
-  - Values are text and never templates.
+  - However many terms there are, all keys are read as of one revision of etcd, over one connection, and up to 128 of
+    them in one request. The lookups of a template share the connection, and the login where there is one.
+  - Values are text, or with O(decode) data, and never templates.
 notes:
   - With C(query()) the result is always a list. Like every lookup, C(lookup()) gives the item itself where there is
-    only one, so that C(lookup('rollcall.discovery.etcd', key, return='value')) is plain text.
+    only one, so that C(lookup('rollcall.discovery.etcd', key, return='value')) is plain text. It joins several texts
+    with commas.
   - A key that is not there is an error, unless O(default) is given. An etcd that cannot be reached, or that refuses, is
-    an error, always.
+    an error, unless O(on_error) says otherwise.
+  - Bytes of a value that are not UTF-8 pass through M(ansible.builtin.copy) and M(ansible.builtin.template) unchanged,
+    and are shown as question marks.
 extends_documentation_fragment:
   - rollcall.discovery.etcd.plugins
 options:
   _terms:
-    description: The keys to read, or with O(prefix=true) what the keys to read start with.
+    description:
+      - The keys to read, or with O(prefix=true) what the keys to read start with.
+      - A list among them stands for its items.
     type: list
     elements: str
     required: true
   prefix:
     description:
       - Read all keys that start with one of the terms, in the order of their names. That there are none is no error.
-      - V(/app) is a prefix of C(/apple), too. End it in a slash to stay within a directory.
+      - V(/app) is a prefix of C(/apple), too. End it in a slash to stay within a directory. An empty one means all of
+        etcd.
     type: bool
     default: false
   default:
-    description: The value of a key that is not there. With O(prefix=true) it has no meaning.
+    description:
+      - The value of a key that is not there, and where O(on_error) lets it pass, of one whose value cannot be had.
+      - It is taken as it is, without O(decode).
     type: raw
+  decode:
+    description:
+      - Whether values are V(text), or data in V(json) or in V(yaml).
+      - A value that cannot be decoded is an error. So is YAML with tags or aliases, since anybody may have written it.
+    type: str
+    choices: [text, json, yaml]
+    default: text
+    version_added: 0.2.0
+  on_error:
+    description:
+      - What happens where keys cannot be had, since etcd cannot be reached or refuses, or a key is not there and has no
+        O(default), or its value cannot be decoded.
+      - With V(strict) it is an error. With V(warn) it is a warning, and with V(ignore) it is told with C(-vvv) only.
+        The keys then have the value O(default), or are left out where that is not given.
+      - Connection options that cannot work are always an error.
+      - Ansible's own C(errors='ignore'), which every lookup knows, makes the whole result C(None), or with C(query())
+        an empty list.
+    type: str
+    choices: [strict, warn, ignore]
+    default: strict
+    version_added: 0.2.0
+  revision:
+    description:
+      - Read the keys as they were at this revision of etcd, by default as they are now.
+      - It is an error when etcd has compacted it meanwhile.
+    type: int
+    default: 0
+    version_added: 0.2.0
   return:
     description:
       - V(item) gives a dictionary with C(key) and C(value) for each key.
       - V(value) gives the values only, in the order of the terms.
       - V(dict) gives one dictionary with all values by their keys.
+      - V(kv) gives for each key all that etcd knows of it, as RV(rollcall.discovery.etcd_kv_info#module:kvs) has it.
+        Of a key that has the value O(default) the numbers are V(0). It was added in version 0.2.0.
     type: str
-    choices: [item, value, dict]
+    choices: [item, value, dict, kv]
     default: item
 seealso:
   - module: rollcall.discovery.etcd_kv_info
@@ -72,11 +111,36 @@ EXAMPLES = r"""
     app: "{{ lookup('rollcall.discovery.etcd', '/app/colour', '/app/size', return='dict') }}"
   ansible.builtin.debug:
     msg: "{{ app['/app/colour'] }} {{ app['/app/size'] }}"
+
+- name: Use a value that is JSON
+  vars:
+    limits: "{{ lookup('rollcall.discovery.etcd', '/app/limits', return='value', decode='json') }}"
+  ansible.builtin.debug:
+    msg: "{{ limits.connections }}"
+
+- name: Go on with a default, and a warning, also while etcd is away
+  vars:
+    colour: >-
+      {{ lookup('rollcall.discovery.etcd', '/app/colour', return='value', default='blue', on_error='warn') }}
+  ansible.builtin.debug:
+    var: colour
+
+- name: Change a key, unless somebody has changed it since it was read
+  vars:
+    limits: "{{ lookup('rollcall.discovery.etcd', '/app/limits', return='kv', decode='json', default={}) }}"
+  rollcall.discovery.etcd_kv:
+    key: /app/limits
+    value: "{{ limits.value | combine({'seconds': 60}) }}"
+    mod_revision: "{{ limits.mod_revision }}"
+
+- name: Show what was there before the deployment
+  ansible.builtin.debug:
+    msg: "{{ query('rollcall.discovery.etcd', '/app/', prefix=true, revision=deployed.revision - 1) }}"
 """
 
 RETURN = r"""
 _raw:
-  description: Dictionaries with C(key) and C(value), plain text, or one dictionary, as O(return) says.
+  description: Dictionaries with C(key) and C(value), values, one dictionary, or all about each key, as O(return) says.
   type: list
   elements: raw
   sample:
@@ -90,39 +154,74 @@ from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client import Client
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import EtcdError, InvalidSettings
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import KeyValue
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._decode import decode
+
+FORMS: dict[str, t.Callable[[list[KeyValue]], list[t.Any]]] = {
+    "item": lambda kvs: [{"key": kv.key, "value": kv.value} for kv in kvs],
+    "value": lambda kvs: [kv.value for kv in kvs],
+    "dict": lambda kvs: [{kv.key: kv.value for kv in kvs}],
+    "kv": lambda kvs: [kv._asdict() for kv in kvs],
+}
 
 
 class LookupModule(LookupBase):
     """Reads keys and gives them in the form that is asked for."""
 
-    def run(self, terms: list[str], variables: t.Any = None, **kwargs: t.Any) -> list[t.Any]:
+    def run(self, terms: list[t.Any], variables: t.Any = None, **kwargs: t.Any) -> list[t.Any]:
         options = _plugin.lookup_options(self, variables, kwargs)
-        with _plugin.connect(options) as client:
-            if options["prefix"]:
-                pairs = _under(client, terms)
-            else:
-                found = {key: kv.value for key, kv in client.get_many(terms).items()}
-                pairs = [(key, found.get(key, options["default"])) for key in terms]
-                missing = [key for key in terms if key not in found]
-                if missing and "default" not in kwargs:
-                    raise AnsibleError(
-                        f"etcd at {client.endpoint} has no key {missing[0]}. "
-                        "Check its name, or give a default for where it is missing"
-                    )
-        if options["return"] == "dict":
-            return [dict(pairs)]
-        if options["return"] == "value":
-            return [value for _key, value in pairs]
-        return [{"key": key, "value": value} for key, value in pairs]
+        names, problems = _names(terms, options["prefix"]), []
+        found: dict[str, KeyValue] = {}
+        try:
+            with _plugin.kept_client(options) as client:
+                found = _read(client, names, options)
+                missing = [] if options["prefix"] or "default" in kwargs else [key for key in names if key not in found]
+                if missing:
+                    problems.append(_missing(client, missing))
+        except InvalidSettings as exc:
+            raise AnsibleError(str(exc)) from None
+        except EtcdError as exc:
+            problems.append(str(exc))
+        asked = list(found) if options["prefix"] else names
+        found = _decoded(found, options["decode"], problems)
+        _plugin.report(problems, options["on_error"])
+        if "default" in kwargs:
+            found.update((key, KeyValue(key, options["default"], 0, 0, 0, 0)) for key in asked if key not in found)
+        return FORMS[options["return"]]([found[key] for key in asked if key in found])
 
 
-def _under(client: Client, prefixes: t.Sequence[str]) -> list[tuple[str, str]]:
-    """All keys under the prefixes, as of one revision, each once."""
-    pairs: dict[str, str] = {}
-    revision = 0
-    for prefix in prefixes:
-        found = client.read_all(prefix, revision)
-        revision = found.revision
-        pairs.update((kv.key, kv.value) for kv in found.kvs)
-    return list(pairs.items())
+def _names(terms: t.Sequence[t.Any], prefix: bool) -> list[str]:
+    """The terms and the items of those that are lists. Raises AnsibleError for what cannot be a key."""
+    names = [name for term in terms for name in (term if isinstance(term, (list, tuple)) else [term])]
+    for name in names:
+        if not isinstance(name, str) or not (name or prefix):
+            raise AnsibleError(f"A key of etcd is text, and not empty; {name!r} is none")
+    return names
+
+
+def _read(client: Client, names: list[str], options: dict[str, t.Any]) -> dict[str, KeyValue]:
+    """The keys that are there, each once, in the order of their names under each prefix."""
+    if not options["prefix"]:
+        return client.get_many(names, options["revision"])
+    return {kv.key: kv for read in client.read_many(names, options["revision"]).values() for kv in read.kvs}
+
+
+def _missing(client: Client, keys: list[str]) -> str:
+    others = f" (and {len(keys) - 1} more of those asked for)" if keys[1:] else ""
+    return (
+        f"etcd at {client.endpoint} has no key {keys[0]}{others}. "
+        "Check its name, or give a default for where it is missing"
+    )
+
+
+def _decoded(kvs: dict[str, KeyValue], form: str, problems: list[str]) -> dict[str, KeyValue]:
+    """With values as data; those that cannot be decoded are left out, and told in `problems`."""
+    found = {}
+    for kv in kvs.values():
+        try:
+            found[kv.key] = kv._replace(value=decode(kv.value, form))
+        except ValueError as exc:
+            problems.append(f"The value of {kv.key} in etcd cannot be decoded as {form}: {exc}")
+    return found

@@ -93,7 +93,7 @@ class LookupModule(LookupBase):
     def run(self, terms: list[str], variables: t.Any = None, **kwargs: t.Any) -> list[dict[str, t.Any]]:
         options = _plugin.lookup_options(self, variables, kwargs)
         read = rollcall.read if options["allow_empty"] else rollcall.read_some
-        with _plugin.connect(options) as client:
+        with _plugin.ansible_errors(), _plugin.kept_client(options) as client:
             found = read(client, _options.layout(options), _options.allowed_networks(options))
             nodes, ambiguous = rollcall.merge(found.nodes)
             chosen = select.select(nodes, **{name: options[name] for name in _options.FILTERS})

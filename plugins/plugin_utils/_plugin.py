@@ -23,6 +23,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils import _options
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client import Client
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import RollcallError
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Rejected
+from ansible_collections.rollcall.discovery.plugins.plugin_utils import _kept
 
 Json = dict[str, t.Any]
 
@@ -52,6 +53,11 @@ def connect(options: t.Mapping[str, t.Any]) -> t.Iterator[Client]:
         yield client
 
 
+def kept_client(options: t.Mapping[str, t.Any]) -> contextlib.AbstractContextManager[Client]:
+    """A client for the block, as `connect` makes it, but kept between calls; RollcallErrors pass."""
+    return _kept.client(_options.settings(options))
+
+
 def refuse_unknown(given: t.Iterable[str], plugin: AnsiblePlugin) -> None:
     """Raises AnsibleError where `given` has a name that is no option of the plugin: Ansible would ignore it."""
     known = [
@@ -78,14 +84,29 @@ def lookup_options(plugin: LookupBase, variables: t.Mapping[str, t.Any] | None, 
     return dict(plugin.get_options())
 
 
+def report(problems: t.Sequence[str], on_error: str) -> None:
+    """Say what went wrong: "strict" raises AnsibleError, "warn" warns, "ignore" tells it with -vvv only."""
+    if problems and on_error == "strict":
+        raise AnsibleError(problems[0] + (f" ({len(problems) - 1} more errors of this kind)" if problems[1:] else ""))
+    if on_error == "warn":
+        _warn(problems, "keys cannot be had")
+    for problem in problems if on_error == "ignore" else ():
+        display.vvv(problem)
+
+
 def warn_of_nodes(rejected: t.Sequence[Rejected]) -> None:
-    """One warning for each node that is left out; above MAX_WARNINGS the rest is counted, and told with -v."""
-    for node in rejected[:MAX_WARNINGS]:
-        display.warning(f"A node is left out: {node}")
-    for node in rejected[MAX_WARNINGS:]:
-        display.v(f"A node is left out: {node}")
-    if len(rejected) > MAX_WARNINGS:
-        display.warning(f"{len(rejected) - MAX_WARNINGS} more nodes are left out (-v names them)")
+    """One warning for each node that is left out."""
+    _warn([f"A node is left out: {node}" for node in rejected], "nodes are left out")
+
+
+def _warn(messages: t.Sequence[str], rest: str) -> None:
+    """A warning for each message; above MAX_WARNINGS the rest is counted, and told with -v."""
+    for message in messages[:MAX_WARNINGS]:
+        display.warning(message)
+    for message in messages[MAX_WARNINGS:]:
+        display.v(message)
+    if len(messages) > MAX_WARNINGS:
+        display.warning(f"{len(messages) - MAX_WARNINGS} more {rest} (-v names them)")
 
 
 def stop(what: str, exc: Exception) -> t.NoReturn:
