@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ._etcd.settings import DEFAULT_TIMEOUT, Settings
+from ._etcd.settings import DEFAULT_TIMEOUT, ETCDCTL, Settings
 from ._registry.layout import DEFAULT_PREFIX, LAYOUTS, ROLE_NAME, Layout
 from ._registry.model import HEALTHS
 from ._registry.words import Network, parse_networks
@@ -56,7 +56,7 @@ CONNECTION: Table = {
         type="list",
         elements="str",
         var="rollcall_etcd_endpoints",
-        etcdctl="ETCDCTL_ENDPOINTS",
+        etcdctl=ETCDCTL["endpoints"],
     ),
     "host": Option(
         description=(
@@ -79,7 +79,7 @@ CONNECTION: Table = {
             "Give either this or O(endpoints).",
         ),
         var="rollcall_etcd_discovery_srv",
-        etcdctl="ETCDCTL_DISCOVERY_SRV",
+        etcdctl=ETCDCTL["discovery_srv"],
     ),
     "ca_cert": Option(
         description=(
@@ -89,7 +89,7 @@ CONNECTION: Table = {
         type="path",
         aliases=("cacert", "ca_path"),
         var="rollcall_etcd_ca_cert",
-        etcdctl="ETCDCTL_CACERT",
+        etcdctl=ETCDCTL["ca_cert"],
     ),
     "client_cert": Option(
         description=(
@@ -99,14 +99,14 @@ CONNECTION: Table = {
         type="path",
         aliases=("cert_cert", "cert"),
         var="rollcall_etcd_client_cert",
-        etcdctl="ETCDCTL_CERT",
+        etcdctl=ETCDCTL["client_cert"],
     ),
     "client_key": Option(
         description=("File with the private key of O(client_cert).",),
         type="path",
         aliases=("cert_key", "key_file"),
         var="rollcall_etcd_client_key",
-        etcdctl="ETCDCTL_KEY",
+        etcdctl=ETCDCTL["client_key"],
     ),
     "user": Option(
         description=(
@@ -115,13 +115,13 @@ CONNECTION: Table = {
             "Prefer O(password), which is kept out of logs.",
         ),
         var="rollcall_etcd_user",
-        etcdctl="ETCDCTL_USER",
+        etcdctl=ETCDCTL["user"],
     ),
     "password": Option(
         description=("Password of O(user).",),
         secret=True,
         var="rollcall_etcd_password",
-        etcdctl="ETCDCTL_PASSWORD",
+        etcdctl=ETCDCTL["password"],
     ),
     "timeout": Option(
         description=(
@@ -130,7 +130,7 @@ CONNECTION: Table = {
         ),
         default=f"{DEFAULT_TIMEOUT:g}",
         var="rollcall_etcd_timeout",
-        etcdctl="ETCDCTL_DIAL_TIMEOUT",
+        etcdctl=ETCDCTL["timeout"],
     ),
     "validate_certs": Option(
         description=("Whether etcd's certificate is verified.",),

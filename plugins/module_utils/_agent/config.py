@@ -144,6 +144,18 @@ def etcd_settings(root: Section) -> Settings:
     The password comes from the systemd credential `etcd-password`, else from the file that `password_file` names,
     else from `password`.
     """
+    options = etcd_options(root)
+    try:
+        return Settings.from_mapping(options)
+    except InvalidSettings as exc:
+        raise root.error("etcd", str(exc)) from exc
+
+
+def etcd_options(root: Section, with_password: bool = True) -> t.Dict[str, t.Any]:
+    """The section `etcd` as Settings.from_mapping takes it. Raises ConfigError.
+
+    Without `with_password` the password is left out, which not everybody may read.
+    """
     etcd = root.section("etcd")
     texts = ("host", "discovery_srv", "user", "ca_cert", "client_cert", "client_key", "tls_server_name")
     options: t.Dict[str, t.Any] = {key: etcd.text(key) for key in texts}
@@ -151,12 +163,11 @@ def etcd_settings(root: Section) -> Settings:
     options["endpoints"] = etcd.texts("endpoints")
     options["timeout"] = etcd.get("timeout")
     options["validate_certs"] = etcd.flag("validate_certs", True)
-    options["password"] = _password(etcd)
+    plain, file = etcd.text("password"), etcd.text("password_file")
     etcd.end()
-    try:
-        return Settings.from_mapping(options)
-    except InvalidSettings as exc:
-        raise root.error("etcd", str(exc)) from exc
+    if with_password:
+        options["password"] = _password(etcd, plain, file)
+    return options
 
 
 def registry_layout(root: Section) -> Layout:
@@ -175,8 +186,7 @@ def checked(root: Section, key: str, make: t.Callable[[], _T]) -> _T:
         raise root.error(key, str(exc)) from exc
 
 
-def _password(etcd: Section) -> str:
-    plain, file = etcd.text("password"), etcd.text("password_file")
+def _password(etcd: Section, plain: str, file: str) -> str:
     credential = os.path.join(os.environ.get("CREDENTIALS_DIRECTORY", ""), PASSWORD_CREDENTIAL)
     if "CREDENTIALS_DIRECTORY" in os.environ and os.path.exists(credential):
         file = credential

@@ -24,6 +24,18 @@ if t.TYPE_CHECKING:
 # Answers without quorum come after 7 s (measured on etcd 3.4 and 3.5), so a lone endpoint is given longer than that.
 DEFAULT_TIMEOUT = 10.0
 
+# What etcdctl reads from its environment, by the names of our options.
+ETCDCTL = {
+    "endpoints": "ETCDCTL_ENDPOINTS",
+    "discovery_srv": "ETCDCTL_DISCOVERY_SRV",
+    "ca_cert": "ETCDCTL_CACERT",
+    "client_cert": "ETCDCTL_CERT",
+    "client_key": "ETCDCTL_KEY",
+    "user": "ETCDCTL_USER",
+    "password": "ETCDCTL_PASSWORD",
+    "timeout": "ETCDCTL_DIAL_TIMEOUT",
+}
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION_PART = re.compile(r"([0-9]*\.?[0-9]+)(ms|s|m|h)")
 
