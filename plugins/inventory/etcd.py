@@ -49,6 +49,58 @@ options:
     type: str
     required: true
     choices: [rollcall.discovery.etcd]
+  layout:
+    description:
+      - What the keys under O(prefix) look like. The first two are the roll call's own; the others read trees that
+        people already have. What each of them makes of a tree is said here; all else is the same for every layout.
+      - "V({role}/{name}) and V({dc}/{role}/{name}): C(web/web1/ip), and beside it C(node), C(health) and C(checks/), as
+        C(rollcall register), M(rollcall.discovery.node) or C(etcdctl put --lease) write them."
+      - "V(json): one key C(web1) for each host, with a JSON object that its node writes. The field C(ip) (or
+        C(address)) is needed. C(hostname) (or C(name)) is the name where it is not that of the key, C(role) (or
+        C(type)) the role, C(dc) (or C(datacenter)) the data centre, C(health) the health, and C(groups), a list or
+        text with commas, are the tags. All other fields are in C(rollcall_meta)."
+      - "V(consul): C(groups/<dc>/<host>) with text as C(web,db), and C(metadata/<dc>/<host>) with a JSON object of
+        variables, as the script C(consul_io.py) reads them. Either of the two makes a host."
+      - "V(script): C(hosts/<group>/<host>) of any value, C(hostvars/<host>/<variable>),
+        C(groupvars/<group>/<variable>) and C(groups/<parent>/<child>), as inventory scripts for etcd read them. Values
+        are JSON where they are JSON, else text, so that C(3.10) is a number unless it has quotes. Groups within each
+        other in a circle are an error."
+      - With V(consul) and V(script), which operators write, groups and data centres are called as in the tree, as if
+        O(group_names) were C({role}) and C({dc}), and there are none of health and maintenance. Variables are
+        called as there, too, and C(rollcall_meta) is empty. C(ansible_host) must be an IP address; a host without it
+        is reached by its name. See O(trusted_variables) for those that are not taken.
+    type: str
+    default: "{role}/{name}"
+    choices: ["{role}/{name}", "{dc}/{role}/{name}", json, consul, script]
+    env:
+      - name: ANSIBLE_ROLLCALL_LAYOUT
+    ini:
+      - section: rollcall
+        key: layout
+    vars:
+      - name: rollcall_layout
+  api:
+    description:
+      - Which of etcd's two stores the tree is in. V(v2) is the one that C(etcdctl set --ttl) writes with
+        C(ETCDCTL_API=2), and nothing of it is seen in V(v3). etcd 2 has it, etcd 3.0 to 3.5 have it with
+        C(--enable-v2), and etcd 3.6 has it no more.
+      - A host is there until the TTL of its key has passed. The empty directories that stay behind are no hosts.
+      - With V(v2) there is no maintenance, since that is kept in V(v3).
+    type: str
+    choices: [v3, v2]
+    default: v3
+    version_added: 0.2.0
+  trusted_variables:
+    description:
+      - Variables that are taken from a tree in the O(layout) V(consul) or V(script) although they decide how Ansible
+        works, for example V(ansible_user) and V(ansible_port).
+      - Without being named here, a variable whose name begins with C(ansible_) or C(rollcall_), or that Ansible itself
+        sets, is left out with a warning. With V(ansible_host) here, it may also be a name.
+      - Whoever can write such a variable in etcd decides what the controller runs.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
   allow_empty:
     description:
       - Whether it is fine that there is no host, because no node is registered or every one of them is left out.
@@ -160,19 +212,20 @@ cache_timeout: 60
 """
 
 
+import functools
 import typing as t
 
 from ansible.inventory.data import InventoryData
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
-from ansible_collections.rollcall.discovery.plugins.module_utils import _options
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry import rollcall
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _cached, _hosts, _paths, _plugin
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._draft import Draft
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._filters import Filters
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._groups import GroupNames
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._names import HostNames
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._presets import Tree
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._reader import Reader
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
@@ -202,23 +255,21 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         names = (*_plugin.SHARED_OPTIONS, "filters", "exclude_filters")
         templated = {name: self.templar.template(config[name]) for name in names if name in config}
         self.set_options(direct={**config, **templated}, var_options=self._vars)
+        with _plugin.ansible_errors():
+            self._reader = Reader(self._options)
+            self._source = _cached.source(self._options, self._reader)
         self._rules = _hosts.Rules(
             HostNames(self.get_option("hostnames")),
             Filters(self.get_option("filters"), self.get_option("exclude_filters")),
-            GroupNames(self.get_option("group_names")),
+            self._reader.group_names(self.get_option("group_names")),
         )
-        with _plugin.ansible_errors():
-            self._layout = _options.layout(self._options)
-            self._allowed = _options.allowed_networks(self._options)
-            self._source = _cached.source(self._options)
 
     def _fetch(self, path: str, cache: bool) -> rollcall.Keys:
         """Every key, as of one revision: from the cache where that may be used, else from etcd."""
         key = self.get_cache_key(path)
         keys = _cached.load(self._cache.get(key), self._source) if cache and self.get_option("cache") else None
         if keys is None:
-            with _plugin.connect(self._options) as client:
-                keys = rollcall.fetch(client, self._layout)
+            keys = self._reader.fetch(self._options)
             if self.get_option("cache"):
                 self._cache[key] = _cached.dump(keys, self._source)
         return keys
@@ -226,10 +277,13 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _build(self, keys: rollcall.Keys) -> Draft:
         """Nodes, hosts and groups on paper. Everything is checked here."""
         with _plugin.ansible_errors():
-            found = rollcall.assemble(*keys, self._layout, self._allowed)
-            built = _hosts.build(found, self.inventory, self._construct, self._rules)
-            _hosts.guard(built, self._layout, *map(self.get_option, ("allow_empty", "min_hosts", "strict_nodes")))
-        for note in built.notes:
+            tree = self._reader.assemble(keys)
+            found = rollcall.RollCall(keys.revision, tree.nodes, tree.rejected)
+            built = _hosts.build(found, self.inventory, functools.partial(self._construct, tree), self._rules)
+            _hosts.guard(
+                built, self._reader.layout, *map(self.get_option, ("allow_empty", "min_hosts", "strict_nodes"))
+            )
+        for note in (*tree.notes, *built.notes):
             self.display.warning(note)
         _plugin.warn_of_nodes(built.rejected)
         return built.draft
@@ -242,8 +296,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         except _paths.NotAPath:
             return super()._compose(template, variables, *args)
 
-    def _construct(self, draft: Draft) -> None:
-        """What `compose`, `groups` and `keyed_groups` make; all variables first, so that groups can be made of them."""
+    def _construct(self, tree: Tree, draft: Draft) -> None:
+        """What the tree says of groups, and what `compose`, `groups` and `keyed_groups` make, all variables first."""
+        self._reader.write(draft, tree, self._rules.groups)
         compose, groups, keyed_groups, strict = map(self.get_option, ("compose", "groups", "keyed_groups", "strict"))
         if not (compose or groups or keyed_groups):
             return

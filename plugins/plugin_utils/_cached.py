@@ -16,18 +16,15 @@ import typing as t
 from ansible_collections.rollcall.discovery.plugins.module_utils import _options
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import KeyValue
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Keys
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._reader import Reader
 
 Json = dict[str, t.Any]
 
 
-def source(options: t.Mapping[str, t.Any]) -> Json:
-    """What the keys depend on: with another etcd or other prefixes they are read anew. Raises RollcallError kinds."""
-    settings, layout = _options.settings(options), _options.layout(options)
-    return {
-        "etcd": settings.discovery_srv or [str(endpoint) for endpoint in settings.endpoints],
-        "prefix": layout.prefix,
-        "state_prefix": layout.state_prefix,
-    }
+def source(options: t.Mapping[str, t.Any], reader: Reader) -> Json:
+    """What the keys depend on: from another etcd, or in another way, they are read anew. Raises RollcallError kinds."""
+    settings = _options.settings(options)
+    return {"etcd": settings.discovery_srv or [str(endpoint) for endpoint in settings.endpoints], **reader.source}
 
 
 def dump(keys: Keys, source: Json) -> Json:

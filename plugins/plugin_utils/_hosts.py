@@ -48,8 +48,9 @@ class Built(t.NamedTuple):
 
 
 def variables(node: Node) -> dict[str, t.Any]:
-    """The closed list of variables that a node sets."""
-    return {"ansible_host": node.address, **{f"rollcall_{field}": value for field, value in node.public().items()}}
+    """The closed list of variables that a node sets; `ansible_host` where it has an address."""
+    closed = {f"rollcall_{field}": value for field, value in node.public().items()}
+    return {"ansible_host": node.address, **closed} if node.address else closed
 
 
 def build(

@@ -171,21 +171,27 @@ def dump(fields: Json) -> str:
 
 
 def load(text: str, what: str) -> Json:
-    """Read a JSON object that any reader of JSON can take. Raises InvalidNode."""
+    """Read a JSON object of at most MAX_VALUE. Raises InvalidNode."""
     if len(text) > MAX_VALUE:
         raise InvalidNode(f"the {what} is larger than {MAX_VALUE} bytes")
-    try:
-        text.encode("utf-8")
-        fields = _STRICT.decode(text)
-        if "\\u" in text:  # half of a surrogate pair cannot be printed
-            json.dumps(fields, ensure_ascii=False).encode("utf-8")
-    except (ValueError, RecursionError):
-        raise InvalidNode(f"the {what} is not JSON: {shown(text)}") from None
+    fields = parse_json(text, what)
     if not isinstance(fields, dict):
         raise InvalidNode(f"the {what} is not a JSON object: {shown(text)}")
-    if _is_deeper(fields, MAX_DEPTH):
-        raise InvalidNode(f"the {what} is nested more than {MAX_DEPTH} levels deep")
     return fields
+
+
+def parse_json(text: str, what: str) -> t.Any:
+    """Read JSON that any reader of JSON can take. Raises InvalidNode."""
+    try:
+        text.encode("utf-8")
+        data = _STRICT.decode(text)
+        if "\\u" in text:  # half of a surrogate pair cannot be printed
+            json.dumps(data, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError):
+        raise InvalidNode(f"the {what} is not JSON: {shown(text)}") from None
+    if _is_deeper(data, MAX_DEPTH):
+        raise InvalidNode(f"the {what} is nested more than {MAX_DEPTH} levels deep")
+    return data
 
 
 def _finite(text: str) -> float:

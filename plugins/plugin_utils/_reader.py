@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How an inventory gets from etcd to nodes: over which API, and in which layout.
+
+Internal to the collection: no promise is made to other users of this file.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.rollcall.discovery.plugins.module_utils import _options
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client import Client
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.v2 import V2Reader
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry import rollcall
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import ROLE_NAME
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Keys
+from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._draft import Draft
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._groups import GroupNames
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._presets import EVERYBODY, PRESETS, Tree, Trust
+
+
+class Reader:
+    """Reads trees as the options `layout`, `api`, `prefix`, … say. Raises RollcallError kinds."""
+
+    def __init__(self, options: t.Mapping[str, t.Any]) -> None:
+        kind = options["layout"]
+        self._preset = PRESETS.get(kind)
+        self._v2 = options["api"] == "v2"
+        self._trust = Trust(_options.allowed_networks(options), options["trusted_variables"])
+        self.layout = _options.layout({**options, "layout": ROLE_NAME} if self._preset else options)
+        self.source = {
+            "api": options["api"],
+            "layout": kind,
+            "prefix": self.layout.prefix,
+            "state_prefix": self.layout.state_prefix,
+        }
+
+    def group_names(self, given: t.Mapping[str, str | None]) -> GroupNames:
+        """How groups are called: as is `given`, else as the layout has it. Raises AnsibleError."""
+        return GroupNames({**(self._preset.group_names if self._preset else {}), **given})
+
+    def fetch(self, options: t.Mapping[str, t.Any]) -> Keys:
+        """Every key, from the etcd that the connection options name. Raises AnsibleError."""
+        with _plugin.ansible_errors():
+            if self._v2:
+                with V2Reader(_options.settings(options)) as reader:
+                    return self._all(reader)
+            with _plugin.connect(options) as client:
+                return self._all(client) if self._preset else rollcall.fetch(client, self.layout)
+
+    def _all(self, client: Client | V2Reader) -> Keys:
+        """The tree alone: those of others have no kept state beside them."""
+        found = client.read_all(self.layout.prefix)
+        return Keys(found.revision, found.kvs)
+
+    def assemble(self, keys: Keys) -> Tree:
+        """The nodes, and what the tree says of groups."""
+        if self._preset is None:
+            found = rollcall.assemble(keys.revision, keys.tree, keys.kept, self.layout, self._trust.networks)
+            return Tree(found.nodes, found.rejected)
+        return self._preset.read({kv.key[len(self.layout.prefix) :]: kv for kv in keys.tree}, self._trust)
+
+    def write(self, draft: Draft, tree: Tree, names: GroupNames) -> None:
+        """Put into the draft what operators say in their tree: variables of hosts and groups, groups of groups."""
+        if self._preset is None or not self._preset.operated:
+            return
+        for variables in draft.hosts.values():
+            meta, variables["rollcall_meta"] = variables["rollcall_meta"], {}
+            variables.update(meta)
+        for word, given in tree.group_variables.items():
+            group = word if word in EVERYBODY else names.group("role", word)
+            for name, value in given.items() if group else ():
+                draft.set_group_variable(group, name, value)
+        for word, words in tree.children.items():
+            for group, child in ((names.group("role", word), names.group("role", inner)) for inner in words):
+                if group and child:
+                    draft.add_group(child)
+                    draft.add_child(draft.add_group(group), child)
