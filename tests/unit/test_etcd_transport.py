@@ -52,6 +52,21 @@ def test_one_connection_serves_all_requests_over_tls(authority, connect):
         assert fake.connections == 1
 
 
+def test_a_refusal_of_tls_is_told_from_an_endpoint_that_is_away(authority, connect, fake_etcd):
+    pair = authority.server()
+    with FakeEtcd(cert=pair.cert, key=pair.key) as fake:
+        strange = connect(endpoints=[fake.endpoint])
+        plain = connect(endpoints=[fake_etcd.endpoint.replace("http:", "https:")])
+        for client in (strange, plain):
+            with pytest.raises(Unreachable) as caught:
+                client.get("/key")
+            assert caught.value.refused
+        away = connect(endpoints=[fake.endpoint], ca_cert=str(authority.ca_cert))
+    with pytest.raises(Unreachable) as caught:
+        away.get("/key")
+    assert not caught.value.refused
+
+
 def test_the_first_endpoint_is_asked_as_long_as_it_answers(members, connect):
     client = connect(endpoints=endpoints(members))
     for _ in range(3):

@@ -49,11 +49,16 @@ class InvalidSettings(EtcdError):
 
 
 class Unreachable(EtcdError):
-    """No endpoint gave a usable answer. `timed_out` says whether one of them was silent rather than closed."""
+    """No endpoint gave a usable answer.
 
-    def __init__(self, message: str, timed_out: bool = False) -> None:
+    `timed_out` says whether one of them was silent rather than closed, `refused` whether TLS failed with one of them:
+    then a certificate or a scheme is wrong, and that does not pass.
+    """
+
+    def __init__(self, message: str, timed_out: bool = False, refused: bool = False) -> None:
         super().__init__(message)
         self.timed_out = timed_out
+        self.refused = refused
 
 
 class OutcomeUnknown(Unreachable):

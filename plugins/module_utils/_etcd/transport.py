@@ -57,7 +57,7 @@ class Transport:
         """
         deadline = time.monotonic() + self._timeout
         failures: t.List[str] = []
-        timed_out = False
+        causes: t.List[Exception] = []
         waiting = list(self._endpoints())
         while waiting:
             endpoint = waiting.pop(0)
@@ -75,19 +75,21 @@ class Transport:
                     waiting.insert(0, endpoint)
                     continue
                 reason = f"{endpoint}: {_describe(exc, share)}"
-                timed_out = timed_out or isinstance(exc, socket.timeout)
+                causes.append(exc)
             self._demote(endpoint)
             failures.append(reason)
             if sent and not repeatable:
-                raise OutcomeUnknown(f"{what}: no answer, so it may or may not have been done ({reason})", timed_out)
-        raise self._unreachable(what, failures, timed_out)
+                raise OutcomeUnknown(
+                    f"{what}: no answer, so it may or may not have been done ({reason})", *_kinds(causes)
+                )
+        raise self._unreachable(what, failures, causes)
 
     def stream(
         self, what: str, path: str, body: Json, token: str = "", headers: t.Optional[t.Dict[str, str]] = None
     ) -> Stream:
         """Open a stream of answers on a connection of its own. Raises as `call` does."""
         failures: t.List[str] = []
-        timed_out = False
+        causes: t.List[Exception] = []
         endpoints = self._endpoints()
         share = self._timeout / len(endpoints)
         for endpoint in endpoints:
@@ -103,7 +105,7 @@ class Transport:
                     raise http.client.RemoteDisconnected("")
                 return Stream(what, endpoint, sock, response, first)
             except (OSError, http.client.HTTPException, Unavailable) as exc:
-                timed_out = timed_out or isinstance(exc, socket.timeout)
+                causes.append(exc)
                 failures.append(str(exc) if isinstance(exc, Unavailable) else f"{endpoint}: {_describe(exc, share)}")
                 self._demote(endpoint)
                 if connection is not None:
@@ -112,7 +114,7 @@ class Transport:
                 if connection is not None:
                     connection.close()
                 raise
-        raise self._unreachable(what, failures, timed_out)
+        raise self._unreachable(what, failures, causes)
 
     def close(self) -> None:
         """Drop the kept connection; the next request opens one again."""
@@ -168,10 +170,10 @@ class Transport:
             connection.request("POST", path, json.dumps(body).encode("ascii"), headers)
         return connection.getresponse()
 
-    def _unreachable(self, what: str, failures: t.Sequence[str], timed_out: bool) -> Unreachable:
+    def _unreachable(self, what: str, failures: t.Sequence[str], causes: t.Sequence[Exception]) -> Unreachable:
         if self._srv:
             self._order.clear()  # the cluster may have moved: the next request reads the records anew
-        return Unreachable(f"{what} failed: no etcd endpoint answered: {'; '.join(failures)}", timed_out)
+        return Unreachable(f"{what} failed: no etcd endpoint answered: {'; '.join(failures)}", *_kinds(causes))
 
     def _demote(self, endpoint: Endpoint) -> None:
         """Ask `endpoint` last from now on, on a new connection."""
@@ -228,6 +230,13 @@ def _parse(what: str, endpoint: Endpoint, content: bytes) -> Json:
             f"{what}: {endpoint} answered with something else than JSON: {content[:100]!r}. Is this etcd's client URL?"
         )
     return answer
+
+
+def _kinds(causes: t.Sequence[Exception]) -> t.Tuple[bool, bool]:
+    """Whether an endpoint was silent, and whether TLS failed with one for another reason than a cut connection."""
+    cut = ("SSLEOFError", "SSLZeroReturnError", "SSLSyscallError")
+    refused = (cause for cause in map(type, causes) if cause.__module__ == "ssl" and cause.__name__ not in cut)
+    return any(isinstance(cause, socket.timeout) for cause in causes), any(refused)
 
 
 def _describe(exc: Exception, seconds: float) -> str:
