@@ -9,12 +9,13 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -45,14 +46,17 @@ def wait_for(fact: Callable[[], object], words: str, within: float = PATIENCE) -
 
 
 class Registrant:
-    """One host's agent: its files in a directory of its own, and the process, which can be started again."""
+    """One host's agent: its files in a directory of its own, and the process, which can be started again.
 
-    def __init__(self, directory: Path, package: Path, python: str, config: Json) -> None:
+    `within` is a command that the agent's own is added to, as `another_host` gives it.
+    """
+
+    def __init__(self, directory: Path, package: Path, python: str, config: Json, within: Sequence[str] = ()) -> None:
         self.directory = directory
         self.config_file = directory / "register.json"
         self.run_directory = directory / "run"
         self.log = directory / "log"
-        self._command = [python, "-B", "-m", "rollcall._agent.cli", "register"]
+        self._command = [*within, python, "-B", "-m", "rollcall._agent.cli", "register"]
         self._command += [f"--config={self.config_file}", f"--run-dir={self.run_directory}"]
         self._environment = {"PYTHONPATH": str(package), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
         self.process: subprocess.Popen[bytes] | None = None
@@ -110,6 +114,26 @@ class Registrant:
     def story(self) -> str:
         """What it said, for the message of a failure."""
         return self.log.read_text() if self.log.exists() else "(nothing said)"
+
+
+def another_host(directory: Path, **files: str) -> list[str]:
+    """A command before another that lets it see other files in place of this machine's; needs root.
+
+    `files` may name resolv_conf, hosts, machine_id and boot_id. They lie in `directory` under these names, and may be
+    written anew while the process runs.
+    """
+    places = {
+        "resolv_conf": "/etc/resolv.conf",
+        "hosts": "/etc/hosts",
+        "machine_id": "/etc/machine-id",
+        "boot_id": "/proc/sys/kernel/random/boot_id",
+    }
+    directory.mkdir(exist_ok=True)
+    mounts = []
+    for name, content in files.items():
+        (directory / name).write_text(content)
+        mounts.append(shlex.join(["mount", "--bind", str(directory / name), places[name]]))
+    return ["unshare", "--mount", "sh", "-c", " && ".join([*mounts, 'exec "$@"']), "sh"]
 
 
 class Changes:
@@ -201,6 +225,20 @@ def leases(etcd: Cluster, prefix: str = KEYS) -> set[str]:
     """The leases that hold the keys under a prefix, in hexadecimal as the agent and etcdctl write them."""
     found = json.loads(etcd.ctl("get", "--prefix", prefix, "-w", "json")).get("kvs", [])
     return {f"{kv.get('lease', 0):x}" for kv in found}
+
+
+def grant(etcd: Cluster, ttl: int) -> str:
+    """A lease of somebody else, in hexadecimal."""
+    return etcd.ctl("lease", "grant", str(ttl)).split()[1].lstrip("0")
+
+
+def hold(etcd: Cluster, ttl: int, document: Mapping[str, Any] | None = None, address: str = "10.0.0.9") -> str:
+    """Let somebody else hold the name web1; returns the lease."""
+    lease = grant(etcd, ttl)
+    etcd.ctl("put", KEYS + "ip", address, f"--lease={lease}")
+    if document is not None:
+        etcd.ctl("put", KEYS + "node", json.dumps(document), f"--lease={lease}")
+    return lease
 
 
 def raft_index(etcd: Cluster) -> int:

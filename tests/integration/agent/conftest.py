@@ -10,7 +10,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def register(tmp_path: Path, package: Path) -> Iterator[Callable[..., Registrant
     """Makes an agent, web1 of role web unless told otherwise; not started yet. All are killed after the test."""
     made: list[Registrant] = []
 
-    def make(etcd: Cluster, python: str = sys.executable, **changes: Any) -> Registrant:
+    def make(etcd: Cluster, python: str = sys.executable, within: Sequence[str] = (), **changes: Any) -> Registrant:
         directory = tmp_path / f"host{len(made)}"
         directory.mkdir()
         config = {
@@ -45,7 +45,7 @@ def register(tmp_path: Path, package: Path) -> Iterator[Callable[..., Registrant
             "drain_time": 0.2,
             **changes,
         }
-        made.append(Registrant(directory, package, python, config))
+        made.append(Registrant(directory, package, python, config, within))
         return made[-1]
 
     yield make
@@ -53,6 +53,15 @@ def register(tmp_path: Path, package: Path) -> Iterator[Callable[..., Registrant
         if agent.alive:
             agent.send(signal.SIGCONT)
             agent.end(signal.SIGKILL)
+
+
+@pytest.fixture
+def agent(etcd: Cluster, register: Callable[..., Registrant]) -> Registrant:
+    """A host that is registered and goes on."""
+    made = register(etcd)
+    made.start()
+    made.wait_phase("registered")
+    return made
 
 
 @pytest.fixture
