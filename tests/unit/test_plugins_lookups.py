@@ -86,10 +86,128 @@ def test_many_keys_cost_one_connection_and_few_requests_and_are_of_one_revision(
     assert {int(body["revision"]) for body in asked[128:]} == {app.revision}
 
 
-def test_a_template_in_a_value_stays_text(lookup, app):
-    [item] = lookup("etcd", "/app/template")
-    assert item["value"] == "{{ 1 + 1 }}"
-    assert not list(trusted_texts(item))
+# What anybody may have written, as text
+HOSTILE = [
+    "",
+    " ",
+    "{{ 1 + 1 }}",
+    "{% for %}",
+    "!unsafe x",
+    "a\nb",
+    "\0",
+    "\x1b[2J",
+    "\u202e",
+    "\udcff\udc80",
+    "{" * 500,
+]
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_any_value_is_given_as_it_is_and_is_no_template(lookup, app, value):
+    app.put("/app/hostile", value)
+    for form in ("item", "value", "dict", "kv"):
+        [found] = lookup("etcd", "/app/hostile", **{"return": form})
+        assert value in (found, found.get("value"), found.get("/app/hostile")) if form != "value" else found == value
+        assert not list(trusted_texts(found))
+
+
+def test_a_list_among_the_terms_stands_for_its_items(lookup, app):
+    assert lookup("etcd", ["/app/size", "/app/colour"], "/app/empty", **{"return": "value"}) == ["7", "green", ""]
+    assert lookup("etcd", []) == lookup("etcd") == []
+    assert lookup("etcd", [], **{"return": "dict"}) == [{}]
+
+
+@pytest.mark.parametrize("term", ["", None, 5, {"key": "/app/size"}, ["/app/size", ""]])
+def test_a_term_that_cannot_be_a_key_is_refused_before_anything_is_asked(lookup, app, term):
+    with pytest.raises(AnsibleError, match="A key of etcd is text, and not empty"):
+        lookup("etcd", term)
+    assert not app.received
+
+
+def test_an_empty_prefix_is_all_of_etcd(lookup, app):
+    app.put("elsewhere", "x")
+    assert len(lookup("etcd", "", prefix=True)) == 5
+
+
+def test_many_prefixes_cost_one_request(lookup, app):
+    prefixes = [f"/app/{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
+    assert lookup("etcd", *prefixes, prefix=True, **{"return": "value"}) == ["green", "", "7", "{{ 1 + 1 }}"]
+    assert (app.connections, app.counts) == (1, {"/v3/kv/txn": 1})
+
+
+def test_all_about_a_key(lookup, app):
+    [found] = lookup("etcd", "/app/colour", **{"return": "kv"})
+    assert (found["key"], found["value"], found["version"], found["lease"]) == ("/app/colour", "green", 1, 0)
+    assert found["mod_revision"] == found["create_revision"] > 0
+    [absent] = lookup("etcd", "/nope", default="x", **{"return": "kv"})
+    assert (absent["value"], absent["mod_revision"]) == ("x", 0)
+
+
+@pytest.mark.parametrize("form", ["json", "yaml"])
+def test_values_are_decoded_where_that_is_asked_for(lookup, app, form):
+    app.put("/data/a", '{"size": 7, "name": "{{ 1 + 1 }}"}')
+    app.put("/data/b", "[true, null]")
+    found = lookup("etcd", "/data/", prefix=True, decode=form, **{"return": "value"})
+    assert found == [{"size": 7, "name": "{{ 1 + 1 }}"}, [True, None]]
+    assert not list(trusted_texts(found))
+    assert lookup("etcd", "/nope", default="{not: json", decode=form, **{"return": "value"}) == ["{not: json"]
+
+
+def test_a_value_that_cannot_be_decoded_is_an_error_that_names_the_key(lookup, app):
+    with pytest.raises(AnsibleError, match="The value of /app/colour in etcd cannot be decoded as json: Expecting"):
+        lookup("etcd", "/app/size", "/app/colour", decode="json", default=1)
+
+
+def test_a_past_revision(lookup, app):
+    then = app.revision
+    app.put("/app/colour", "blue")
+    app.put("/app/new", "x")
+    assert lookup("etcd", "/app/colour", revision=then, **{"return": "value"}) == ["green"]
+    assert len(lookup("etcd", "/app/", prefix=True, revision=then)) == 4
+    with pytest.raises(AnsibleError, match="has no key /app/new"):
+        lookup("etcd", "/app/new", revision=then)
+    with pytest.raises(AnsibleError, match="future revision"):
+        lookup("etcd", "/app/new", revision=then + 1000)
+    app.compact()
+    with pytest.raises(AnsibleError, match="compacted.*read a later revision"):
+        lookup("etcd", "/app/colour", revision=then)
+
+
+def test_what_cannot_be_had_may_be_a_warning(lookup, app, capsys):
+    terms = ("/app/size", "/app/colour", "/nope", "/nope2")
+    assert lookup("etcd", *terms, decode="json", on_error="warn") == [{"key": "/app/size", "value": 7}]
+    warned = " ".join(capsys.readouterr().err.split())
+    assert f"etcd at {app.endpoint} has no key /nope (and 1 more of those asked for)" in warned
+    assert "The value of /app/colour in etcd cannot be decoded" in warned
+    assert lookup("etcd", *terms, decode="json", on_error="ignore", default=0, **{"return": "value"}) == [7, 0, 0, 0]
+    assert lookup("etcd", "/app/c", prefix=True, decode="json", on_error="ignore") == []
+    assert not capsys.readouterr().err
+
+
+def test_an_etcd_that_is_away_may_be_a_warning_and_a_default(lookup, app, capsys):
+    app.stop()
+    assert lookup("etcd", "/a", "/b", default="x", on_error="warn", **{"return": "value"}) == ["x", "x"]
+    warned = capsys.readouterr().err
+    assert "no etcd endpoint answered" in " ".join(warned.split())
+    assert "has no key" not in warned
+    assert lookup("etcd", "/a", on_error="ignore") == lookup("etcd", "/a", prefix=True, on_error="ignore") == []
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("endpoints", ["http://bad url"]), ("timeout", "soon"), ("user", "root")]
+)
+def test_options_that_cannot_work_are_always_an_error(lookup, app, option, value):
+    with pytest.raises(AnsibleError, match=option if option != "endpoints" else "Malformed"):
+        lookup("etcd", "/a", on_error="ignore", default="x", **{option: value})
+
+
+@pytest.mark.parametrize("name", ["etcd", "nodes"])
+def test_lookups_share_a_connection_and_a_login(lookup, nodes, name):
+    nodes.require_auth(root="pw")
+    for _call in range(20):
+        lookup(name, *(["/infrastructure/web/web1/ip"] if name == "etcd" else []), user="root", password="pw")
+    assert (nodes.connections, nodes.authentications) == (1, 1)
 
 
 def test_an_option_that_is_none_is_refused_before_anything_is_asked(lookup, app):
