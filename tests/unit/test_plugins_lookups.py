@@ -105,10 +105,9 @@ HOSTILE = [
 @pytest.mark.parametrize("value", HOSTILE)
 def test_any_value_is_given_as_it_is_and_is_no_template(lookup, app, value):
     app.put("/app/hostile", value)
-    for form in ("item", "value", "dict", "kv"):
-        [found] = lookup("etcd", "/app/hostile", **{"return": form})
-        assert value in (found, found.get("value"), found.get("/app/hostile")) if form != "value" else found == value
-        assert not list(trusted_texts(found))
+    found = {form: lookup("etcd", "/app/hostile", **{"return": form})[0] for form in ("item", "value", "dict", "kv")}
+    assert found["value"] == found["item"]["value"] == found["dict"]["/app/hostile"] == found["kv"]["value"] == value
+    assert not list(trusted_texts(found))
 
 
 def test_a_list_among_the_terms_stands_for_its_items(lookup, app):
@@ -195,11 +194,16 @@ def test_an_etcd_that_is_away_may_be_a_warning_and_a_default(lookup, app, capsys
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("endpoints", ["http://bad url"]), ("timeout", "soon"), ("user", "root")]
+    ("options", "words"),
+    [
+        ({"endpoints": ["http://bad url"]}, "Malformed"),
+        ({"timeout": "soon"}, "timeout"),
+        ({"user": "root"}, "password"),
+    ],
 )
-def test_options_that_cannot_work_are_always_an_error(lookup, app, option, value):
-    with pytest.raises(AnsibleError, match=option if option != "endpoints" else "Malformed"):
-        lookup("etcd", "/a", on_error="ignore", default="x", **{option: value})
+def test_options_that_cannot_work_are_always_an_error(lookup, app, options, words):
+    with pytest.raises(AnsibleError, match=words):
+        lookup("etcd", "/a", on_error="ignore", default="x", **options)
 
 
 @pytest.mark.parametrize("name", ["etcd", "nodes"])
