@@ -99,9 +99,9 @@ def test_a_change_writes_what_changed_and_deletes_what_is_no_longer_wanted(clien
     assert (claim.written, claim.deleted) == ((HERE + "health",), (HERE + "checks/http",))
 
 
-def test_the_same_boot_takes_its_name_over_at_once_and_the_former_lease_ends(client, fake_etcd):
-    claimed(client)
-    lease = claimed(client)
+def test_who_had_the_name_takes_it_over_at_once_and_the_former_lease_ends(client, fake_etcd):
+    former, lease = claimed(client), grant(client)
+    reconcile(client, LAYOUT, MINE, lease, never, previous=former)
     assert fake_etcd.leases == [lease]
     assert holder(client, LAYOUT, WHO).lease == lease
 
@@ -142,7 +142,9 @@ def test_after_a_reboot_a_lease_that_ran_out_meanwhile_is_no_holder(client, fake
     assert holder(client, LAYOUT, WHO).boot == "b2"
 
 
-def test_a_clone_is_refused_because_the_holder_still_renews(client, fake_etcd):
+@pytest.mark.parametrize("clone", [REBOOTED, MINE], ids=["machine", "container"])
+def test_a_clone_is_refused_because_the_holder_still_renews(client, fake_etcd, clone):
+    """A container has the boot of its host, and so has its clone."""
     old = claimed(client)
 
     def wait(seconds):
@@ -150,8 +152,8 @@ def test_a_clone_is_refused_because_the_holder_still_renews(client, fake_etcd):
         client.lease_keepalive(old)
 
     with pytest.raises(Duplicate, match="same machine id that is alive"):
-        reconcile(client, LAYOUT, REBOOTED, grant(client), wait)
-    assert holder(client, LAYOUT, WHO).boot == "b1"
+        reconcile(client, LAYOUT, clone, grant(client), wait)
+    assert holder(client, LAYOUT, WHO).lease == old
 
 
 def test_who_comes_between_reading_and_writing_wins(client, fake_etcd):

@@ -96,6 +96,7 @@ class Registrar:
         self._memory = files.recall()
         self._client = Client(config.settings)
         self._lease = 0
+        self._previous = 0  # the lease before, which may still hold our keys
         self._granted = config.ttl  # seconds the lease has after a keepalive
         self._known = False  # our keys are there, as far as we know
         self._written: t.Optional[Registration] = None
@@ -124,6 +125,7 @@ class Registrar:
         self._client = Client(dataclasses.replace(config.settings, timeout=timeout))
         self._renewal, self._reconciliation = _Task(config.ttl), _Task(config.ttl)
         lease, was, place = self._lease or self._memory.lease, self._memory.place, self._place
+        self._previous = lease
         self._lease, self._known, self._former, self._leaving = 0, False, None, ()
         if not lease or not was:
             return
@@ -285,7 +287,13 @@ class Registrar:
     def _put_right(self) -> None:
         wanted = self._wanted
         claim = reconcile(
-            self._client, self._config.layout, wanted, self._lease, self._watch_former_boot, leaving=self._leaving
+            self._client,
+            self._config.layout,
+            wanted,
+            self._lease,
+            self._watch_other,
+            leaving=self._leaving,
+            previous=self._previous,
         )
         self._leaving = ()
         self._counts["writes" if claim.changed else "self_checks"] += 1
@@ -305,7 +313,7 @@ class Registrar:
     def _lose(self, exc: LeaseNotFound) -> None:
         log.warning(f"Lease {self._lease:x} is lost, registering again: {exc}")
         self._counts["leases_lost"] += 1
-        self._lease, self._known = 0, False
+        self._previous, self._lease, self._known = self._lease, 0, False
 
     def _end_former(self) -> None:
         """Withdraw what the configuration no longer says. What etcd refuses here ends by itself with its lease."""
@@ -318,10 +326,12 @@ class Registrar:
             log.warning(f"Could not withdraw the former registration, its lease {lease:x} ends by itself: {exc}")
         self._former = None
 
-    def _watch_former_boot(self, seconds: float) -> None:
+    def _watch_other(self, seconds: float) -> None:
         if self._phase != DUPLICATE:
             self._enter(
-                WAITING, f"a former boot of this host holds {self._self}; watching its lease for {seconds:.0f} s"
+                WAITING,
+                f"{self._self} is held by a former boot of this host, or by a clone; "
+                f"watching its lease for {seconds:.0f} s",
             )
         self._live(seconds)
 

@@ -107,16 +107,18 @@ def reconcile(
     wait: t.Callable[[float], None] = time.sleep,
     dry_run: bool = False,
     leaving: t.Sequence[Identity] = (),
+    previous: int = 0,
 ) -> Claim:
     """Make the node's keys be `wanted` under `lease`; with `dry_run` only tell what would be written.
 
     All of its names are taken, or none. `leaving` are names that it had before: what is ours there goes in the same
-    transaction. `wait` is called with seconds where a former boot of this machine still holds a name: its lease is
-    watched for a keepalive. Raises Duplicate where somebody else holds a name, LeaseNotFound where our lease is gone.
+    transaction. `wait` is called with seconds where this machine holds a name under a lease that is neither `lease` nor
+    `previous`: it is watched for a keepalive, as it may be that of a clone. Raises Duplicate where somebody else holds
+    a name, LeaseNotFound where our lease is gone.
     """
     for _race in range(_RACES):
         found = _look(client, layout, (*wanted.identities, *leaving))
-        former = _takeable(client, wanted, found, lease, wait)
+        former = _takeable(client, wanted, found, (lease, previous), wait)
         claim = _difference(found, wanted.keys(layout), lease)
         writes = _writes(layout, wanted, claim, found, (lease, *former))
         if dry_run or not writes:
@@ -191,21 +193,29 @@ def holder_in(directory: str, kvs: t.Mapping[str, KeyValue]) -> t.Optional[Holde
 
 
 def _takeable(
-    client: Client, wanted: Registration, found: t.Sequence[_Seen], lease: int, wait: t.Callable[[float], None]
+    client: Client,
+    wanted: Registration,
+    found: t.Sequence[_Seen],
+    leases: t.Sequence[int],
+    wait: t.Callable[[float], None],
 ) -> t.Set[int]:
-    """The other leases of this machine that hold names of `wanted`, none of them in use. Raises Duplicate."""
+    """The leases of this machine that hold names of `wanted`, but the first of `leases`; nobody else uses them.
+
+    A play has no boot: what one registered the next may take. An agent has; a container shares its host's, so that a
+    clone of it is told by its lease alone. Raises Duplicate.
+    """
     former: t.Set[int] = set()
     resting: t.Dict[int, t.Tuple[Identity, Holder]] = {}
     for seen in found[: len(wanted.identities)]:
         other = seen.holder
-        if other is None or other.lease == lease:
+        if other is None or other.lease == leases[0]:
             continue
         if other.id != wanted.document.id:
             raise Duplicate(
                 f"{seen.who} is registered by somebody else ({other}). "
                 "Give this host another name, or end the other registration"
             )
-        if other.boot != wanted.document.boot:
+        if other.boot != wanted.document.boot or (other.boot and other.lease not in leases):
             resting[other.lease] = (seen.who, other)
         former.add(other.lease)
     for who, other in resting.values():
@@ -214,7 +224,7 @@ def _takeable(
 
 
 def _refuse_renewed(client: Client, who: Identity, other: Holder, wait: t.Callable[[float], None]) -> None:
-    """Return where the lease of `other`, a former boot of this machine, is no longer renewed. Raises Duplicate."""
+    """Return where the lease of `other`, a registration of this machine, is no longer renewed. Raises Duplicate."""
     before = client.lease_status(other.lease)
     if before.ttl <= 0:
         return

@@ -133,7 +133,7 @@ def test_a_second_host_of_the_same_name_waits_until_the_first_has_left(
 
 
 @ROOT
-@pytest.mark.parametrize("same_boot", [False], ids=["machine"])
+@pytest.mark.parametrize("same_boot", [False, True], ids=["machine", "container"])
 def test_a_clone_is_refused_as_long_as_the_first_lives(
     etcd: Cluster, agent: Registrant, register: Register, changes: Changes, tmp_path: Path, same_boot: bool
 ) -> None:
