@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -65,9 +66,11 @@ class Rig:
     def look(self, status: str, output: str = "") -> bool:
         """One more look, with this result; True where what is published changed."""
         self.result = Result(status, output or status)
-        self.now = max(self.now, self.checks.next_due())
-        self.checks.turn(self.now)
-        return self.checks.take(self.inbox.get(timeout=5), self.now)
+        told = False
+        while not self.checks._watched["web"].waiting:
+            self.now = max(self.now, self.checks.next_due())
+            told |= self.checks.turn(self.now)
+        return told | self.checks.take(self.inbox.get(timeout=5), self.now)
 
     def reconfigure(self, *configs: CheckConfig) -> None:
         """Take another configuration."""
@@ -202,6 +205,95 @@ def test_a_probe_that_breaks_is_a_failure_with_a_reason() -> None:
     rig.checks.turn(rig.now + 1)
     assert rig.checks.take(rig.inbox.get(timeout=5), rig.now)
     assert rig.published.output == "the check itself failed: KeyError: 'bug'"
+
+
+def test_a_result_is_no_worse_than_the_severity() -> None:
+    rig = Rig(severity=WARNING, fall=1)
+    rig.look(PASSING)
+    rig.look(CRITICAL, "disk full")
+    assert (rig.published.status, rig.published.output) == (WARNING, "disk full")
+
+
+def test_the_status_before_the_first_result_is_the_initial_one() -> None:
+    rig = Rig(initial=PASSING, fall=2)
+    assert (rig.published.status, rig.checks.health, rig.checks.settled) == (PASSING, PASSING, False)
+    assert rig.look(CRITICAL, "refused"), "its words are told"
+    assert (rig.published.status, rig.published.output) == (PASSING, "refused")
+    rig.look(CRITICAL)
+    assert rig.published.status == CRITICAL
+
+
+def test_where_nothing_is_learned_the_status_stays() -> None:
+    rig = Rig(rise=1, fall=1)
+    assert rig.look(UNKNOWN, "etcd is away")
+    assert (rig.published.status, rig.published.output, rig.checks.settled) == (CRITICAL, "etcd is away", True)
+    rig.look(PASSING)
+    assert not any(rig.look(UNKNOWN) for _ in range(5))
+    assert rig.published.status == PASSING
+
+
+def test_a_status_stands_for_its_dwell_and_the_last_word_is_told_then() -> None:
+    rig = Rig(writes=Writes(dwell=30.0), rise=1, fall=1, interval=1.0)
+    rig.look(PASSING)
+    told = rig.now
+    for status in (CRITICAL, PASSING, CRITICAL):
+        assert not rig.look(status, f"{status} at last")
+    assert rig.published.status == PASSING
+    while rig.published.status == PASSING:
+        rig.look(CRITICAL, "still")
+    assert told + 30 <= rig.now < told + 32
+    assert rig.published.output == "critical at last", "in the words of the result that decided"
+
+
+def test_what_was_held_back_is_told_between_two_looks() -> None:
+    rig = Rig(writes=Writes(dwell=70.0), rise=1, fall=1, interval=60.0)
+    rig.look(PASSING)
+    told = rig.now
+    assert not rig.look(CRITICAL)
+    assert rig.checks.next_due() == pytest.approx(told + 70)
+    assert rig.checks.turn(rig.checks.next_due())
+    assert rig.published.status == CRITICAL
+
+
+def test_three_quick_changes_are_flapping_and_calm_ends_it() -> None:
+    rig = Rig(writes=Writes(dwell=1.0, dwell_max=8.0), rise=1, fall=1, interval=1.0)
+    seen = []
+    for number in range(60):
+        changed = rig.published
+        rig.look((CRITICAL, PASSING)[number % 2])
+        if rig.published.status != changed.status:
+            seen.append((rig.now, rig.published.flapping))
+    assert [flapping for _when, flapping in seen[:4]] == [False, False, True, True]
+    gaps = [after[0] - before[0] for before, after in zip(seen, seen[1:], strict=False)]
+    assert all(gap >= 7.9 for gap in gaps[4:]), "doubled up to dwell_max"
+    status = rig.published.status
+    begun = rig.now
+    while rig.published.flapping:
+        rig.look(status)
+    assert rig.now - begun < 18, "twice the dwell of 8 s, since the last change"
+    assert "flapping" not in rig.published.document()
+
+
+def test_a_check_that_is_critical_for_long_takes_its_service_out_until_it_is_not() -> None:
+    rig = Rig(service="web", deregister_after=100.0, rise=1, fall=1, interval=60.0)
+    rig.look(PASSING)
+    rig.look(CRITICAL)
+    begun = rig.now
+    assert rig.checks.removed == frozenset()
+    while rig.checks.next_due() < begun + 100:
+        rig.look(CRITICAL)
+    assert rig.checks.next_due() == pytest.approx(begun + 100)
+    assert rig.checks.turn(begun + 100), "news for the registry"
+    assert rig.checks.removed == {"web"}
+    rig.now = begun + 101
+    assert rig.look(PASSING)
+    assert rig.checks.removed == frozenset()
+
+
+def test_a_restart_remembers_since_when_a_check_is_critical() -> None:
+    last = Check("web", CRITICAL, "refused", since=int(time.time()) - 90)
+    assert Rig(last=last, deregister_after=60.0).checks.removed == {""}
+    assert Rig(last=last, deregister_after=600.0).checks.removed == frozenset()
 
 
 def test_output_is_one_short_line() -> None:

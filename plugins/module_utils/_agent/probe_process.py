@@ -55,7 +55,9 @@ class Process(t.NamedTuple):
         name, _end, rest = stat.partition(" (")[2].rpartition(") ")
         if not rest or rest[0] in _DEAD or (self.name and name != self.name[:_NAME]):
             return False
-        return self.cmdline is None or bool(self.cmdline.search(_read(f"/proc/{pid}/cmdline").replace("\0", " ")))
+        return self.cmdline is None or bool(
+            self.cmdline.search(_read(f"/proc/{pid}/cmdline").replace("\0", " ").rstrip())
+        )
 
 
 def _read(path: str) -> str:

@@ -35,13 +35,13 @@ def run(argv: t.Sequence[str], timeout: float) -> Ended:
     """Run a program with nothing of ours: no input, no file, and of the environment only the path.
 
     After `timeout` seconds it is killed, with all the processes it has started. One that it leaves behind when it
-    ends is not waited for. Raises OSError where it cannot be started.
+    ends is not waited for. Raises OSError or ValueError where it cannot be started.
     """
     deadline = time.monotonic() + timeout
     reader, writer = os.pipe()
     try:
         child = _start(argv, writer)
-    except OSError:
+    except (OSError, ValueError):
         os.close(reader)
         raise
     finally:
