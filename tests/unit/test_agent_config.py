@@ -16,7 +16,8 @@ import pytest
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.addresses import Source
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.config import ConfigError
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.probes import Http, Tcp
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.probe_http import Http
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.probe_tcp import Tcp
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.register_config import RegisterConfig, load
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import RegistryError
 
@@ -73,7 +74,7 @@ def test_all_of_it(written: Load) -> None:
     assert len(me.document.id) == 32
     ssh, web = config.checks
     assert (ssh.probe, ssh.service, ssh.timeout, ssh.fall) == (Tcp("127.0.0.1", 22), "", 0.5, 1)
-    assert (web.probe, web.service) == (Http("http://127.0.0.1:8080/", "", True), "web")
+    assert (web.probe, web.service) == (Http("http://127.0.0.1:8080/"), "web")
     assert (web.interval, web.timeout, web.rise, web.fall) == (5, 3, 1, 3)
 
 
@@ -92,9 +93,9 @@ def test_the_least_of_it(written: Load) -> None:
         ({"services": {"web": {"port": 80, "wieght": 1}}}, "services.web.wieght: unknown key; known are: meta, port,"),
         (
             {"checks": {"a": {"type": "tcp", "port": 1, "url": "x"}}},
-            "checks.a.url: unknown key; known are: fall,",
+            "checks.a.url: unknown key; known are: ca_cert,",
         ),
-        ({"checks": {"a": {"type": "ftp"}}}, "checks.a.type: 'ftp' is none of the types http, tcp"),
+        ({"checks": {"a": {"type": "ftp"}}}, "checks.a.type: 'ftp' is none of the types alias, http, process,"),
         ({"checks": {"a": {}}}, "checks.a.type: it is missing"),
         ({"checks": {"a": []}}, "checks.a: a JSON object is wanted, not a list"),
         ({"checks": {"a b": {"type": "tcp", "port": 1}}}, "checks.a b: the check 'a b' is not a plain word"),

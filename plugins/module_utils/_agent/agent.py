@@ -46,7 +46,7 @@ class Agent:
         self._config_problem = ""
         self._config = load(config)
         last = {check.name: check for check in files.recall().checks}
-        self._checks = Checks(self._config.checks, last, self._inbox.put, boottime())
+        self._checks = Checks(self._config.checks, last, self._inbox.put, boottime(), self._config.writes)
         self._locator = addresses.Locator(self._config.address, self._config.allowed, self._inbox.put)
         self._registrar = Registrar(self._config, self._checks, self._locator, files, self._live)
 
@@ -73,9 +73,11 @@ class Agent:
 
     def _step(self, until: float) -> None:
         """Start the checks that are due, then wait for the first thing to happen, at most until `until`."""
-        self._checks.turn(boottime())
+        news = self._checks.turn(boottime())
         self._show()
         self._notifier.alive()
+        if news:
+            return  # to be told first
         now = boottime()
         due = min(
             until, self._checks.next_due(), self._locator.next_due, now + (self._notifier.watchdog or float("inf")) / 3
@@ -85,7 +87,7 @@ class Agent:
 
     def _handle(self, message: Message) -> None:
         if isinstance(message, Outcome):
-            self._checks.take(message)
+            self._checks.take(message, boottime())
         elif isinstance(message, addresses.Found):
             self._locator.take(message, boottime())
         elif message == signal.SIGHUP:
@@ -106,7 +108,7 @@ class Agent:
         else:
             log.info(f"Read {self._file} again")
             self._config, self._config_problem = config, ""
-            self._checks.configure(config.checks, boottime())
+            self._checks.configure(config.checks, boottime(), config.writes)
             self._locator.configure(config.address, config.allowed)
         self._notifier.ready()
 

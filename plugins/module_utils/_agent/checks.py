@@ -72,6 +72,7 @@ class _Watched:
     """One check and what is known of it. Times are of the clock that `Checks.turn` gets."""
 
     def __init__(self, config: CheckConfig, last: t.Optional[Check], dwell: Dwell, now: float) -> None:
+        self.superseded = 0  # how often a change was held back until the next one came
         self.configure(config, last, dwell, now)
         self.due = now + jittered(min(_FIRST_WITHIN, config.interval) / 2, 1.0)
         self.started = 0.0
@@ -96,7 +97,9 @@ class _Watched:
         first, status = self.counted.fresh, result.status or self.counted.status
         if CRITICAL == status != self.config.severity:
             status = self.config.severity
+        held_back = self.counted.status != self.published.status
         if self.counted.feed(status) or first:
+            self.superseded += held_back
             self.output = _clean(result.output)
         if first and self.counted.status == self.published.status:
             self.published = dataclasses.replace(self.published, output=self.output)
@@ -176,6 +179,11 @@ class Checks:
     def removed(self) -> t.FrozenSet[str]:
         """The services that shall not be in the registry, critical for too long; "" stands for the whole node."""
         return frozenset(watched.config.service for watched in self._watched.values() if watched.removed)
+
+    @property
+    def superseded(self) -> int:
+        """How many changes of status were held back until the next one came, so that nobody was told of them."""
+        return sum(watched.superseded for watched in self._watched.values())
 
     @property
     def settled(self) -> bool:

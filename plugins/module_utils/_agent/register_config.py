@@ -19,9 +19,10 @@ from .._registry.model import Document, Service, parse_service
 from .._registry.registration import Registration
 from .._registry.words import Network, parse_networks, valid_name, valid_word
 from . import addresses
-from .checks import CheckConfig
+from .check_config import CheckConfig, parse_checks, parse_writes
 from .config import Section, checked, etcd_settings, read, registry_layout
-from .probes import TYPES
+from .pacing import Writes
+from .probe import Host
 from .version import version
 
 # Runtime defaults. A lease of 30 s with a keepalive every 10 s outlives two lost keepalives and an election of etcd.
@@ -52,6 +53,7 @@ class RegisterConfig:
     self_check: float
     drain_time: float
     checks: t.Tuple[CheckConfig, ...]
+    writes: Writes
 
     def identify(self) -> Registration:
         """What this host wants to be known as, still without an address. Raises RegistryError."""
@@ -70,12 +72,13 @@ def load(file: str) -> RegisterConfig:
     layout = registry_layout(root)
     services = _services(root)
     allowed = checked(root, "allowed_networks", lambda: parse_networks(root.texts("allowed_networks")))
+    host = Host(settings, layout, _name(root), _roles(root), _dc(root, layout), allowed)
     config = RegisterConfig(
         settings=settings,
         layout=layout,
-        name=_name(root),
-        roles=_roles(root),
-        dc=_dc(root, layout),
+        name=host.name,
+        roles=host.roles,
+        dc=host.dc,
         address=addresses.read(root, allowed),
         allowed=allowed,
         services=services,
@@ -84,7 +87,8 @@ def load(file: str) -> RegisterConfig:
         ttl=root.whole("ttl", _TTL, 2, 86400),
         self_check=root.seconds("self_check", _SELF_CHECK, 0.5),
         drain_time=root.seconds("drain_time", _DRAIN_TIME),
-        checks=_checks(root, {service.name for service in services}),
+        checks=parse_checks(root, {service.name for service in services}, host),
+        writes=parse_writes(root),
     )
     root.end()
     # What is too large for a key must be said now, not in the middle of the night.
@@ -132,29 +136,3 @@ def _services(root: Section) -> t.Tuple[Service, ...]:
 
 def _service(root: Section, name: str, fields: t.Dict[str, t.Any]) -> Service:
     return checked(root, f"services.{name}", lambda: parse_service(name, fields))
-
-
-def _checks(root: Section, services: t.Collection[str]) -> t.Tuple[CheckConfig, ...]:
-    return tuple(_check(root, name, section, services) for name, section in sorted(root.sections("checks").items()))
-
-
-def _check(root: Section, name: str, section: Section, services: t.Collection[str]) -> CheckConfig:
-    checked(root, f"checks.{name}", lambda: valid_word(name, "check"))
-    kind = section.required_text("type")
-    if kind not in TYPES:
-        raise section.error("type", f"{kind!r} is none of the types {', '.join(sorted(TYPES))}")
-    service = section.text("service")
-    if service and service not in services:
-        names = ", ".join(sorted(services)) or "there are none"
-        raise section.error("service", f"{service!r} is none of this host's services ({names})")
-    config = CheckConfig(
-        name=name,
-        service=service,
-        interval=section.seconds("interval", 10.0, 0.1),
-        timeout=section.seconds("timeout", 3.0, 0.1),
-        rise=section.whole("rise", 2, 1, 100),
-        fall=section.whole("fall", 3, 1, 100),
-        probe=TYPES[kind](section),
-    )
-    section.end()
-    return config
