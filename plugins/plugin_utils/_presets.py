@@ -168,14 +168,14 @@ def _read_script(keys: t.Mapping[str, KeyValue], trust: Trust) -> Tree:
     for key, kv in keys.items():
         try:
             match key.split("/"):
-                case ["hosts", group, name]:
-                    hosts.setdefault(name, {})[valid_word(group, "group")] = kv
+                case ["hosts", group, name] if valid_word(group, "group"):
+                    hosts.setdefault(name, {})[group] = kv
                 case ["hostvars", name, variable]:
                     host_variables.setdefault(name, {})[variable] = kv
-                case ["groupvars", group, variable]:
-                    group_variables.setdefault(valid_word(group, "group"), {})[variable] = _value(kv)
-                case ["groups", parent, child]:
-                    children.setdefault(_group(parent), {})[_group(child)] = None
+                case ["groupvars", group, variable] if valid_word(group, "group"):
+                    group_variables.setdefault(group, {})[variable] = _value(kv)
+                case ["groups", parent, child] if _group(parent) and _group(child):
+                    children.setdefault(parent, {})[child] = None
                 case _:
                     raise InvalidNode("the key does not fit the layout script")
         except InvalidNode as exc:
@@ -210,9 +210,14 @@ def _operated(
     """A node that an operator has written down. Without an address it is reached by its name."""
     valid_name(name)
     address = ""
-    if "ansible_host" in given and "ansible_host" not in trust.variables:
-        address = valid_address(str(given["ansible_host"]), trust.networks)
-        given = {variable: value for variable, value in given.items() if variable != "ansible_host"}
+    if "ansible_host" not in trust.variables:
+        given = dict(given)
+        said = given.pop("ansible_host", None)
+        if said is None and name.replace(".", "").isdigit():
+            said = name  # what a resolver takes for an address must be one
+        if said is None and trust.networks:
+            raise InvalidNode("it has no ansible_host, and allowed_networks asks for one")
+        address = "" if said is None else valid_address(str(said), trust.networks)
     return Node(
         dc=dc,
         role=groups[0] if groups else "",

@@ -1,0 +1,359 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Trees that people already have: what each layout makes of them, and what it refuses to believe."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+import yaml
+from ansible.plugins.loader import inventory_loader
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.rollcall.discovery.plugins.inventory import etcd as plugin
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import KeyValue
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import InvalidLayout
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import LAYOUTS
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.words import RESERVED_NAMES, parse_networks
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._presets import PRESETS, Trust
+from tests.support.fake_etcd import V2Store
+from tests.support.inventory import members, own_variables, read_inventory, trusted_texts, write_config
+from tests.unit.test_plugins_trust import NASTY, VALUES
+
+TEMPLATE = "{{ lookup('ansible.builtin.pipe', 'touch /tmp/rollcall-was-here') }}"
+
+
+@pytest.fixture
+def config(fake_etcd, tmp_path):
+    """Writes a configuration for the fake."""
+    return lambda **options: write_config(tmp_path, **{"endpoints": [fake_etcd.endpoint], **options})
+
+
+@pytest.fixture
+def failure(capsys):
+    """Reads a source that must fail; returns what was printed."""
+
+    def read(source):
+        with pytest.raises(SystemExit):
+            read_inventory(source)
+        return " ".join(capsys.readouterr().err.split())
+
+    return read
+
+
+def read(layout, tree, networks=(), trusted=()):
+    keys = {key: value if isinstance(value, str) else json.dumps(value) for key, value in tree.items()}
+    kvs = {key: KeyValue(f"/x/{key}", value, 1, 7, 1, 0) for key, value in keys.items()}
+    return PRESETS[layout].read(kvs, Trust(parse_networks(networks), trusted))
+
+
+def reasons(tree):
+    return {rejected.path: rejected.reason for rejected in tree.rejected}
+
+
+def test_the_documented_layouts_are_those_there_are():
+    options = yaml.safe_load(plugin.DOCUMENTATION)["options"]
+    assert options["layout"]["choices"] == [*LAYOUTS, *PRESETS]
+    assert inventory_loader.get("rollcall.discovery.etcd").option_definitions["layout"]["vars"]
+
+
+# json
+
+
+@pytest.mark.parametrize(
+    ("document", "fields"),
+    [
+        ({"ip": "10.0.0.5"}, {"name": "key", "role": "", "roles": (), "dc": "", "health": "passing"}),
+        (
+            {"address": "10.0.0.5", "name": "n1", "role": "r", "datacenter": "eu"},
+            {"name": "n1", "role": "r", "dc": "eu"},
+        ),
+        ({"ip": "10.0.0.5", "hostname": "n1", "type": "r"}, {"name": "n1", "roles": ("r",)}),
+        ({"ip": "10.0.0.5", "health": "critical", "role": None}, {"health": "critical", "roles": ()}),
+    ],
+)
+def test_a_document_is_a_node(document, fields):
+    [node] = read("json", {"key": document}).nodes
+    assert {name: getattr(node, name) for name in fields} == fields
+    assert (node.address, node.revision) == ("10.0.0.5", 7)
+
+
+def test_groups_are_tags_and_the_rest_of_a_document_is_meta():
+    [node] = read(
+        "json", {"a": {"ip": "10.0.0.5", "groups": ["x", "y", "x"], "mac": "00:01", "role": "r", "type": 1}}
+    ).nodes
+    assert node.document.tags == ("x", "y")
+    assert node.document.meta == {"mac": "00:01", "type": 1}
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        ({"hostname": "a"}, "no ip"),
+        ({"ip": 10}, "no ip"),
+        ({"ip": "127.0.0.1"}, "loopback"),
+        ({"ip": "10.0.0.5", "hostname": ["a"]}, "not a host name"),
+        ({"ip": "10.0.0.5", "hostname": "::1"}, "not a host name"),
+        ({"ip": "10.0.0.5", "role": ["a"]}, "not a plain word"),
+        ({"ip": "10.0.0.5", "groups": {"a": 1}}, "groups is not a list"),
+        ({"ip": "10.0.0.5", "groups": [1]}, "not a plain word"),
+        ({"ip": "10.0.0.5", "health": []}, "the health"),
+        ([], "not a JSON object"),
+    ],
+)
+def test_a_document_that_cannot_be_is_left_out(document, reason):
+    tree = read("json", {"a": document, "good": {"ip": "10.0.0.6"}})
+    assert [node.name for node in tree.nodes] == ["good"]
+    assert reason in reasons(tree)["'a'"]
+
+
+# consul
+
+
+def test_groups_and_metadata_make_hosts():
+    tree = read("consul", {"groups/eu/web1": "a, b", "metadata/eu/web1": {"x": 1}, "metadata/us/db1": {"y": [2]}})
+    web1, db1 = tree.nodes
+    assert (web1.name, web1.dc, web1.roles, web1.document.meta) == ("web1", "eu", ("a", "b"), {"x": 1})
+    assert (db1.name, db1.dc, db1.roles, db1.document.meta) == ("db1", "us", (), {"y": [2]})
+
+
+# script
+
+
+def test_values_are_json_where_they_are_json():
+    values = {"a": "8080", "b": "true", "c": '"3.10"', "d": "text", "e": "{x", "f": "NaN", "g": "", "h": '{"a": [1]}'}
+    [node] = read("script", {"hosts/web/web1": "", **{f"hostvars/web1/{k}": v for k, v in values.items()}}).nodes
+    assert node.document.meta == {
+        "a": 8080,
+        "b": True,
+        "c": "3.10",
+        "d": "text",
+        "e": "{x",
+        "f": "NaN",
+        "g": "",
+        "h": {"a": [1]},
+    }
+
+
+def test_what_is_not_text_is_left_out():
+    tree = read("script", {"hosts/web/web1": "", "hostvars/web1/x": "\udcff", "groupvars/web/y": "\udcff"})
+    assert "is not UTF-8" in reasons(tree)["'web1'"]
+    assert "is not UTF-8" in reasons(tree)["'groupvars/web/y'"]
+
+
+def test_a_circle_of_groups_is_an_error_that_names_them():
+    with pytest.raises(InvalidLayout, match="The groups [abc], [abc], [abc] are within each other"):
+        read("script", {"groups/a/b": "", "groups/b/c": "", "groups/c/a": "", "groups/d/a": "", "hosts/a/web1": ""})
+
+
+def test_variables_of_groups_and_groups_of_groups(fake_etcd, config):
+    for key, value in {
+        "hosts/web/web1": "",
+        "groupvars/web/port": "80",
+        "groupvars/all/ntp": "ntp1",
+        "groupvars/lonely/x": "1",
+        "groups/site/web": "",
+        "groups/site-b/none": "",
+    }.items():
+        fake_etcd.put(f"/infrastructure/{key}", value)
+    inventory = read_inventory(config(layout="script"))
+    assert inventory.groups["web"].vars == {"port": 80}
+    assert inventory.groups["all"].vars == {"ntp": "ntp1"}
+    assert inventory.groups["lonely"].vars == {"x": 1}
+    assert inventory.groups["web"].parent_groups == [inventory.groups["site"]]
+    assert [group.name for group in inventory.groups["site_b"].child_groups] == ["none"]
+    assert not [name for name in inventory.groups if name.startswith(("role_", "health"))]
+
+
+def test_group_names_can_be_others_and_none(fake_etcd, config):
+    for key in ("hosts/web/web1", "groups/site/web", "groupvars/web/x"):
+        fake_etcd.put(f"/infrastructure/{key}", "1")
+    inventory = read_inventory(config(layout="script", group_names={"role": "etcd_{role}", "health": "{health}"}))
+    assert set(inventory.groups) == {"all", "ungrouped", "etcd_web", "etcd_site", "passing"}
+    assert inventory.groups["etcd_web"].vars == {"x": 1}
+    inventory = read_inventory(config(layout="script", group_names={"role": None}))
+    assert set(inventory.groups) == {"all", "ungrouped"}
+
+
+# Trees that operators write
+
+BOTH = pytest.mark.parametrize(
+    ("layout", "tree"),
+    [
+        ("consul", lambda variables: {"groups/eu/web1": "web", "metadata/eu/web1": variables}),
+        ("script", lambda variables: {"hosts/web/web1": "", **{f"hostvars/web1/{k}": v for k, v in variables.items()}}),
+    ],
+    ids=["consul", "script"],
+)
+SPECIAL = [
+    "ansible_user",
+    "ansible_connection",
+    "rollcall_etcd_endpoints",
+    "hostvars",
+    "group_names",
+    "vars",
+    "a-b",
+    "1",
+]
+
+
+@BOTH
+def test_special_variables_are_not_taken_and_told_of_once(layout, tree):
+    found = read(layout, tree({"x": "y", **dict.fromkeys(SPECIAL, "z")}))
+    assert found.nodes[0].document.meta == {"x": "y"}
+    assert sorted(re.search("'(.*?)'", note).group(1) for note in found.notes) == sorted(SPECIAL)
+
+
+@BOTH
+def test_the_operator_can_trust_a_variable(layout, tree):
+    found = read(layout, tree({"ansible_user": "me", "ansible_port": "22", "ansible_host": "web1.example.com"}),
+                 trusted=["ansible_user", "ansible_host"])  # fmt: skip
+    assert found.nodes[0].document.meta == {"ansible_user": "me", "ansible_host": "web1.example.com"}
+    assert found.nodes[0].address == ""
+    assert len(found.notes) == 1
+
+
+@BOTH
+def test_an_address_is_checked_and_without_one_a_host_is_reached_by_its_name(layout, tree):
+    assert read(layout, tree({"ansible_host": "10.0.0.5"})).nodes[0].address == "10.0.0.5"
+    assert read(layout, tree({"x": "y"})).nodes[0].address == ""
+    for address in ("127.0.0.1", "web1.example.com", "10.0.0.5 -oProxyCommand=id"):
+        assert len(read(layout, tree({"ansible_host": address})).rejected) == 1
+    [rejected] = read(layout, tree({"x": "y"}), networks=["10.0.0.0/8"]).rejected
+    assert "allowed_networks" in rejected.reason
+    assert read(layout, tree({"ansible_host": "192.168.0.1"}), networks=["10.0.0.0/8"]).rejected
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "127.1", "2130706433", "127.0.0.2", "0"])
+def test_a_name_that_a_resolver_takes_for_an_address_must_be_a_good_one(name):
+    assert read("script", {f"hosts/web/{name}": ""}).nodes == []
+    assert read("consul", {f"groups/eu/{name}": "web"}).nodes == []
+    assert read("script", {"hosts/web/10.0.0.5": ""}).nodes[0].address == "10.0.0.5"
+
+
+WORDS = st.one_of(
+    st.sampled_from([text.replace("/", "") for text in NASTY]), st.sampled_from(["web", "web1", "ansible_host"])
+)
+TREES = {
+    "json": st.dictionaries(WORDS, VALUES.map(json.dumps) | st.dictionaries(WORDS, VALUES).map(json.dumps)),
+    "consul": st.dictionaries(
+        st.tuples(st.sampled_from(["groups", "metadata"]), WORDS, WORDS).map("/".join),
+        WORDS | st.dictionaries(WORDS, VALUES).map(json.dumps),
+    ),
+    "script": st.dictionaries(
+        st.tuples(st.sampled_from(["hosts", "hostvars", "groupvars"]), WORDS, WORDS).map("/".join),
+        WORDS | VALUES.map(json.dumps),
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", TREES)
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_whatever_a_tree_says_the_good_host_stays_and_nothing_special_is_set(layout, data):
+    good = {"json": "good", "consul": "metadata/eu/good", "script": "hostvars/good/ansible_host"}[layout]
+    value = "10.0.0.1" if layout == "script" else {"ip": "10.0.0.1", "ansible_host": "10.0.0.1"}
+    tree = {**data.draw(TREES[layout]), good: value, **({"hosts/web/good": ""} if layout == "script" else {})}
+    found = read(layout, tree)
+    assert [node.address for node in found.nodes if node.name == "good"] == ["10.0.0.1"]
+    for node in found.nodes:
+        assert node.name.lower() not in RESERVED_NAMES
+        assert re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", node.name)
+        assert re.fullmatch(r"[0-9a-f.:]+", node.address or ":")
+        assert json.dumps(node.public(), allow_nan=False, ensure_ascii=False).encode()
+        if PRESETS[layout].operated:
+            assert all(re.fullmatch(r"[A-Za-z_]\w*", name) for name in node.document.meta)
+            assert not {name for name in node.document.meta if name.startswith(("ansible_", "rollcall_"))}
+
+
+@pytest.mark.parametrize("layout", ["json", "consul", "script"])
+def test_text_of_a_tree_is_no_template(fake_etcd, config, layout):
+    tree = {
+        "json": {"web1": json.dumps({"ip": "10.0.0.1", "x": TEMPLATE})},
+        "consul": {"metadata/eu/web1": json.dumps({"x": TEMPLATE, "y": {TEMPLATE: [TEMPLATE]}})},
+        "script": {"hosts/web/web1": "", "hostvars/web1/x": TEMPLATE, "groupvars/web/z": f'["{TEMPLATE}"]'},
+    }[layout]
+    for key, value in tree.items():
+        fake_etcd.put(f"/infrastructure/{key}", value)
+    inventory = read_inventory(config(layout=layout))
+    assert TEMPLATE in json.dumps(own_variables(inventory, "web1"), ensure_ascii=False)
+    assert not list(
+        trusted_texts([own_variables(inventory, "web1"), *(group.vars for group in inventory.groups.values())])
+    )
+
+
+# The same options work for every layout
+
+
+def fill(etcd, layout):
+    tree = {
+        "json": {name: json.dumps({"ip": f"10.0.0.{name[-1]}", "role": "web"}) for name in ("web1", "web2")},
+        "consul": {f"groups/eu/{name}": "web" for name in ("web1", "web2")},
+        "script": {f"hosts/web/{name}": "" for name in ("web1", "web2")},
+    }[layout]
+    for key, value in tree.items():
+        etcd.put(f"/infrastructure/{key}", value)
+
+
+@pytest.mark.parametrize("layout", PRESETS)
+def test_guards_filters_and_the_cache(fake_etcd, config, failure, tmp_path, layout):
+    assert "There is no node under /infrastructure/" in failure(config(layout=layout))
+    assert not read_inventory(config(layout=layout, allow_empty=True)).hosts
+    fill(fake_etcd, layout)
+    assert "fewer than min_hosts (3)" in failure(config(layout=layout, min_hosts=3))
+    assert list(read_inventory(config(layout=layout, filters={"role": "web", "name": "web2"})).hosts) == ["web2"]
+    caching = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(tmp_path / "cache")}
+    first = read_inventory(config(layout=layout, **caching))
+    fake_etcd.stop()
+    second = read_inventory(config(layout=layout, **caching))
+    assert own_variables(second, "web1") == own_variables(first, "web1")
+    fake_etcd.put("/infrastructure/web:", "not of any layout")
+    fake_etcd.start()
+    assert "'web:'" in failure(config(layout=layout, strict_nodes=True))
+
+
+def test_a_cache_of_another_layout_or_api_is_no_hit(fake_etcd, config, failure, tmp_path):
+    caching = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(tmp_path / "cache")}
+    fake_etcd.put("/infrastructure/web/web1/ip", "10.0.0.1")
+    read_inventory(config(**caching))
+    asked = len(fake_etcd.received)
+    failure(config(layout="json", **caching))
+    assert len(fake_etcd.received) > asked
+    assert "needs --enable-v2" in failure(config(api="v2", **caching))
+
+
+# The v2 API
+
+
+@pytest.mark.parametrize(("layout", "place"), [("{role}/{name}", "web/web1"), ("{dc}/{role}/{name}", "eu/web/web1")])
+def test_the_articles_trees_in_the_v2_store(fake_etcd, config, layout, place):
+    fake_etcd.v2 = V2Store()
+    fake_etcd.v2.put(f"/infrastructure/{place}/ip", "10.0.0.1")
+    fake_etcd.v2.mkdir(f"/infrastructure/{place.replace('web1', 'gone')}")
+    fake_etcd.put("/infrastructure/web/v3/ip", "10.0.0.3")
+    inventory = read_inventory(config(layout=layout, api="v2"))
+    assert list(inventory.hosts) == ["web1"]
+    assert members(inventory, "role_web") == ["web1"]
+    assert not fake_etcd.received, "nothing is asked of v3"
+
+
+def test_the_scripts_tree_in_the_v2_store(fake_etcd, config):
+    fake_etcd.v2 = V2Store()
+    fake_etcd.v2.put("/infrastructure/hosts/web/web1", "")
+    assert members(read_inventory(config(layout="script", api="v2")), "web") == ["web1"]
+
+
+def test_an_empty_v2_store_is_as_empty_as_any(fake_etcd, config, failure):
+    fake_etcd.v2 = V2Store()
+    fake_etcd.v2.mkdir("/infrastructure/web/gone")
+    assert "There is no node under /infrastructure/: none is registered" in failure(config(api="v2"))
+    fake_etcd.v2.login = "inventory:sesame"
+    printed = failure(config(api="v2", user="inventory", password="swordfish"))
+    assert "Reading the directory /infrastructure/ over the v2 API failed" in printed
+    assert "Check user and password" in printed
+    assert "swordfish" not in printed
