@@ -59,8 +59,8 @@ class Access(t.NamedTuple):
 
     def _advice(self) -> str:
         advice = (
-            f"The user {self.settings.user or '(none)'} of {self.source} may not do that. A node's own user sees no more "
-            "than its own keys: say --user NAME (or ETCDCTL_USER and ETCDCTL_PASSWORD) for one who may read the registry"
+            f"The user {self.settings.user or '(none)'} of {self.source} may not do that: a node's own user sees no "
+            "more than its own keys. Say --user NAME, or ETCDCTL_USER and ETCDCTL_PASSWORD, for one who may"
         )
         return advice + (f", or --config {RENDER}" if self.source == REGISTER and os.path.exists(RENDER) else "")
 
@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command line may say of it."""
     group = parser.add_argument_group(
         "the way to etcd",
-        "By default as ETCDCTL_ENDPOINTS and etcdctl's other variables say, else as the configuration of this host does.",
+        "By default as etcdctl's variables say (ETCDCTL_ENDPOINTS and so on), else as this host's configuration does.",
     )
     group.add_argument(
         "--config", metavar="FILE", help=f"configuration (default: {REGISTER}, where there is none {RENDER})"
@@ -79,7 +79,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--password-file", metavar="FILE", help="file with the password of --user")
     group.add_argument("--prefix", help=f"prefix of the nodes' keys (default: as configured, else {DEFAULT_PREFIX})")
     group.add_argument("--layout", choices=LAYOUTS, help=f"of those keys (default: as configured, else {ROLE_NAME})")
-    group.add_argument("--state-prefix", help="prefix of the kept keys (default: as configured, else /rollcall + prefix)")
+    group.add_argument(
+        "--state-prefix", help="prefix of the kept keys (default: as configured, else /rollcall + prefix)"
+    )
 
 
 def access(args: argparse.Namespace) -> Access:

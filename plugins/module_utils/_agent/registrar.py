@@ -27,6 +27,7 @@ from .._etcd.errors import (
     RollcallError,
     TokenInvalid,
 )
+from .._registry import maintenance
 from .._registry.errors import Duplicate, RegistryError
 from .._registry.layout import Identity
 from .._registry.model import DRAIN
@@ -35,15 +36,9 @@ from . import log
 from .addresses import Locator
 from .checks import Checks
 from .pacing import Backoff, TokenBucket, boottime, jittered
+from .progress import DUPLICATE, LEFT, REFUSED, REGISTERED, WAITING, Progress
 from .register_config import RegisterConfig
 from .run_directory import Json, Memory, Place, RunDirectory
-
-STARTING = "starting"
-WAITING = "waiting"
-REGISTERED = "registered"
-DUPLICATE = "duplicate"
-REFUSED = "refused"
-LEFT = "left"
 
 # What does not pass by itself: a person has to change something first, here or in etcd.
 _REFUSALS = (AuthenticationFailed, InvalidSettings, NotGateway, PermissionDenied, TokenInvalid)
@@ -51,8 +46,6 @@ _REFUSALS = (AuthenticationFailed, InvalidSettings, NotGateway, PermissionDenied
 _RETRY_CAP = 15.0  # seconds between attempts while etcd is away, and never more than a third of the lease's time
 _REFUSED_CAP = 60.0  # seconds between attempts while etcd refuses: a wrong password costs etcd 79 ms of CPU each time
 _LEAVE_WITHIN = 10.0  # seconds in which another attempt to leave is begun
-_REMIND = 600.0  # seconds after which the same trouble is told again
-_WRITES_PER_MINUTE, _WRITES_BURST = 6, 3  # what a flapping check may cost etcd
 
 
 class _Task:
@@ -103,14 +96,15 @@ class Registrar:
         self._former: t.Optional[t.Tuple[Place, int]] = None  # to withdraw first
         self._leaving: t.Tuple[Identity, ...] = ()  # names that the lease may still hold and shall not
         self._draining = False
-        self._bucket = TokenBucket(_WRITES_PER_MINUTE, _WRITES_BURST, boottime())
-        self._phase = STARTING
-        self._words = "the process has just begun"
-        self._phase_since = time.time()
-        self._told = 0.0  # when trouble was last told of
+        self._bucket = TokenBucket(config.writes.per_minute, config.writes.burst, boottime())
+        self._progress = Progress()
         self._renewed = 0.0
-        self._error: t.Optional[Json] = None
-        self._counts = {"keepalives": 0, "self_checks": 0, "writes": 0, "leases_lost": 0, "failures": 0}
+        self._renewed_boottime: t.Optional[float] = None
+        self._rtt: t.Optional[float] = None  # seconds that the last keepalive took
+        self._maintenance: t.Optional[Json] = None
+        self._unwritten: t.Optional[Registration] = None  # what waits for its turn to be written
+        self._superseded = 0  # how often that was replaced before its turn came
+        self._counts = {"keepalives": 0, "self_checks": 0, "writes": 0, "leases_lost": 0}
         self.configure(config)
 
     def configure(self, config: RegisterConfig) -> None:
@@ -153,6 +147,7 @@ class Registrar:
 
     def turn(self) -> None:
         """Do what is due. What etcd or the network does to it is told, not raised."""
+        self._count_superseded()
         self.renew()
         if not self._lease or self._renewal.failing or not self._may_write:
             return
@@ -167,7 +162,7 @@ class Registrar:
         if boottime() >= self.renewal_due:
             self._attempt(self._renewal, self._renew)
         elif not self._lease and not self._locator.address:
-            self._be(
+            self._progress.be(
                 WAITING,
                 f"for an address of this host ({self._config.address}): {self._locator.problem or 'still looking'}",
             )
@@ -175,10 +170,10 @@ class Registrar:
     def drain(self) -> bool:
         """Announce that this host is about to leave. True where that was written, so that waiting makes sense."""
         self._draining = True
-        if self._phase != REGISTERED or not self._lease:
+        if self._progress.phase != REGISTERED or not self._lease:
             return False
         self._attempt(self._reconciliation, self._reconcile)
-        return self._phase == REGISTERED
+        return self._progress.phase == REGISTERED
 
     def leave(self) -> None:
         """Withdraw the registration, and forget it where that worked or can never work."""
@@ -189,11 +184,13 @@ class Registrar:
                 self._lease = 0
             except RollcallError as exc:
                 if isinstance(exc, _REFUSALS) or boottime() > deadline:
-                    self._enter(LEFT, f"not withdrawn, so the lease ends by itself within {self._granted} s: {exc}")
+                    self._progress.enter(
+                        LEFT, f"not withdrawn, so the lease ends by itself within {self._granted} s: {exc}"
+                    )
                     return
                 self._live(0.5)
         self._files.forget()
-        self._enter(LEFT, f"{self._self} is withdrawn")
+        self._progress.enter(LEFT, f"{self._self} is withdrawn")
 
     def hand_over(self) -> None:
         """Leave everything to the next process, which has the lease's time to come."""
@@ -203,22 +200,29 @@ class Registrar:
         """How it goes, for the operator. Times are Unix seconds."""
         config = self._config
         return {
-            "phase": self._phase,
-            "message": self._words,
-            "since": int(self._phase_since),
+            **self._progress.document(),
             "node": str(self._self),
             "prefix": config.layout.prefix,
             "address": self._locator.address,
             "address_problem": self._locator.problem,
             "endpoint": self._client.endpoint,
             "instance": self._memory.instance,
+            "registered_since": self._memory.joined,
             "lease": f"{self._lease:x}" if self._lease else "",
             "ttl": self._granted,
             "renewed": int(self._renewed),
+            "renewed_boottime": self._renewed_boottime,
+            "rtt": self._rtt,
             "health": self._wanted.health,
+            "maintenance": self._maintenance,
+            "services": {service.name: service.document() for service in self._self.document.services},
+            "tags": list(self._self.document.tags),
             "checks": {check.name: check.document() for check in self._checks.published},
-            "last_error": self._error,
-            "counts": dict(self._counts),
+            "counts": {
+                **self._counts,
+                "failures": self._progress.failures,
+                "writes_suppressed": self._superseded + self._checks.superseded,
+            },
         }
 
     @property
@@ -249,11 +253,11 @@ class Registrar:
         except Duplicate as exc:
             task.worked(boottime() + jittered(self._config.self_check, 0.2))  # watching a clone takes its time
             self._written, self._known = None, False
-            self._trouble(DUPLICATE, exc)
+            self._progress.trouble(DUPLICATE, exc)
         except RollcallError as exc:
             refused = isinstance(exc, _REFUSALS)
             task.failed(refused)
-            self._trouble(REFUSED if refused else WAITING, exc)
+            self._progress.trouble(REFUSED if refused else WAITING, exc)
         else:
             task.worked(now + period)
 
@@ -262,9 +266,11 @@ class Registrar:
         self._end_former()
         if self._lease:
             try:
+                begun = boottime()
                 self._granted = self._client.lease_keepalive(self._lease)
                 self._counts["keepalives"] += 1
-                self._renewed = time.time()
+                self._rtt = round(boottime() - begun, 4)
+                self._note_renewal()
             except LeaseNotFound as exc:
                 self._lose(exc)
         if not self._lease:
@@ -297,23 +303,45 @@ class Registrar:
         )
         self._leaving = ()
         self._counts["writes" if claim.changed else "self_checks"] += 1
-        self._written, self._known = wanted, True
-        self._remember(dataclasses.replace(self._memory, place=self._place, checks=wanted.checks))
-        self._enter(
+        self._written, self._known, self._unwritten = wanted, True, None
+        self._look_at_maintenance()
+        joined = self._memory.joined or int(time.time())
+        self._remember(dataclasses.replace(self._memory, place=self._place, joined=joined, checks=wanted.checks))
+        self._progress.enter(
             REGISTERED,
             f"{wanted}, address {wanted.address}, lease {self._lease:x}, health {wanted.health}",
         )
 
     def _grant(self) -> None:
         self._lease, self._granted = self._client.lease_grant(self._config.ttl)
-        self._renewed = time.time()
+        self._note_renewal()
         self._reconciliation.due = 0.0
-        self._remember(dataclasses.replace(self._memory, lease=self._lease, ttl=self._config.ttl, place=self._place))
+        self._remember(
+            dataclasses.replace(self._memory, lease=self._lease, ttl=self._config.ttl, place=self._place, joined=0)
+        )
+
+    def _note_renewal(self) -> None:
+        self._renewed, self._renewed_boottime = time.time(), boottime()
 
     def _lose(self, exc: LeaseNotFound) -> None:
         log.warning(f"Lease {self._lease:x} is lost, registering again: {exc}")
         self._counts["leases_lost"] += 1
         self._previous, self._lease, self._known = self._lease, 0, False
+
+    def _look_at_maintenance(self) -> None:
+        """See whether an operator has drained this host, and clean up after one whose time is over."""
+        try:
+            found = (maintenance.look(self._client, self._config.layout, who) for who in self._self.identities)
+            self._maintenance = next((fields for fields in found if fields is not None), None)
+        except (*_REFUSALS, RegistryError):
+            self._maintenance = None  # not ours to read, or not to be read
+
+    def _count_superseded(self) -> None:
+        """Count what was to be written and never will be, since the next change came before its turn."""
+        wanted = self._wanted
+        if self._unwritten is not None and self._unwritten != wanted:
+            self._superseded += 1
+        self._unwritten = wanted if self._changed else None
 
     def _end_former(self) -> None:
         """Withdraw what the configuration no longer says. What etcd refuses here ends by itself with its lease."""
@@ -327,8 +355,8 @@ class Registrar:
         self._former = None
 
     def _watch_other(self, seconds: float) -> None:
-        if self._phase != DUPLICATE:
-            self._enter(
+        if self._progress.phase != DUPLICATE:
+            self._progress.enter(
                 WAITING,
                 f"{self._self} is held by a former boot of this host, or by a clone; "
                 f"watching its lease for {seconds:.0f} s",
@@ -339,23 +367,3 @@ class Registrar:
         if memory != self._memory:
             self._memory = memory
             self._files.remember(memory)
-
-    def _trouble(self, phase: str, exc: RollcallError) -> None:
-        """Tell once what stands in the way, and again only after a long time."""
-        self._counts["failures"] += 1
-        self._error = {"text": str(exc), "at": int(time.time())}
-        if phase != self._phase or boottime() - self._told > _REMIND:
-            self._told = boottime()
-            (log.warning if phase == WAITING else log.error)(str(exc))
-        self._be(phase, str(exc))
-
-    def _enter(self, phase: str, words: str) -> None:
-        """Tell what is reached."""
-        if (phase, words) != (self._phase, self._words):
-            log.info(f"{phase.capitalize()}: {words}")
-        self._be(phase, words)
-
-    def _be(self, phase: str, words: str) -> None:
-        if phase != self._phase:
-            self._phase_since = time.time()
-        self._phase, self._words = phase, words

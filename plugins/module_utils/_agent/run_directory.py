@@ -51,7 +51,8 @@ class Place(t.NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Memory:
-    """What an agent knows that its next process should know. `ttl` is the seconds that were asked for.
+    """What an agent knows that its next process should know. `ttl` is the seconds that were asked for, `joined` the
+    Unix time since which the lease holds the names (0: it does not yet).
 
     `instance` names one life of the registration, from the first start since boot to leaving. `lease` 0: none is held.
     """
@@ -60,6 +61,7 @@ class Memory:
     lease: int = 0
     ttl: int = 0
     place: t.Optional[Place] = None
+    joined: int = 0
     checks: t.Tuple[Check, ...] = ()
 
     @classmethod
@@ -75,6 +77,7 @@ class Memory:
             lease=int(data["lease"], 16),
             ttl=int(data["ttl"]),
             place=Place(**{**data["place"], "roles": tuple(data["place"]["roles"])}) if data["place"] else None,
+            joined=int(data.get("joined", 0)),
             checks=tuple(parse_check(name, json.dumps(check)) for name, check in data["checks"].items()),
         )
 
@@ -85,6 +88,7 @@ class Memory:
             "lease": f"{self.lease:x}",
             "ttl": self.ttl,
             "place": self.place._asdict() if self.place else None,
+            "joined": self.joined,
             "checks": {check.name: check.document() for check in self.checks},
         }
 
