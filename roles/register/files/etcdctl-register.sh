@@ -1,0 +1,177 @@
+#!/bin/sh
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# This host answers the roll call with nothing but etcdctl: one lease, one key `ip` for each of its roles.
+#
+#   ROLLCALL_PREFIX    /infrastructure/, with its slash; a data centre follows it where there is one (/infrastructure/eu/)
+#   ROLLCALL_ROLES     roles, between spaces
+#   ROLLCALL_NAME      the host's name; where it is empty, what the host calls itself
+#   ROLLCALL_ADDRESS   its address; where it is empty, the one that packets to ROLLCALL_ROUTE come from
+#   ROLLCALL_TTL       seconds that the lease lives without this script
+#   ROLLCALL_LOOK      seconds between two looks at the keys
+#   RUNTIME_DIRECTORY  where the lease is noted for the next process, gone with the boot (of systemd)
+#   ETCDCTL_…          endpoints, TLS files and user, as etcdctl has them; the password comes from the credential
+#
+# The lease is kept by one `etcdctl lease keep-alive`, and that prints a line for each renewal: the clock of this script.
+set -u
+
+newline='
+'
+export ETCDCTL_API=3
+if [ -r "${CREDENTIALS_DIRECTORY-/nowhere}/etcd-password" ]; then
+    ETCDCTL_PASSWORD=$(cat "$CREDENTIALS_DIRECTORY/etcd-password")
+    export ETCDCTL_PASSWORD # the environment of a process is its owner's alone, its command line is everybody's
+fi
+
+name=${ROLLCALL_NAME:-$(uname -n)}
+[ -n "${ROLLCALL_NAME-}" ] || name=${name%%.*}
+keys=
+for role in $ROLLCALL_ROLES; do keys="$keys $ROLLCALL_PREFIX$role/$name/ip"; done
+
+noted=$RUNTIME_DIRECTORY/lease
+renewals=$RUNTIME_DIRECTORY/renewals
+lease='' address='' child='' said=''
+
+# Tell the journal and `systemctl status`, once.
+say() {
+    [ "$1" != "$said" ] || return 0
+    said=$1
+    printf '%s\n' "$1"
+    [ -z "${NOTIFY_SOCKET-}" ] || systemd-notify --status="$1"
+}
+
+# Wait for $1 to $1 * 2 seconds: hosts that were cut off together do not come back in step.
+nap() {
+    sleep $(($1 + $(od -An -N2 -tu2 /dev/urandom) % ($1 + 1))) &
+    child=$!
+    wait "$child"
+    child=
+}
+
+# Leave on purpose: the end of the lease deletes every key at once.
+leave() {
+    trap '' TERM INT
+    [ -z "$child" ] || kill "$child" 2>/dev/null
+    if [ -n "$lease" ]; then
+        said=
+        if out=$(etcdctl lease revoke "$lease" 2>&1); then
+            rm -f "$noted"
+            say "Left: $keys"
+        else
+            say "Left: not withdrawn, so the lease ends by itself within $ROLLCALL_TTL s: ${out##*"$newline"}"
+        fi
+    fi
+    exit 0
+}
+
+# The lease of a process that was killed is as good as a new one.
+take_lease() {
+    if [ -z "$lease" ] && [ -s "$noted" ]; then
+        lease=$(cat "$noted")
+        case $(etcdctl lease keep-alive --once "$lease" 2>&1) in
+            *"keepalived with TTL($ROLLCALL_TTL)"*) return 0 ;;
+        esac
+    fi
+    lease=
+    out=$(etcdctl lease grant "$ROLLCALL_TTL" 2>&1) || return 1
+    lease=$(printf '%s\n' "$out" | sed -n 's/^lease \([0-9a-f]*\) granted.*/\1/p')
+    [ -n "$lease" ] && printf '%s\n' "$lease" >"$noted"
+}
+
+find_address() {
+    if [ -n "$ROLLCALL_ADDRESS" ]; then
+        address=$ROLLCALL_ADDRESS
+        return 0
+    fi
+    out=$(ip -o route get "$ROLLCALL_ROUTE" 2>&1) || return 1
+    found=$(printf '%s\n' "$out" | sed -n 's/.* src \([0-9a-fA-F.:]*\).*/\1/p')
+    [ -z "$found" ] || address=$found # without one, the last one stays
+    [ -n "$address" ]
+}
+
+# Have all keys as they must be, in one transaction that fails if somebody comes between. A key with our address is
+# ours, also under another lease: that of our former boot. A key with another address is somebody else's, until it goes.
+claim() {
+    find_address || {
+        say "Waiting: no address for this host: ${out##*"$newline"}"
+        return 1
+    }
+    number=$(printf '%d' "0x$lease")
+    compares='' puts=''
+    for key in $keys; do
+        out=$(etcdctl get "$key" -w fields 2>&1) || {
+            say "Waiting: ${out##*"$newline"}"
+            return 1
+        }
+        value='' holder='' revision=0
+        while IFS= read -r line; do
+            case $line in
+                '"Value" : '*) value=${line#*' : '} ;;
+                '"Lease" : '*) holder=${line#*' : '} ;;
+                '"ModRevision" : '*) revision=${line#*' : '} ;;
+            esac
+        done <<EOF
+$out
+EOF
+        case $holder/$value in
+            "$number/\"$address\"") continue ;;
+            / | "$number/"* | *"/\"$address\"") ;;
+            *)
+                say "Duplicate: $key is held by $value under lease $(printf '%x' "$holder")"
+                return 1
+                ;;
+        esac
+        compares="${compares}mod(\"$key\") = \"$revision\"$newline"
+        puts="${puts}put --lease=$lease $key $address$newline"
+    done
+    if [ -n "$puts" ]; then
+        out=$(printf '%s\n%s\n\n' "$compares" "$puts" | etcdctl txn 2>&1)
+        case $out in
+            SUCCESS*) ;;
+            *)
+                say "Waiting: the keys could not be written: ${out##*"$newline"}"
+                return 1
+                ;;
+        esac
+    fi
+    say "Registered:$keys, address $address, lease $lease"
+}
+
+# Hold the lease until it is lost. etcdctl renews it in every third of its time, and ends when etcd no longer knows it.
+hold() {
+    rm -f "$renewals"
+    mkfifo "$renewals" || exit 1
+    etcdctl lease keep-alive "$lease" >"$renewals" 2>&1 &
+    child=$!
+    exec 3<"$renewals"
+    every=$((ROLLCALL_LOOK * 3 / ROLLCALL_TTL)) left=0
+    while read -r line <&3; do
+        case $line in *keepalived*) ;; *) continue ;; esac
+        if [ "$left" -le 0 ]; then
+            left=0
+            if claim; then left=$every; fi
+        fi
+        left=$((left - 1))
+    done
+    exec 3<&-
+    wait "$child"
+    child='' lease=''
+    rm -f "$noted"
+}
+
+trap leave TERM INT
+[ -z "${NOTIFY_SOCKET-}" ] || systemd-notify --ready
+pause=1
+while :; do
+    if take_lease; then
+        pause=1
+        hold
+        say "Waiting: the lease is lost"
+    else
+        say "Waiting: ${out##*"$newline"}"
+    fi
+    nap "$pause"
+    pause=$((pause < 8 ? pause * 2 : 8))
+done

@@ -1,0 +1,214 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A host that registers with nothing but a shell and etcdctl: the very script of the role, on every etcd we support."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.fixtures import programs_of
+from tests.support.real_etcd import Cluster
+from tests.support.registrant import KEYS, leases, values, wait_for
+
+SCRIPT = Path(__file__).resolve().parents[3] / "roles/register/files/etcdctl-register.sh"
+TTL = 3
+
+
+class Member:
+    """The script as a host's service runs it."""
+
+    def __init__(self, directory: Path, programs: Path, etcd: Cluster, **environment: str) -> None:
+        self.directory = directory
+        self.environment = {
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "ETCDCTL_ENDPOINTS": ",".join(etcd.endpoints),
+            "ROLLCALL_PREFIX": "/infrastructure/",
+            "ROLLCALL_ROLES": "web",
+            "ROLLCALL_NAME": "web1",
+            "ROLLCALL_ADDRESS": "10.0.0.5",
+            "ROLLCALL_ROUTE": "8.8.8.8",
+            "ROLLCALL_TTL": str(TTL),
+            "ROLLCALL_LOOK": "1",
+            "RUNTIME_DIRECTORY": str(directory),
+            **environment,
+        }
+        self.log = directory / "log"
+        self.start()
+
+    def start(self) -> None:
+        """Start the script, in a session of its own as systemd does."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                ["/bin/sh", str(SCRIPT)], stdout=log, stderr=log, env=self.environment, start_new_session=True
+            )
+
+    def kill(self) -> None:
+        """Kill it with all its children, as a crash under systemd ends."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> int:
+        """What `systemctl stop` does; returns the exit status."""
+        self.process.terminate()
+        return self.process.wait(15)
+
+    def story(self) -> str:
+        """What it said."""
+        return self.log.read_text()
+
+    def wait_said(self, words: str) -> None:
+        """Wait until it has said something."""
+        wait_for(lambda: words in self.story(), f"{words!r}: {self.story()}")
+
+
+@pytest.fixture(params=["3.4", "3.5", "3.6"])
+def programs(request: pytest.FixtureRequest) -> Path:
+    """etcd and etcdctl of one version."""
+    return programs_of(request.param)
+
+
+@pytest.fixture
+def own_etcd(programs: Path) -> Iterator[Cluster]:
+    """An etcd of that version, for this test alone."""
+    with Cluster(programs) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def member(tmp_path: Path) -> Iterator[Callable[..., Member]]:
+    """Starts members; all are killed after the test."""
+    made: list[Member] = []
+
+    def make(programs: Path, etcd: Cluster, **environment: str) -> Member:
+        directory = tmp_path / f"host{len(made)}"
+        directory.mkdir()
+        made.append(Member(directory, programs, etcd, **environment))
+        return made[-1]
+
+    yield make
+    for one in made:
+        if one.process.poll() is None:
+            one.kill()
+
+
+def test_it_registers_keeps_repairs_and_leaves(
+    own_etcd: Cluster, programs: Path, member: Callable[..., Member]
+) -> None:
+    host = member(programs, own_etcd, ROLLCALL_ROLES="web api")
+    host.wait_said("Registered: /infrastructure/web/web1/ip /infrastructure/api/web1/ip, address 10.0.0.5, lease ")
+    (lease,) = leases(own_etcd, "/infrastructure/")
+    assert values(own_etcd, "/infrastructure/") == {"web/web1/ip": "10.0.0.5", "api/web1/ip": "10.0.0.5"}
+
+    own_etcd.ctl("del", KEYS + "ip")
+    wait_for(lambda: values(own_etcd) == {"ip": "10.0.0.5"}, "the deleted key")
+    assert leases(own_etcd, "/infrastructure/") == {lease}
+
+    own_etcd.ctl("lease", "revoke", lease)
+    wait_for(lambda: values(own_etcd) == {"ip": "10.0.0.5"}, "another lease")
+    assert leases(own_etcd).isdisjoint({lease})
+
+    begun = time.monotonic()
+    assert host.stop() == 0
+    assert values(own_etcd, "/infrastructure/") == {}
+    assert time.monotonic() - begun < TTL, "it did not wait for the lease to end"
+    assert own_etcd.ctl("lease", "list").split()[1] == "0"
+
+
+def test_it_outlives_etcd(own_etcd: Cluster, programs: Path, member: Callable[..., Member]) -> None:
+    host = member(programs, own_etcd)
+    host.wait_said("Registered: ")
+    (lease,) = leases(own_etcd)
+    own_etcd.members[0].kill()
+    own_etcd.mend()
+    wait_for(lambda: host.process.poll() is None and leases(own_etcd) == {lease}, "the same lease after a short pause")
+
+    own_etcd.members[0].kill()
+    host.wait_said("Waiting: the lease is lost")
+    own_etcd.mend()
+    wait_for(lambda: values(own_etcd) == {"ip": "10.0.0.5"} and leases(own_etcd) != {lease}, "a new lease", 40)
+    assert host.stop() == 0
+    assert values(own_etcd) == {}
+
+
+def test_stopping_while_etcd_is_away_ends_in_time(
+    own_etcd: Cluster, programs: Path, member: Callable[..., Member]
+) -> None:
+    host = member(programs, own_etcd)
+    host.wait_said("Registered: ")
+    own_etcd.members[0].kill()
+    assert host.stop() == 0
+    assert f"Left: not withdrawn, so the lease ends by itself within {TTL} s: " in host.story()
+
+
+def test_a_killed_one_that_comes_back_is_no_event(
+    etcd: Cluster, etcd_programs: Path, member: Callable[..., Member]
+) -> None:
+    host = member(etcd_programs, etcd)
+    host.wait_said("Registered: ")
+    before = etcd.ctl("get", KEYS + "ip", "-w", "json").split('"kvs"')[1]
+    host.kill()
+    host.log.unlink()
+    host.start()
+    host.wait_said("Registered: ")
+    assert etcd.ctl("get", KEYS + "ip", "-w", "json").split('"kvs"')[1] == before
+
+
+def test_a_rebooted_one_takes_its_name_back_at_once(
+    etcd: Cluster, etcd_programs: Path, member: Callable[..., Member]
+) -> None:
+    host = member(etcd_programs, etcd, ROLLCALL_TTL="60")
+    host.wait_said("Registered: ")
+    (lease,) = leases(etcd)
+    host.kill()
+    (host.directory / "lease").unlink()  # /run is empty after a boot
+    host.start()
+    wait_for(lambda: leases(etcd) != {lease}, "its name under another lease")
+
+
+def test_somebody_elses_name_is_left_alone(etcd: Cluster, etcd_programs: Path, member: Callable[..., Member]) -> None:
+    etcd.ctl("put", "/infrastructure/api/web1/ip", "10.0.0.9")
+    host = member(etcd_programs, etcd, ROLLCALL_ROLES="web api")
+    host.wait_said('Duplicate: /infrastructure/api/web1/ip is held by "10.0.0.9" under lease 0')
+    assert values(etcd) == {}
+    etcd.ctl("del", "/infrastructure/api/web1/ip")
+    wait_for(lambda: values(etcd) == {"ip": "10.0.0.5"}, "the name to be taken when it is free")
+
+
+def test_the_address_and_the_name_are_the_hosts_own(
+    etcd: Cluster, etcd_programs: Path, member: Callable[..., Member]
+) -> None:
+    member(etcd_programs, etcd, ROLLCALL_NAME="", ROLLCALL_ADDRESS="", ROLLCALL_ROUTE="127.0.0.1")
+    name = os.uname().nodename.split(".")[0]
+    wait_for(lambda: values(etcd, f"/infrastructure/web/{name}/") == {"ip": "127.0.0.1"}, "the host's own name")
+
+
+def test_the_password_is_in_no_command_line(etcd_programs: Path, member: Callable[..., Member], tmp_path: Path) -> None:
+    (tmp_path / "etcd-password").write_text("s3cret-of-web1")
+    with Cluster(etcd_programs) as own:
+        own.require_auth(root="r", web1="s3cret-of-web1")
+        own.permit("web1", KEYS)
+        host = member(etcd_programs, own, ETCDCTL_USER="web1", CREDENTIALS_DIRECTORY=str(tmp_path))
+        host.wait_said("Registered: ")
+        session = [path for path in Path("/proc").glob("[0-9]*") if _session(path) == host.process.pid]
+        lines = [(path / "cmdline").read_bytes() for path in session]
+        assert any(b"keep-alive" in line for line in lines)
+        assert not any(b"s3cret" in line for line in lines)
+        assert "s3cret" not in host.story()
+        assert host.stop() == 0
+        assert values(own, user="root:r") == {}
+
+
+def _session(process: Path) -> int:
+    try:
+        return os.getsid(int(process.name))
+    except ProcessLookupError:
+        return 0
