@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import time
 
@@ -223,3 +224,13 @@ def test_a_keepalive_without_ttl_is_a_lease_that_is_gone(fake_etcd, connect):
     with pytest.raises(EtcdError, match=f"Keeping lease {lease:x} alive failed: it has expired or was revoked"):
         client.lease_keepalive(lease)
     assert fake_etcd.tree() == {}
+
+
+def test_a_process_with_many_open_files_keeps_its_connection(fake_etcd, connect):
+    with contextlib.ExitStack() as stack:
+        for _ in range(1100):
+            stack.enter_context(open(os.devnull))
+        client = connect(endpoints=[fake_etcd.endpoint])
+        for _ in range(3):
+            client.get("/key")
+    assert fake_etcd.connections == 1

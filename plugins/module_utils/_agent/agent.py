@@ -56,12 +56,16 @@ class Agent:
             signal.signal(number, lambda signum, _frame: self._inbox.put(signal.Signals(signum)))
         self._notifier.ready()
         while not self._stops:
-            self._locator.turn(boottime())
-            self._registrar.turn()
-            self._step(self._registrar.next_due)
+            self._wait(self.turn())
             if self._reload_wanted:
                 self._reload()
         self._end()
+
+    def turn(self) -> float:
+        """Do what is due, waiting for nothing but etcd's answers; returns when (boottime) to come again."""
+        self._locator.turn(boottime())
+        self._registrar.turn()
+        return self._look(self._registrar.next_due)
 
     def _live(self, seconds: float) -> None:
         """Let `seconds` pass, with checks and keepalives going on. Ends early on another signal to stop."""
@@ -69,20 +73,23 @@ class Agent:
         while boottime() < end and self._stops == stops:
             self._locator.turn(boottime())
             self._registrar.renew()
-            self._step(min(end, self._registrar.renewal_due))
+            self._wait(self._look(min(end, self._registrar.renewal_due)))
 
-    def _step(self, until: float) -> None:
-        """Start the checks that are due, then wait for the first thing to happen, at most until `until`."""
+    def _look(self, until: float) -> float:
+        """Start the checks that are due and show how it goes; returns when to come again, at latest `until`."""
         news = self._checks.turn(boottime())
         self._show()
         self._notifier.alive()
-        if news:
-            return  # to be told first
         now = boottime()
-        due = min(
+        if news:
+            return now  # to be told first
+        return min(
             until, self._checks.next_due(), self._locator.next_due, now + (self._notifier.watchdog or float("inf")) / 3
         )
-        for message in self._inbox.take(max(0.0, due - now)):
+
+    def _wait(self, until: float) -> None:
+        """Wait for the first thing to happen, at most until then."""
+        for message in self._inbox.take(max(0.0, until - boottime())):
             self._handle(message)
 
     def _handle(self, message: Message) -> None:

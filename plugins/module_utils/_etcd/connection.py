@@ -59,7 +59,9 @@ class Connection(http.client.HTTPConnection):
         """True while open with nothing to read: readable means that the server closed it meanwhile."""
         if self.sock is None:
             return False
+        poll = select.poll()  # select() knows no more than 1024 files
         try:
-            return not select.select([self.sock], [], [], 0)[0]
+            poll.register(self.sock, select.POLLIN)
+            return not poll.poll(0)
         except (OSError, ValueError):
             return False
