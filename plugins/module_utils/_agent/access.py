@@ -77,11 +77,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, flags, value, words in _FLAGS:
         group.add_argument(*flags, dest=name, metavar=value, help=words)
     group.add_argument("--password-file", metavar="FILE", help="file with the password of --user")
-    group.add_argument("--prefix", help=f"prefix of the nodes' keys (default: as configured, else {DEFAULT_PREFIX})")
-    group.add_argument("--layout", choices=LAYOUTS, help=f"of those keys (default: as configured, else {ROLE_NAME})")
-    group.add_argument(
-        "--state-prefix", help="prefix of the kept keys (default: as configured, else /rollcall + prefix)"
+    registry = (
+        ("prefix", f"prefix of the nodes' keys (default: as configured, else {DEFAULT_PREFIX})"),
+        ("layout", f"{' or '.join(LAYOUTS)} (default: as configured, else {ROLE_NAME})"),
+        ("state-prefix", "prefix of the kept keys (default: as configured, else /rollcall and the prefix)"),
     )
+    for name, words in registry:
+        group.add_argument(f"--{name}", metavar=name.upper(), help=words)
 
 
 def access(args: argparse.Namespace) -> Access:

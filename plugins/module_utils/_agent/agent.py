@@ -29,6 +29,9 @@ from .run_directory import Json, RunDirectory
 from .unit import STOP, why_ended
 from .version import version
 
+if t.TYPE_CHECKING:
+    from .metrics import MetricsFile
+
 Message = t.Union[Outcome, addresses.Found, signal.Signals]
 
 
@@ -49,6 +52,8 @@ class Agent:
         self._checks = Checks(self._config.checks, last, self._inbox.put, boottime(), self._config.writes)
         self._locator = addresses.Locator(self._config.address, self._config.allowed, self._inbox.put)
         self._registrar = Registrar(self._config, self._checks, self._locator, files, self._live)
+        self._metrics: t.Optional[MetricsFile] = None
+        self._open_metrics()
 
     def run(self) -> None:
         """Go on until SIGTERM or SIGINT. Being ready means that the process is up: etcd may come later."""
@@ -117,6 +122,7 @@ class Agent:
             self._config, self._config_problem = config, ""
             self._checks.configure(config.checks, boottime(), config.writes)
             self._locator.configure(config.address, config.allowed)
+            self._open_metrics()
         self._notifier.ready()
 
     def _end(self) -> None:
@@ -136,4 +142,15 @@ class Agent:
             return
         self._shown = status
         self._notifier.status(f"{status['phase'].capitalize()}: {status['message']}")
-        self._files.show({**status, "pid": os.getpid(), "version": version()})
+        shown = {**status, "pid": os.getpid(), "version": version()}
+        self._files.show(shown)
+        if self._metrics is not None:
+            self._metrics.write(shown)
+
+    def _open_metrics(self) -> None:
+        """Where metrics are wanted; without them the module is not even imported."""
+        self._metrics = None
+        if self._config.metrics_file:
+            from .metrics import MetricsFile
+
+            self._metrics = MetricsFile(self._config.metrics_file)

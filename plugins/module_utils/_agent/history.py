@@ -64,7 +64,8 @@ class Happening(t.NamedTuple):
         if self.reason:
             return self.reason
         if self.kind == CHANGED:
-            return ", ".join(_in_words(name, *values) for name, values in self.changes().items())
+            words = (_in_words(name, *values) for name, values in self.changes().items())
+            return ", ".join(filter(None, words)) or "health of its services"
         node = self.after or self.before
         if node is None:
             return ""
@@ -169,9 +170,8 @@ def _in_words(name: str, before: t.Any, after: t.Any) -> str:
     if name == "maintenance":
         return "maintenance ended" if after is None else f"maintenance: {maintenance(after)}"
     if name in ("services", "checks"):
-        return ", ".join(
-            _one_in_words(name[:-1], key, before.get(key), after.get(key)) for key in _differing(before, after)
-        )
+        words = (_one_in_words(name[:-1], key, before.get(key), after.get(key)) for key in _differing(before, after))
+        return ", ".join(filter(None, words))
     if isinstance(after, str):
         return f"{name} {before or '-'} -> {after or '-'}"
     return f"{name} {_list(before)} -> {_list(after)}" if isinstance(after, list) else f"{name} changed"
@@ -180,11 +180,11 @@ def _in_words(name: str, before: t.Any, after: t.Any) -> str:
 def _one_in_words(kind: str, key: str, before: t.Optional[Json], after: t.Optional[Json]) -> str:
     if before is None or after is None:
         return f"{kind} {key} is {'new' if before is None else 'gone'}"
-    status = "health" if kind == "service" else "status"
-    if before[status] == after[status]:
-        return f"{kind} {key} changed ({', '.join(_differing(before, after))})"
-    output = f" ({after['output']})" if after.get("output") else ""
-    return f"{kind} {key} {before[status]} -> {after[status]}{output}"
+    if kind == "check" and before["status"] != after["status"]:
+        output = f" ({after['output']})" if after["output"] else ""
+        return f"check {key} {before['status']} -> {after['status']}{output}"
+    fields = [field for field in _differing(before, after) if field != "health"]  # that follows from the checks
+    return f"{kind} {key} changed ({', '.join(fields)})" if fields else ""
 
 
 def _differing(before: Json, after: Json) -> t.List[str]:

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = f"{parser.description} {_DESCRIPTION}"
     parser.add_argument("state", choices=("on", "off"), help="whether the node is in maintenance from now on")
     parser.add_argument(
-        "nodes", nargs="*", metavar="NODE", help="name or role/name of another node (default: this host itself)"
+        "nodes", nargs="*", default=[], metavar="NODE", help="name or role/name of others (default: this host)"
     )
     parser.add_argument("--reason", help="why (default: what is said already)")
     parser.add_argument("--by", help="who says so (default: what is said already, else the user who calls this)")

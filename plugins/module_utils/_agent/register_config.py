@@ -36,7 +36,7 @@ class RegisterConfig:
     """All that `rollcall register` is told. `ttl`, `self_check` and `drain_time` are seconds.
 
     It holds nothing of the host itself, so that a file can be checked on another one, or where an image is built.
-    `name` is "" for the name that the host has when it asks.
+    `name` is "" for the name that the host has when it asks. `metrics_file` is "" for none.
     """
 
     settings: Settings
@@ -54,6 +54,7 @@ class RegisterConfig:
     drain_time: float
     checks: t.Tuple[CheckConfig, ...]
     writes: Writes
+    metrics_file: str = ""
 
     def identify(self) -> Registration:
         """What this host wants to be known as, still without an address. Raises RegistryError."""
@@ -89,11 +90,20 @@ def load(file: str) -> RegisterConfig:
         drain_time=root.seconds("drain_time", _DRAIN_TIME),
         checks=parse_checks(root, {service.name for service in services}, host),
         writes=parse_writes(root),
+        metrics_file=_metrics_file(root),
     )
     root.end()
     # What is too large for a key must be said now, not in the middle of the night.
     checked(root, "", lambda: config._registration("x", "0" * 32, "0" * 36).keys(layout))
     return config
+
+
+def _metrics_file(root: Section) -> str:
+    """Where metrics go. node_exporter passes over what does not end in .prom."""
+    path = root.text("metrics_file")
+    if path and not (path.startswith("/") and path.endswith(".prom")):
+        raise root.error("metrics_file", f"{path!r} is not the path of a file that ends in .prom")
+    return path
 
 
 def _name(root: Section) -> str:

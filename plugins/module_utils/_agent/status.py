@@ -123,7 +123,7 @@ def _facts(status: Json) -> t.List[str]:
     """What there is to know, a line each."""
     now = time.time()
     counts = status["counts"]
-    since = status["registered_since"]
+    since = status["registered_since"] if status["lease_left"] > 0 else 0
     facts = {
         "node": f"{status['node']} under {status['prefix']}",
         "registered": f"since {moment(since)} ({span(now - since)})" if since else "",
@@ -132,9 +132,7 @@ def _facts(status: Json) -> t.List[str]:
         "health": coloured(status["health"]),
         "maintenance": maintenance(status["maintenance"]) if status["maintenance"] is not None else "",
         "services": ", ".join(_service(status, name) for name in sorted(status["services"])),
-        "lease": f"{status['lease']}, {status['lease_left']:.0f} s of {status['ttl']} s left"
-        if status["lease"]
-        else "none",
+        "lease": _lease(status),
         "etcd": _etcd(status),
         "lost leases": str(counts["leases_lost"]),
         "writes": f"{counts['writes']}, suppressed {counts['writes_suppressed']}",
@@ -142,6 +140,15 @@ def _facts(status: Json) -> t.List[str]:
     }
     width = max(map(len, facts))
     return [f"{name.ljust(width)}  {value}" for name, value in facts.items() if value]
+
+
+def _lease(status: Json) -> str:
+    if not status["lease"]:
+        return "none"
+    left = status["lease_left"]
+    return f"{status['lease']}, " + (
+        f"{left:.0f} s of {status['ttl']} s left" if left > 0 else f"over for {span(-left)}"
+    )
 
 
 def _service(status: Json, name: str) -> str:

@@ -16,7 +16,6 @@ Wall clocks decide, since no other clock survives a reboot. A clock that is slow
 
 from __future__ import annotations
 
-import getpass
 import os
 import time
 import typing as t
@@ -89,6 +88,8 @@ class Outcome(t.NamedTuple):
 
 def author() -> str:
     """The user that runs this; where that is by sudo, who called it."""
+    import getpass  # the agent does without
+
     try:
         return os.environ.get("SUDO_USER") or getpass.getuser()
     except (KeyError, OSError):
