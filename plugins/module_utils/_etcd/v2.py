@@ -6,8 +6,8 @@
 
 Internal to the collection: no promise is made to other users of this file.
 
-Keys of v2 are files in directories, each with a TTL of its own, and a v3 client cannot see them. etcd 2 has this API,
-etcd 3.0 to 3.5 have it with --enable-v2, etcd 3.6 has it no more.
+Keys of v2 are files in directories, each with a TTL of its own, and a v3 client cannot see them. Up to etcd 3.3 the
+API is on, 3.4 and 3.5 have it with --enable-v2, 3.6 has it no more.
 """
 
 from __future__ import annotations
