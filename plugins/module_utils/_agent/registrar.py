@@ -288,6 +288,16 @@ class Registrar:
                 self._lose(exc)
                 self._grant()
             self._put_right()
+        except PermissionDenied as exc:
+            if not self._leaving:
+                raise
+            names = ", ".join(map(str, self._leaving))
+            log.warning(
+                f"Leaving {names} is not permitted any more, so that goes by itself with lease {lease:x}: {exc}"
+            )
+            self._previous, self._lease, self._leaving = lease, 0, ()
+            self._grant()
+            self._put_right()
         return jittered(self._config.self_check, 0.2)
 
     def _put_right(self) -> None:

@@ -12,13 +12,14 @@ and writes in one guarded transaction what differs. Where nothing differs it wri
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 import typing as t
 
 from .._etcd import wire
 from .._etcd.client import Client
-from .._etcd.errors import LeaseNotFound
+from .._etcd.errors import LeaseNotFound, PermissionDenied
 from .._etcd.wire import KeyValue
 from .errors import Duplicate, InvalidNode, RegistryError
 from .layout import CHECKS, HEALTH, IP, NODE, Identity, Layout
@@ -54,7 +55,7 @@ class Registration:
         return (self.who, *(self.who._replace(role=role) for role in self.also))
 
     def keys(self, layout: Layout) -> t.Dict[str, str]:
-        """Every key the lease is to hold, those that claim the names first. Raises InvalidNode for too large a value."""
+        """Every key that the lease is to hold, the claim of each name first. Raises InvalidNode if one is too large."""
         directories = [layout.directory(who) for who in self.identities]
         claim = {IP: self.address, NODE: self.document.dump(), HEALTH: self.health}
         checks = {CHECKS + check.name: dump(check.document()) for check in self.checks}
@@ -130,8 +131,9 @@ def reconcile(
         )
         # What does not fit into one transaction comes with the next: the names are taken by then.
         if result.succeeded and len(writes) <= _OPERATIONS:
-            for other in former:
-                _end_lease(client, other)  # only checks of a former configuration still hang on it
+            for other in former:  # only what a former configuration left still hangs on it
+                with contextlib.suppress(PermissionDenied):  # of a role that is no longer ours: it ends by itself
+                    _end_lease(client, other)
             return claim
     raise RegistryError(f"Registering {wanted} failed: its keys were changed by others {_RACES} times meanwhile")
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.fixtures import programs_of
 from tests.support.real_etcd import Cluster
 from tests.support.registrant import KEYS, ROSTER, Changes, Registrant, leases, values, wait_for
 
@@ -108,6 +109,23 @@ def test_a_duplicate_in_one_role_is_refused_as_a_whole_and_named(etcd: Cluster, 
     etcd.ctl("del", API + "ip")
     agent.wait_phase("registered")
     assert values(etcd) == values(etcd, API)
+
+
+@pytest.mark.parametrize("series", ["3.5", "3.6"])  # from 3.6.9 on, a lease belongs to who may write all of its keys
+def test_a_role_that_is_not_permitted_any_more_is_left_all_the_same(register: Register, series: str) -> None:
+    with Cluster(programs_of(series)) as own:
+        own.require_auth(root="r", node="n")
+        for prefix in (KEYS, API, "/rollcall/"):
+            own.permit("node", prefix)
+        agent = register(own, role="", roles=["web", "api"])
+        agent.configure(etcd={"endpoints": own.endpoints, "user": "node", "password": "n"})
+        agent.start()
+        agent.wait_phase("registered")
+        own.ctl("role", "revoke-permission", "node", "--prefix=true", API, user="root:r")
+        reload(agent, roles=["web"])
+        wait_for(lambda: not values(own, API, user="root:r"), "the role to be left")
+        wait_for(lambda: agent.status["phase"] == "registered", "the other to be held")
+        assert values(own, user="root:r")["ip"] == "10.0.0.5"
 
 
 def test_a_reload_changes_services_tags_and_meta_with_one_key(
