@@ -150,7 +150,8 @@ installed_collection() {
 
 main_job() {
     title "3. The main job: a cluster of etcd, every host in the roll call, a load balancer that follows it"
-    tell "First something to balance: a web service that answers with its host's name."
+    tell "First something to balance: a web service that answers with its host's name. Then TLS, with a certificate authority made"
+    tell "here, and for every host a password that lets it write its own keys and no others."
     play demo
     play site
     title "4. The same once more: nothing is left to do"
@@ -214,7 +215,7 @@ ending() {
     REQUESTS=""
     title "That was all of it, in $((SECONDS / 60)) min $((SECONDS % 60)) s. What is running now:"
     cat <<TXT
-  etcd1 etcd2 etcd3   10.77.213.11-13   a cluster of etcd, http on port 2379
+  etcd1 etcd2 etcd3   10.77.213.11-13   a cluster of etcd, TLS and passwords, port 2379
   web1 web2           10.77.213.21-22   the web service, port 8080
   lb1                 10.77.213.31      HAProxy, $BALANCER
 

@@ -33,7 +33,7 @@ def test_the_whole_on_debian_12(lab: Lab, installed: Installed, tmp_path: Path) 
             role: {"hosts": {host.name: {"ansible_host": host.address}}, "vars": variables.get(role, {})}
             for role, host in (("etcd", etcd), ("web", web), ("lb", lb))
         }
-        common = {**lab.inventory()["all"]["vars"], "rollcall_etcd_endpoints": [f"http://{etcd.address}:2379"]}
+        common = {**lab.inventory()["all"]["vars"], "rollcall_etcd_endpoints": [f"https://{etcd.address}:2379"]}
         inventory = tmp_path / "hosts.json"
         inventory.write_text(json.dumps({"all": {"vars": common, "children": children}}))
         for playbook in ("demo", "site"):
