@@ -73,7 +73,8 @@ options:
       services: &services
         description:
           - What the node serves, by name. Each service has a C(port), and may have a C(weight) from 0 to 256
-            (100 where it has none), C(tags) (a list) and C(meta) (a mapping).
+            (100 where it has none), C(weight_warning) (the weight while its health is warning), C(tags) (a list)
+            and C(meta) (a mapping).
         type: dict
       tags: &tags
         description:

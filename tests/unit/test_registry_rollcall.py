@@ -182,3 +182,20 @@ def test_a_value_that_is_too_large_is_refused_before_it_is_written():
 def test_worst_health():
     assert worst([]) == "passing"
     assert worst(["passing", "drain", "critical"]) == "drain"
+
+
+def test_a_service_weighs_less_while_it_warns():
+    document = {"services": {"http": {"port": 80, "weight": 100, "weight_warning": 30}, "admin": {"port": 81}}}
+    for status, weight in (("passing", 100), ("warning", 30), ("critical", 100)):
+        checks = {"http": {"status": status, "service": "http"}}
+        [node] = call(keys("web/web1", ip="10.0.0.7", node=document, health=status, checks=checks)).nodes
+        public = node.public()["services"]
+        assert (public["http"]["weight"], public["http"]["weight_warning"]) == (weight, 30)
+        assert (public["admin"]["weight"], "weight_warning" in public["admin"]) == (100, False)
+        assert json.loads(node.document.dump())["services"]["http"]["weight"] == 100, "as it is stored"
+
+
+def test_a_weight_for_warnings_is_a_number():
+    document = {"services": {"http": {"port": 80, "weight_warning": "1; backend x"}}}
+    [rejected] = call(keys("web/web1", ip="10.0.0.7", node=document)).rejected
+    assert "weight_warning of service 'http'" in rejected.reason

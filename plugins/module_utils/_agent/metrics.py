@@ -17,12 +17,12 @@ import typing as t
 
 from .._registry.model import HEALTHS
 from . import log
-from .progress import DUPLICATE, LEFT, REFUSED, REGISTERED, STARTING, WAITING
+from .progress import DUPLICATE, LEFT, REFUSED, REGISTERED, REMOVED, STARTING, WAITING
 
 Json = t.Dict[str, t.Any]
 Samples = t.List[t.Tuple[t.Dict[str, str], float]]
 
-_PHASES = (STARTING, WAITING, REGISTERED, DUPLICATE, REFUSED, LEFT)
+_PHASES = (STARTING, WAITING, REGISTERED, DUPLICATE, REFUSED, LEFT, REMOVED)
 
 # Name, type, what it tells, and where it is in the status.
 _COUNTERS = {

@@ -15,6 +15,9 @@ import random
 import time
 import typing as t
 
+_RETRY_CAP = 15.0  # seconds between attempts while etcd is away, and never more than a third of the lease's time
+_REFUSED_CAP = 60.0  # seconds between attempts while etcd refuses: a wrong password costs etcd 79 ms of CPU each time
+
 
 def boottime() -> float:
     """Seconds since boot. It never jumps, and it goes on while the machine is suspended, as leases do."""
@@ -43,6 +46,29 @@ class Backoff:
         pause = min(self._cap, self._first * 2.0 ** min(self._failures, 30))
         self._failures += 1
         return pause * random.uniform(0.5, 1)
+
+
+class Task:
+    """When something of a lease is to be done: after a period where it worked, after a backoff where it did not.
+
+    `ttl` is the lease's time to live in seconds.
+    """
+
+    def __init__(self, ttl: int) -> None:
+        self.due = 0.0
+        self.failing = False
+        self._lost = Backoff(0.5, min(_RETRY_CAP, ttl / 3))
+        self._refused = Backoff(5.0, _REFUSED_CAP)
+
+    def worked(self, due: float) -> None:
+        """Do it again at `due`."""
+        self.due, self.failing = due, False
+        self._lost.reset()
+        self._refused.reset()
+
+    def failed(self, refused: bool, now: float) -> None:
+        """Try again, later and later."""
+        self.due, self.failing = now + (self._refused if refused else self._lost).next(), True
 
 
 class Writes(t.NamedTuple):

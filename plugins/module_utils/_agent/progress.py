@@ -24,6 +24,7 @@ REGISTERED = "registered"
 DUPLICATE = "duplicate"
 REFUSED = "refused"
 LEFT = "left"
+REMOVED = "removed"  # on purpose as well: a check says so, until it passes
 
 _REMIND = 600.0  # seconds after which the same trouble is told again
 _ERRORS = 5  # different errors that are kept

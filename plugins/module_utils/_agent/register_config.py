@@ -137,6 +137,7 @@ def _services(root: Section) -> t.Tuple[Service, ...]:
     services = []
     for name, section in sorted(root.sections("services").items()):
         fields = {"port": section.required("port"), "weight": section.get("weight", 100)}
+        fields["weight_warning"] = section.get("weight_warning")
         fields["tags"] = section.texts("tags")
         fields["meta"] = section.mapping("meta")
         section.end()

@@ -35,37 +35,15 @@ from .._registry.registration import Registration, reconcile, withdraw
 from . import log
 from .addresses import Locator
 from .checks import Checks
-from .pacing import Backoff, TokenBucket, boottime, jittered
-from .progress import DUPLICATE, LEFT, REFUSED, REGISTERED, WAITING, Progress
+from .pacing import Task, TokenBucket, boottime, jittered
+from .progress import DUPLICATE, LEFT, REFUSED, REGISTERED, REMOVED, WAITING, Progress
 from .register_config import RegisterConfig
 from .run_directory import Json, Memory, Place, RunDirectory
 
 # What does not pass by itself: a person has to change something first, here or in etcd.
 _REFUSALS = (AuthenticationFailed, InvalidSettings, NotGateway, PermissionDenied, TokenInvalid)
 
-_RETRY_CAP = 15.0  # seconds between attempts while etcd is away, and never more than a third of the lease's time
-_REFUSED_CAP = 60.0  # seconds between attempts while etcd refuses: a wrong password costs etcd 79 ms of CPU each time
 _LEAVE_WITHIN = 10.0  # seconds in which another attempt to leave is begun
-
-
-class _Task:
-    """When something is to be done: after a period where it worked, after a backoff where it did not."""
-
-    def __init__(self, ttl: int) -> None:
-        self.due = 0.0
-        self.failing = False
-        self._lost = Backoff(0.5, min(_RETRY_CAP, ttl / 3))
-        self._refused = Backoff(5.0, _REFUSED_CAP)
-
-    def worked(self, due: float) -> None:
-        """Do it again at `due`."""
-        self.due, self.failing = due, False
-        self._lost.reset()
-        self._refused.reset()
-
-    def failed(self, refused: bool) -> None:
-        """Try again, later and later."""
-        self.due, self.failing = boottime() + (self._refused if refused else self._lost).next(), True
 
 
 class Registrar:
@@ -96,7 +74,6 @@ class Registrar:
         self._former: t.Optional[t.Tuple[Place, int]] = None  # to withdraw first
         self._leaving: t.Tuple[Identity, ...] = ()  # names that the lease may still hold and shall not
         self._draining = False
-        self._bucket = TokenBucket(config.writes.per_minute, config.writes.burst, boottime())
         self._progress = Progress()
         self._renewed = 0.0
         self._renewed_boottime: t.Optional[float] = None
@@ -117,7 +94,8 @@ class Registrar:
         timeout = min(config.settings.timeout, max(1.0, config.ttl / 6))  # several attempts must fit into the lease
         self._client.close()
         self._client = Client(dataclasses.replace(config.settings, timeout=timeout))
-        self._renewal, self._reconciliation = _Task(config.ttl), _Task(config.ttl)
+        self._renewal, self._reconciliation = Task(config.ttl), Task(config.ttl)
+        self._bucket = TokenBucket(config.writes.per_minute, config.writes.burst, boottime())
         lease, was, place = self._lease or self._memory.lease, self._memory.place, self._place
         self._previous = lease
         self._lease, self._known, self._former, self._leaving = 0, False, None, ()
@@ -133,6 +111,8 @@ class Registrar:
     @property
     def next_due(self) -> float:
         """When `turn` has something to do again."""
+        if self._removed:
+            return self._removal_due
         if not self._lease or self._renewal.failing:
             return self.renewal_due
         times = [self._renewal.due, self._reconciliation.due]
@@ -148,6 +128,9 @@ class Registrar:
     def turn(self) -> None:
         """Do what is due. What etcd or the network does to it is told, not raised."""
         self._count_superseded()
+        if self._removed:
+            self._stay_away()
+            return
         self.renew()
         if not self._lease or self._renewal.failing or not self._may_write:
             return
@@ -228,9 +211,29 @@ class Registrar:
     @property
     def _wanted(self) -> Registration:
         health = DRAIN if self._draining else self._checks.health
+        document, removed = self._self.document, self._checks.removed
+        if removed:
+            services = tuple(service for service in document.services if service.name not in removed)
+            document = dataclasses.replace(document, services=services)
         return dataclasses.replace(
-            self._self, address=self._locator.address, health=health, checks=self._checks.published
+            self._self,
+            address=self._locator.address,
+            document=document,
+            health=health,
+            checks=self._checks.published,
         )
+
+    @property
+    def _removed(self) -> bool:
+        """Whether a check of the node itself is critical for so long that it shall not be registered."""
+        return "" in self._checks.removed
+
+    @property
+    def _removal_due(self) -> float:
+        """When to try to withdraw what shall not be registered; infinity where nothing is."""
+        if not self._lease:
+            return float("inf")
+        return self._reconciliation.due if self._reconciliation.failing else 0.0
 
     @property
     def _changed(self) -> bool:
@@ -245,7 +248,7 @@ class Registrar:
     def _place(self) -> Place:
         return Place.of(self._config.layout, self._self.identities)
 
-    def _attempt(self, task: _Task, action: t.Callable[[], float]) -> None:
+    def _attempt(self, task: Task, action: t.Callable[[], float]) -> None:
         """Do `action`, which gives the seconds until it is due again, and tell what stood in its way."""
         now = boottime()
         try:
@@ -256,7 +259,7 @@ class Registrar:
             self._progress.trouble(DUPLICATE, exc)
         except RollcallError as exc:
             refused = isinstance(exc, _REFUSALS)
-            task.failed(refused)
+            task.failed(refused, boottime())
             self._progress.trouble(REFUSED if refused else WAITING, exc)
         else:
             task.worked(now + period)
@@ -321,6 +324,20 @@ class Registrar:
             REGISTERED,
             f"{wanted}, address {wanted.address}, lease {self._lease:x}, health {wanted.health}",
         )
+
+    def _stay_away(self) -> None:
+        """Leave as an operator would have it, and come back with a new lease once the check is not critical."""
+        if boottime() >= self._removal_due:
+            self._attempt(self._reconciliation, self._withdraw)
+        if not self._lease:
+            self._progress.enter(REMOVED, f"{self._self} is out of the registry while its checks are critical")
+
+    def _withdraw(self) -> float:
+        withdraw(self._client, self._config.layout, (*self._self.identities, *self._leaving), self._lease)
+        self._lease, self._previous, self._known, self._written, self._leaving = 0, 0, False, None, ()
+        self._renewal.due = 0.0
+        self._remember(dataclasses.replace(self._memory, lease=0, joined=0, checks=self._checks.published))
+        return 0.0
 
     def _grant(self) -> None:
         self._lease, self._granted = self._client.lease_grant(self._config.ttl)

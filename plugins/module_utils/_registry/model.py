@@ -47,7 +47,10 @@ def valid_health(text: t.Any) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Service:
-    """Something a node serves. `weight` is 0 to 256 as in HAProxy; `health` follows from checks and is not stored."""
+    """Something a node serves. `weight` is 0 to 256 as in HAProxy; `health` follows from checks and is not stored.
+
+    `weight_warning` takes the place of the weight while the health is warning, where it is not None.
+    """
 
     name: str
     port: int
@@ -55,10 +58,17 @@ class Service:
     tags: t.Tuple[str, ...] = ()
     meta: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     health: str = PASSING
+    weight_warning: t.Optional[int] = None
 
     def document(self) -> Json:
         """As it is stored in the node's document, under its name."""
-        return {"port": self.port, "weight": self.weight, "tags": list(self.tags), "meta": dict(self.meta)}
+        document = {"port": self.port, "weight": self.weight, "tags": list(self.tags), "meta": dict(self.meta)}
+        return document if self.weight_warning is None else dict(document, weight_warning=self.weight_warning)
+
+    def public(self) -> Json:
+        """As users see it: with the health, and the weight that it has in this health."""
+        reduced = self.health == WARNING and self.weight_warning is not None
+        return dict(self.document(), health=self.health, weight=self.weight_warning if reduced else self.weight)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +164,7 @@ class Node:
             "dc": self.dc,
             "address": self.address,
             "health": self.health,
-            "services": {service.name: {**service.document(), "health": service.health} for service in self.services},
+            "services": {service.name: service.public() for service in self.services},
             "tags": list(self.document.tags),
             "meta": dict(self.document.meta),
             "checks": {check.name: check.document() for check in self.checks},
@@ -242,14 +252,18 @@ def parse_document(text: str) -> Document:
 
 
 def parse_service(name: str, data: t.Any) -> Service:
-    """Read {"port", "weight", "tags", "meta"}, all but the port optional. Raises InvalidNode."""
+    """Read {"port", "weight", "tags", "meta", "weight_warning"}, all but the port optional. Raises InvalidNode."""
     fields = _mapping(data, f"service {shown(name)}")
+    reduced = fields.get("weight_warning")
+    if reduced is not None:
+        valid_number(reduced, 0, 256, f"weight_warning of service {shown(name)}")
     return Service(
         name=valid_word(name, "service"),
         port=valid_number(fields.get("port"), 1, 65535, f"port of service {shown(name)}"),
         weight=valid_number(fields.get("weight", 100), 0, 256, f"weight of service {shown(name)}"),
         tags=_tags(fields.get("tags", [])),
         meta=_mapping(fields.get("meta", {}), "meta"),
+        weight_warning=reduced,
     )
 
 

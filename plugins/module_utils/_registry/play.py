@@ -29,7 +29,7 @@ Json = t.Dict[str, t.Any]
 KEEPER = "play"  # stands where an agent has the id of its machine
 _NO_LEASE = -1  # in a dry run: the lease that would be granted
 
-SERVICE_FIELDS = frozenset({"port", "weight", "tags", "meta"})
+SERVICE_FIELDS = frozenset({"port", "weight", "weight_warning", "tags", "meta"})
 
 
 class Outcome(t.NamedTuple):

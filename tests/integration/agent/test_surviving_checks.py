@@ -2,35 +2,20 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`rollcall register` with checks that flap and hang: each is made to happen to a real process."""
+"""`rollcall register` with checks that hang, flood, flap or cannot be run: each happens to a real process."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 from tests.support.real_etcd import Cluster
-from tests.support.registrant import KEYS, Changes, Registrant, Server, leases, values, wait_for
+from tests.support.registrant import KEYS, Changes, Json, Registrant, Server, leases, values, wait_for
 
 Register = Callable[..., Registrant]
-
-
-def test_health_follows_a_check_after_fall_and_rise(etcd: Cluster, register: Register, server: Server) -> None:
-    agent = register(etcd, checks={"port": server.check(service="web", interval=0.5, rise=2, fall=3)})
-    agent.start()
-    agent.wait_phase("registered")
-    wait_for(lambda: "refused" in values(etcd).get("checks/port", ""), "the first failure to be told")
-    assert values(etcd)["health"] == "critical"
-    server.open()
-    begun = time.monotonic()
-    wait_for(lambda: values(etcd)["health"] == "passing", "the health to be passing")
-    assert time.monotonic() - begun > 0.4, "not before the second result"
-    server.close()
-    begun = time.monotonic()
-    wait_for(lambda: values(etcd)["health"] == "critical", "the health to be critical")
-    assert time.monotonic() - begun > 0.9, "not before the third result"
-    assert json.loads(values(etcd)["checks/port"])["status"] == "critical"
 
 
 def test_a_hanging_check_delays_no_keepalive(etcd: Cluster, register: Register, server: Server) -> None:
@@ -49,7 +34,7 @@ def test_a_flapping_check_costs_a_bounded_number_of_writes(
     etcd: Cluster, register: Register, server: Server, changes: Changes
 ) -> None:
     check = server.check(interval=0.1, rise=1, fall=1)
-    agent = register(etcd, self_check=60, checks={"port": check})
+    agent = register(etcd, self_check=60, checks={"port": check}, writes={"dwell": 0})
     agent.start()
     agent.wait_phase("registered")
     deadline = time.monotonic() + 3
@@ -62,3 +47,91 @@ def test_a_flapping_check_costs_a_bounded_number_of_writes(
     assert 3 <= len(written) <= 1 + 3 + 1, "the claim, the burst, and one of six a minute"
     server.open()
     wait_for(lambda: values(etcd)["health"] == "passing", "the last word to be told at last", within=20)
+
+
+def test_a_flapping_check_is_told_less_and_less_often_and_said_to_flap(
+    etcd: Cluster, register: Register, changes: Changes, tmp_path: Path
+) -> None:
+    turn_by_turn = f"cd {tmp_path}; test -e calm && exit 0; rm on 2>/dev/null || {{ >on; exit 2; }}"
+    flapping = {"type": "script", "command": turn_by_turn, "interval": 0.1, "timeout": 5, "rise": 1, "fall": 1}
+    writes = {"per_minute": 6000, "burst": 100, "dwell": 0.2, "dwell_max": 0.8}
+    agent = register(etcd, self_check=60, checks={"script": flapping}, writes=writes)
+    agent.start()
+    agent.wait_phase("registered")
+    wait_for(lambda: check(etcd, "script").get("flapping"), "the flapping to be told")
+    agent.wait_count("writes", 6)
+    statuses = [json.loads(value) for kind, key, value, _rev in changes.until_now() if key == KEYS + "checks/script"]
+    gaps = [after["since"] - before["since"] for before, after in zip(statuses, statuses[1:], strict=False)]
+    assert sum(gaps[-6:]) >= 3, "the last six changes are 0.8 s apart, in whole seconds"
+    (tmp_path / "calm").touch()
+    wait_for(lambda: check(etcd, "script") and "flapping" not in check(etcd, "script"), "the flapping to be over")
+    assert check(etcd, "script")["status"] == values(etcd)["health"] == "passing"
+
+
+def test_a_script_that_hangs_or_floods_costs_neither_memory_nor_keepalives(
+    etcd: Cluster, register: Register, tmp_path: Path
+) -> None:
+    usual = {"type": "script", "interval": 0.2, "timeout": 0.5, "fall": 1}
+    checks = {
+        "fine": {**usual, "command": ["/bin/echo", "all is well"], "timeout": 5},
+        "flood": {**usual, "command": "yes 'so much to say'"},
+        "hang": {**usual, "command": f"echo $$ >> {tmp_path}/pids; sleep 1000 & echo $! >> {tmp_path}/pids; wait"},
+        "lines": {**usual, "command": "printf 'one\\ntwo\\33[31m\\n'; exit 1", "timeout": 5},
+        "none": {**usual, "command": ["/nowhere/check"]},
+    }
+    agent = register(etcd, ttl=3, checks=checks, writes={"dwell": 0, "burst": 100})
+    agent.start()
+    lease = agent.wait_phase("registered")["lease"]
+    outputs = {
+        "fine": ("passing", "all is well"),
+        "hang": ("critical", "killed after 0.5 s:"),
+        "lines": ("warning", "one two [31m"),
+        "none": ("critical", "cannot run /nowhere/check: No such file or directory"),
+    }
+    for name, wanted in outputs.items():
+        wait_for(partial(says, etcd, name, wanted), f"{name}: {wanted}")
+    wait_for(lambda: check(etcd, "flood")["output"].startswith("killed after 0.5 s: so much to say"), "the flood")
+    assert len(check(etcd, "flood")["output"]) == 200
+    before = resident(agent)
+    agent.wait_count("keepalives", 4)
+    assert resident(agent) - before < 2_000, "kB"
+    assert leases(etcd) == {lease}
+    assert agent.end() == 0
+    alive = [pid for pid in (tmp_path / "pids").read_text().split()[:-2] if is_alive(pid)]
+    assert not alive, "all but those of the last look are killed, with what they had started"
+
+
+def test_a_timeout_longer_than_the_interval_is_given_its_time(etcd: Cluster, register: Register) -> None:
+    slow = {"type": "script", "command": "sleep 1; echo done", "interval": 0.2, "timeout": 5, "rise": 1}
+    agent = register(etcd, checks={"slow": slow})
+    agent.start()
+    agent.wait_phase("registered")
+    wait_for(lambda: check(etcd, "slow").get("output") == "done", "the slow check to pass")
+    assert values(etcd)["health"] == "passing"
+
+
+def check(etcd: Cluster, name: str) -> Json:
+    """The document of a check; empty where there is none."""
+    found: Json = json.loads(values(etcd).get(f"checks/{name}", "{}"))
+    return found
+
+
+def says(etcd: Cluster, name: str, wanted: tuple[str, str]) -> bool:
+    """Whether a check has this status and output."""
+    found = check(etcd, name)
+    return (found.get("status"), found.get("output")) == wanted
+
+
+def resident(agent: Registrant) -> int:
+    """Resident memory in kB."""
+    assert agent.process is not None
+    status = Path(f"/proc/{agent.process.pid}/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
+
+
+def is_alive(pid: str) -> bool:
+    """Whether the process runs."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in "ZX"
+    except FileNotFoundError:
+        return False
