@@ -111,6 +111,79 @@ options:
     description: With fewer hosts than this there is an error instead of an inventory.
     type: int
     default: 0
+  max_shrink:
+    description:
+      - How many hosts may be missing since the last run that was accepted, as a percentage, V(30) or V(30%). With more
+        there is an error instead of an inventory, which names some of them.
+      - By default nothing is compared, and with V(100) every number is accepted. As soon as the option is given, the
+        names of the hosts are kept in a file in O(state_dir). A run that is refused leaves it as it is.
+      - Nodes that left on purpose, by what the roster says, do not count as missing. Lost ones do.
+      - With other clusters, O(filters), O(exclude_filters) or O(hostnames) there is nothing to compare with.
+      - Here the environment wins over the file, so that E(ANSIBLE_ROLLCALL_MAX_SHRINK=100) accepts one run.
+    type: str
+    env:
+      - name: ANSIBLE_ROLLCALL_MAX_SHRINK
+    version_added: 0.2.0
+  on_error:
+    description:
+      - What to do where a cluster cannot be read. V(fail) is an error and no host.
+      - V(use_cache) takes the last good reading of that cluster instead, with a warning, if it is not older than
+        O(max_cache_age). All the same checks are made on it.
+      - That is for an etcd that is away, has no quorum or does not answer in time. A certificate, password, permission
+        or option that is wrong, and guards, are always an error.
+    type: str
+    choices: [fail, use_cache]
+    default: fail
+    version_added: 0.2.0
+  max_cache_age:
+    description:
+      - How many seconds old the reading may be that O(on_error=use_cache) takes. Without it nothing limits the harm of
+        old addresses, so there is no default.
+    type: int
+    version_added: 0.2.0
+  state_dir:
+    description:
+      - Directory for the files of O(on_error=use_cache) and O(max_shrink), which only their user can read. It is made
+        where it is missing.
+      - By default it is C(rollcall) in Ansible's own directory E(ANSIBLE_HOME), that is C(~/.ansible/rollcall).
+    type: path
+    env:
+      - name: ANSIBLE_ROLLCALL_STATE_DIR
+    version_added: 0.2.0
+  clusters:
+    description:
+      - Several etcds in one inventory, for example one in each data centre. They are read at the same time, each at a
+        revision of its own, and there is a result only when all of them could be read; see O(on_error).
+      - Each may have options of its own, O(endpoints) or O(layout) for example. What it does not have is as the file
+        says. Its own way to etcd, by endpoints, host and port or SRV records, takes the place of the file's.
+      - Where one name is registered in two clusters, both nodes are left out with a warning, unless O(hostnames) makes
+        two names of it.
+      - There is no group for each cluster. Give each a V(dc), or O(layout={dc}/{role}/{name}), and there are groups of
+        data centres.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: How messages call the cluster.
+        type: str
+        required: true
+      dc:
+        description: The data centre of its nodes, where O(layout) does not name one.
+        type: str
+    version_added: 0.2.0
+  lost:
+    description:
+      - Whether nodes that are lost are hosts, too. A node is lost that the roster calls joined, but whose lease has
+        ended, so it crashed, was cut off or was switched off; one that left on purpose is not.
+      - They are in the group C(lost) and in no other, so that a play on a role does not meet them, but one on C(all)
+        does. O(compose), O(groups) and O(keyed_groups) do not see them.
+      - They have C(rollcall_health=lost), their name, role and data centre, and as C(ansible_host) the address that
+        they had last, if the roster knows one.
+      - They do not count for O(min_hosts), O(allow_empty) and O(max_shrink). O(filters) on a service, a tag or a health
+        leave none of them.
+    type: bool
+    default: false
+    version_added: 0.2.0
   strict_nodes:
     description: Whether a node that must be left out is an error instead of a warning.
     type: bool
@@ -193,6 +266,26 @@ group_names:
   service: "svc_{service}"
   health: null
 
+# world.etcd.yml: an etcd in each data centre; one that is away for a quarter of an hour stops nobody
+---
+plugin: rollcall.discovery.etcd
+ca_cert: /etc/ssl/etcd-ca.pem
+user: inventory
+clusters:
+  - name: eu
+    dc: eu
+    endpoints: [https://etcd1.eu.example.com:2379, https://etcd2.eu.example.com:2379]
+    password: "{{ lookup('ansible.builtin.env', 'ETCD_PASSWORD_EU') }}"
+  - name: us
+    dc: us
+    discovery_srv: us.example.com
+    password: "{{ lookup('ansible.builtin.env', 'ETCD_PASSWORD_US') }}"
+hostnames: [name.dc]
+on_error: use_cache
+max_cache_age: 900
+max_shrink: 30%
+lost: true
+
 # constructed.etcd.yml: more groups and variables, as with every other inventory plugin
 ---
 plugin: rollcall.discovery.etcd
@@ -213,19 +306,24 @@ cache_timeout: 60
 
 
 import functools
+import os
 import typing as t
 
 from ansible.inventory.data import InventoryData
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry import rollcall
-from ansible_collections.rollcall.discovery.plugins.plugin_utils import _cached, _hosts, _paths, _plugin
+from ansible_collections.rollcall.discovery.plugins.plugin_utils import (
+    _clusters,
+    _guards,
+    _hosts,
+    _paths,
+    _plugin,
+    _reading,
+)
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._draft import Draft
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._filters import Filters
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._names import HostNames
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._presets import Tree
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._reader import Reader
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
@@ -242,51 +340,56 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         super().parse(inventory, loader, path, cache)
         try:
             self._configure(path)
-            draft = self._build(self._fetch(path, cache))
-            draft.populate(inventory)
+            built = self._build(self._fetch(path, cache))
+            built.draft.populate(inventory)
+            if self._shrinkage:
+                self._shrinkage.accept(built.alive)
         except Exception as exc:  # any: a mistake of ours must not end in an empty inventory, either
             _plugin.stop(f"No inventory from {path}", exc)
 
     def _configure(self, path: str) -> None:
         """Read the file. In the options that all plugins share, and in filters, the operator may use templates."""
         config = self._read_config_data(path)
-        _plugin.refuse_unknown(config, self)
+        _plugin.refuse_unknown(config, _plugin.option_names(self))
         self.templar.available_variables = self._vars
-        names = (*_plugin.SHARED_OPTIONS, "filters", "exclude_filters")
-        templated = {name: self.templar.template(config[name]) for name in names if name in config}
-        self.set_options(direct={**config, **templated}, var_options=self._vars)
+        names = (*_plugin.SHARED_OPTIONS, "clusters", "filters", "exclude_filters", "state_dir")
+        config = {name: self.templar.template(value) if name in names else value for name, value in config.items()}
+        if _guards.ENVIRONMENT in os.environ:  # here it wins, so that one run can be accepted
+            config.pop("max_shrink", None)
         with _plugin.ansible_errors():
-            self._reader = Reader(self._options)
-            self._source = _cached.source(self._options, self._reader)
+            self._clusters = _clusters.configured(self, config, self._vars)
         self._rules = _hosts.Rules(
             HostNames(self.get_option("hostnames")),
             Filters(self.get_option("filters"), self.get_option("exclude_filters")),
-            self._reader.group_names(self.get_option("group_names")),
+            _clusters.group_names(self._clusters, self.get_option("group_names")),
+            self.get_option("lost"),
         )
+        self._last_good = _reading.LastGood.configured(self._options)
+        self._shrinkage = _guards.Shrinkage.configured(self._options, self._clusters)
 
-    def _fetch(self, path: str, cache: bool) -> rollcall.Keys:
-        """Every key, as of one revision: from the cache where that may be used, else from etcd."""
+    def _fetch(self, path: str, cache: bool) -> _reading.Readings:
+        """Every key of each cluster, as of one revision: from the cache where that may be used, else from etcd."""
         key = self.get_cache_key(path)
-        keys = _cached.load(self._cache.get(key), self._source) if cache and self.get_option("cache") else None
-        if keys is None:
-            keys = self._reader.fetch(self._options)
-            if self.get_option("cache"):
-                self._cache[key] = _cached.dump(keys, self._source)
-        return keys
+        readings = _reading.cached(self._cache, key, self._clusters) if cache and self.get_option("cache") else None
+        if readings is None:
+            readings, fresh = _reading.read(self._clusters, self._last_good)
+            if fresh and self.get_option("cache"):
+                self._cache[key] = _reading.to_cache(self._clusters, readings)
+        return readings
 
-    def _build(self, keys: rollcall.Keys) -> Draft:
+    def _build(self, readings: _reading.Readings) -> _hosts.Built:
         """Nodes, hosts and groups on paper. Everything is checked here."""
         with _plugin.ansible_errors():
-            tree = self._reader.assemble(keys)
-            found = rollcall.RollCall(keys.revision, tree.nodes, tree.rejected)
-            built = _hosts.build(found, self.inventory, functools.partial(self._construct, tree), self._rules)
-            _hosts.guard(
-                built, self._reader.layout, *map(self.get_option, ("allow_empty", "min_hosts", "strict_nodes"))
-            )
-        for note in (*tree.notes, *built.notes):
+            found = _clusters.assemble(self._clusters, readings)
+            built = _hosts.build(found, self.inventory, functools.partial(self._construct, found), self._rules)
+            limits = map(self.get_option, ("allow_empty", "min_hosts", "strict_nodes"))
+            _guards.guard(built, _clusters.where(self._clusters), *limits)
+        if self._shrinkage:
+            self._shrinkage.guard(built.alive, built.left)
+        for note in built.notes:
             self.display.warning(note)
         _plugin.warn_of_nodes(built.rejected)
-        return built.draft
+        return built
 
     def _compose(self, template: t.Any, variables: dict[str, t.Any], *args: t.Any) -> t.Any:
         """Constructable evaluates expressions here; those that are mere paths need no Jinja."""
@@ -296,9 +399,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         except _paths.NotAPath:
             return super()._compose(template, variables, *args)
 
-    def _construct(self, tree: Tree, draft: Draft) -> None:
-        """What the tree says of groups, and what `compose`, `groups` and `keyed_groups` make, all variables first."""
-        self._reader.write(draft, tree, self._rules.groups)
+    def _construct(self, found: _clusters.Found, draft: Draft) -> None:
+        """What trees say of groups, and what `compose`, `groups` and `keyed_groups` make, all variables first."""
+        for reader, tree in found.trees:
+            reader.write(draft, tree, self._rules.groups)
         compose, groups, keyed_groups, strict = map(self.get_option, ("compose", "groups", "keyed_groups", "strict"))
         if not (compose or groups or keyed_groups):
             return

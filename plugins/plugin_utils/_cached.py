@@ -2,11 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What was read from etcd, in the form that a cache plugin keeps.
+"""What was read from etcd, in the form in which it is kept, by a cache plugin or in a file.
 
 Internal to the collection: no promise is made to other users of this file.
 
-The raw keys are kept, not what was built of them: a cached value passes the same checks as one fresh from etcd.
+The raw keys are kept, not what was built of them: a kept value passes the same checks as one fresh from etcd. One that
+is damaged, or that somebody else has put there, is none.
 """
 
 from __future__ import annotations
@@ -29,19 +30,30 @@ def source(options: t.Mapping[str, t.Any], reader: Reader) -> Json:
 
 def dump(keys: Keys, source: Json) -> Json:
     """Plain JSON; `source` says from where and under which prefixes they were read."""
-    return {"source": source, "revision": keys.revision, "tree": _rows(keys.tree), "kept": _rows(keys.kept)}
+    parts = {part: [list(kv) for kv in kvs] for part, kvs in _parts(keys).items()}
+    return {"source": source, "revision": keys.revision, **parts}
 
 
-def load(cached: t.Any, source: Json) -> Keys | None:
+def load(kept: t.Any, source: Json) -> Keys | None:
     """What `dump` made, or None where it is something else or was read from another source."""
-    if not isinstance(cached, dict) or cached.get("source") != source:
+    try:
+        if kept["source"] != source or not isinstance(kept["revision"], int):
+            return None
+        return Keys(kept["revision"], **{part: _keys(kept[part]) for part in _parts(Keys(0, ()))})
+    except (TypeError, KeyError, ValueError):
         return None
-    return Keys(cached["revision"], _keys(cached["tree"]), _keys(cached["kept"]))
 
 
-def _rows(kvs: t.Iterable[KeyValue]) -> list[list[t.Any]]:
-    return [list(kv) for kv in kvs]
+def _parts(keys: Keys) -> dict[str, t.Sequence[KeyValue]]:
+    return {"tree": keys.tree, "kept": keys.kept, "roster": keys.roster}
 
 
-def _keys(rows: t.Iterable[list[t.Any]]) -> list[KeyValue]:
-    return [KeyValue(*row) for row in rows]
+def _keys(rows: t.Any) -> list[KeyValue]:
+    """Raises ValueError or TypeError where these are no keys."""
+    if not isinstance(rows, list):
+        raise TypeError(rows)
+    kvs = [KeyValue(*row) for row in rows]
+    for key, value, *numbers in kvs:
+        if not (isinstance(key, str) and isinstance(value, str) and all(isinstance(number, int) for number in numbers)):
+            raise ValueError(key)
+    return kvs

@@ -12,6 +12,7 @@ has checked it; everything else is a value within the closed list of variables, 
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from ansible.inventory.data import InventoryData
@@ -19,8 +20,10 @@ from ansible.inventory.data import InventoryData
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import EmptyRegistry, RegistryError
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Layout
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Node
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Rejected, RollCall, merge
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Rejected, merge
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.roster import LEFT, LOST
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _groups
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._clusters import Found
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._draft import Draft
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._filters import Filters
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._groups import GroupNames
@@ -33,15 +36,22 @@ class Rules(t.NamedTuple):
     names: HostNames = HostNames()
     filters: Filters = Filters()
     groups: GroupNames = GroupNames()
+    lost: bool = False
 
 
 DEFAULT_RULES = Rules()
 
 
 class Built(t.NamedTuple):
-    """A draft, the nodes that cannot be in it, the number that filters keep out, and notes for the operator."""
+    """A draft, and what the operator must know of it.
+
+    `alive` are its hosts but for lost ones, `left` those that are gone on purpose, `rejected` the nodes that cannot be
+    in it, `filtered` the number of those that filters keep out, `notes` other things, in words.
+    """
 
     draft: Draft
+    alive: list[str]
+    left: set[str]
     rejected: list[Rejected]
     filtered: int
     notes: list[str]
@@ -54,27 +64,48 @@ def variables(node: Node) -> dict[str, t.Any]:
 
 
 def build(
-    found: RollCall, inventory: InventoryData, construct: t.Callable[[Draft], None], rules: Rules = DEFAULT_RULES
+    found: Found, inventory: InventoryData, construct: t.Callable[[Draft], None], rules: Rules = DEFAULT_RULES
 ) -> Built:
     """Hosts and groups of all nodes that can be told apart; `construct` adds what the operator made of them.
 
-    A host named as a group is left out. Raises AnsibleError where two roles or data centres make the same group.
+    A host named as a group is left out. Lost ones come last and into one group only, so neither `construct` nor a play
+    on a role meets them. Raises AnsibleError where two roles or data centres make the same group.
     """
     named, nameless = rules.names.split(found.nodes)
     nodes, duplicates = merge(named, rules.names)
     rejected = [*found.rejected, *nameless, *duplicates]
     hosts = {rules.names(node): node for node in rules.filters.select(nodes)}
     filtered = len(nodes) - len(hosts)
+    gone = {called: node for called, node in _absent(found.absent, rules).items() if called not in map(rules.names, nodes)}
+    left = {called for called, node in gone.items() if node.health == LEFT}
+    lost = {called: node for called, node in gone.items() if node.health == LOST} if rules.lost else {}
     while True:
         draft = Draft(inventory)
         draft.hosts = {host: variables(node) for host, node in hosts.items()}
         draft.groups, notes = _groups.make(hosts, rules.groups)
         construct(draft)
+        for host, node in lost.items():
+            draft.hosts[host] = variables(node)
+        group = rules.groups.group(LOST)
+        if lost and group:
+            draft.groups[group] = dict.fromkeys(lost)
         clashes = sorted(draft.clashes())
         if not clashes:
-            return Built(draft, rejected, filtered, notes)
+            return Built(draft, list(hosts), left, rejected, filtered, notes)
         rejected += [Rejected(repr(host), "a group has this name") for host in clashes]
         hosts = {host: node for host, node in hosts.items() if host not in clashes}
+        lost = {host: node for host, node in lost.items() if host not in clashes}
+
+
+def _absent(nodes: t.Iterable[Node], rules: Rules) -> dict[str, Node]:
+    """The nodes that no longer answer, by their host names. Of several entries under one name the newest counts."""
+    named, _nameless = rules.names.split(nodes)
+    gone: dict[str, Node] = {}
+    for node in sorted(rules.filters.select(named), key=lambda node: node.revision):
+        called = rules.names(node)
+        roles = dict.fromkeys((*gone[called].roles, *node.roles) if called in gone else node.roles)
+        gone[called] = dataclasses.replace(node, roles=tuple(roles))
+    return gone
 
 
 def guard(built: Built, layout: Layout, allow_empty: bool, min_hosts: int, strict_nodes: bool) -> None:

@@ -46,23 +46,19 @@ def ansible_errors() -> t.Iterator[None]:
         raise AnsibleError(str(exc)) from None
 
 
-@contextlib.contextmanager
-def connect(options: t.Mapping[str, t.Any]) -> t.Iterator[Client]:
-    """A client for the block, made of the connection options, with errors as `ansible_errors` has them."""
-    with ansible_errors(), Client(_options.settings(options)) as client:
-        yield client
-
-
 def kept_client(options: t.Mapping[str, t.Any]) -> contextlib.AbstractContextManager[Client]:
-    """A client for the block, as `connect` makes it, but kept between calls; RollcallErrors pass."""
+    """A client for the block, made of the connection options, and kept between calls; RollcallErrors pass."""
     return _kept.client(_options.settings(options))
 
 
-def refuse_unknown(given: t.Iterable[str], plugin: AnsiblePlugin) -> None:
-    """Raises AnsibleError where `given` has a name that is no option of the plugin: Ansible would ignore it."""
-    known = [
-        name for option, about in plugin.option_definitions.items() for name in (option, *about.get("aliases", ()))
-    ]
+def option_names(plugin: AnsiblePlugin) -> dict[str, str]:
+    """Every name under which an option of the plugin may be given, and the option it stands for."""
+    definitions = plugin.option_definitions.items()
+    return {name: option for option, about in definitions for name in (option, *about.get("aliases", ()))}
+
+
+def refuse_unknown(given: t.Iterable[str], known: t.Collection[str]) -> None:
+    """Raises AnsibleError where `given` has a name that is not among the `known` ones: Ansible would ignore it."""
     for name in given:
         if name not in known:
             raise AnsibleError(f"Unknown option {name!r}{suggestion(name, known)}")
@@ -76,7 +72,7 @@ def suggestion(word: t.Any, known: t.Iterable[str]) -> str:
 
 def lookup_options(plugin: LookupBase, variables: t.Mapping[str, t.Any] | None, given: Json) -> Json:
     """All options of a lookup: `given` by the caller, else from variables, the environment or ansible.cfg."""
-    refuse_unknown(given, plugin)
+    refuse_unknown(given, option_names(plugin))
     sources = (source["name"] for about in plugin.option_definitions.values() for source in about.get("vars", ()))
     # A variable is often a template, and Ansible would take the text of a template for the value.
     values = {name: plugin._templar.template(variables[name]) for name in sources if variables and name in variables}
@@ -115,10 +111,15 @@ def stop(what: str, exc: Exception) -> t.NoReturn:
     Ansible turns every Exception of an inventory plugin into a warning, lets other plugins try the same file, and exits
     with 0 (InventoryManager.parse_source). It lets SystemExit pass.
     """
-    if isinstance(exc, AnsibleError):
-        reason = " ".join(filter(None, (str(exc), getattr(exc, "_help_text", None))))  # such as the valid choices
-    else:
-        reason = f"unexpected {exc!r}; this is a bug of rollcall.discovery (-vvv shows where)"
     display.vvv("".join(traceback.format_exception(exc)))
-    display.error(f"{what}: {reason}")
+    display.error(f"{what}: {reason(exc)}")
     raise SystemExit(1) from exc
+
+
+def reason(exc: Exception) -> str:
+    """All that an error has to say."""
+    if isinstance(exc, AnsibleError):
+        return " ".join(filter(None, (str(exc), getattr(exc, "_help_text", None))))  # such as the valid choices
+    if isinstance(exc, RollcallError):
+        return str(exc)
+    return f"unexpected {exc!r}; this is a bug of rollcall.discovery (-vvv shows where)"

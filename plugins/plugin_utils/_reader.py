@@ -14,10 +14,11 @@ import typing as t
 from ansible_collections.rollcall.discovery.plugins.module_utils import _options
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client import Client
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.v2 import V2Reader
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry import rollcall
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry import rollcall, roster
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import InvalidLayout
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import ROLE_NAME
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Node
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Keys
-from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._draft import Draft
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._groups import GroupNames
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._presets import EVERYBODY, PRESETS, Tree, Trust
@@ -32,25 +33,33 @@ class Reader:
         self._v2 = options["api"] == "v2"
         self._trust = Trust(_options.allowed_networks(options), options["trusted_variables"])
         self.layout = _options.layout({**options, "layout": ROLE_NAME} if self._preset else options)
+        self._roster = not (self._preset or self._v2) and (options["lost"] or options["max_shrink"] is not None)
+        if options["lost"] and not self._roster:
+            raise InvalidLayout("lost needs a roster, which only the layouts and the api of the roll call itself have")
         self.source = {
             "api": options["api"],
             "layout": kind,
             "prefix": self.layout.prefix,
             "state_prefix": self.layout.state_prefix,
+            "roster": self._roster,
         }
+
+    @property
+    def operated(self) -> bool:
+        """Whether operators write the tree, and not its nodes."""
+        return bool(self._preset and self._preset.operated)
 
     def group_names(self, given: t.Mapping[str, str | None]) -> GroupNames:
         """How groups are called: as is `given`, else as the layout has it. Raises AnsibleError."""
         return GroupNames({**(self._preset.group_names if self._preset else {}), **given})
 
     def fetch(self, options: t.Mapping[str, t.Any]) -> Keys:
-        """Every key, from the etcd that the connection options name. Raises AnsibleError."""
-        with _plugin.ansible_errors():
-            if self._v2:
-                with V2Reader(_options.settings(options)) as reader:
-                    return self._all(reader)
-            with _plugin.connect(options) as client:
-                return self._all(client) if self._preset else rollcall.fetch(client, self.layout)
+        """Every key, from the etcd that the connection options name. Raises RollcallError kinds."""
+        if self._v2:
+            with V2Reader(_options.settings(options)) as reader:
+                return self._all(reader)
+        with Client(_options.settings(options)) as client:
+            return self._all(client) if self._preset else rollcall.fetch(client, self.layout, roster=self._roster)
 
     def _all(self, client: Client | V2Reader) -> Keys:
         """The tree alone: those of others have no kept state beside them."""
@@ -64,9 +73,13 @@ class Reader:
             return Tree(found.nodes, found.rejected)
         return self._preset.read({kv.key[len(self.layout.prefix) :]: kv for kv in keys.tree}, self._trust)
 
+    def absent(self, keys: Keys) -> list[Node]:
+        """The nodes that the roster knows and that do not answer."""
+        return roster.absent(keys, self.layout, self._trust.networks)
+
     def write(self, draft: Draft, tree: Tree, names: GroupNames) -> None:
         """Put into the draft what operators say in their tree: variables of hosts and groups, groups of groups."""
-        if self._preset is None or not self._preset.operated:
+        if not self.operated:
             return
         for variables in draft.hosts.values():
             meta, variables["rollcall_meta"] = variables["rollcall_meta"], {}

@@ -11,8 +11,8 @@ from ansible.errors import AnsibleError
 from ansible.inventory.data import InventoryData
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Document, Node, Service
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import RollCall
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _hosts
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._clusters import Found
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._filters import Filters
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._groups import PATTERNS, GroupNames
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._names import HostNames
@@ -23,9 +23,9 @@ def a_node(name="web1", role="web", dc="", address="10.0.0.1", services=(), tags
     return Node(dc, role, name, address, document=document, **{"roles": (role,), **fields})
 
 
-def build(*nodes, hostnames=("name",), groups=None, **filters):
-    rules = _hosts.Rules(HostNames(hostnames), Filters(**filters), GroupNames(groups))
-    return _hosts.build(RollCall(9, list(nodes), []), InventoryData(), lambda draft: None, rules)
+def build(*nodes, hostnames=("name",), groups=None, absent=(), lost=True, **filters):
+    rules = _hosts.Rules(HostNames(hostnames), Filters(**filters), GroupNames(groups), lost)
+    return _hosts.build(Found(list(nodes), [], list(absent), [], []), InventoryData(), lambda draft: None, rules)
 
 
 def reasons(built):

@@ -11,10 +11,10 @@ from ansible.errors import AnsibleError
 from ansible.inventory.data import InventoryData
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import EmptyRegistry, RegistryError
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Layout
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Document, Node, Service
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Rejected, RollCall
-from ansible_collections.rollcall.discovery.plugins.plugin_utils import _hosts
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Rejected
+from ansible_collections.rollcall.discovery.plugins.plugin_utils import _guards, _hosts
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._clusters import Found
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._filters import Filters
 
 
@@ -26,7 +26,8 @@ def a_node(name="web1", role="web", dc="", services=(), tags=(), id="", **fields
 
 
 def build(*nodes, inventory=None, rejected=(), construct=lambda draft: None, rules=_hosts.DEFAULT_RULES):
-    return _hosts.build(RollCall(9, list(nodes), list(rejected)), inventory or InventoryData(), construct, rules)
+    found = Found(list(nodes), list(rejected), [], [], [])
+    return _hosts.build(found, inventory or InventoryData(), construct, rules)
 
 
 def groups(built):
@@ -113,7 +114,7 @@ def test_one_machine_under_two_roles_is_one_host_in_both_groups():
 
 
 def guard(built, allow_empty=False, min_hosts=0, strict_nodes=False):
-    _hosts.guard(built, Layout(), allow_empty, min_hosts, strict_nodes)
+    _guards.guard(built, "under /infrastructure/", allow_empty, min_hosts, strict_nodes)
 
 
 def test_an_empty_prefix_must_be_declared_possible():

@@ -11,7 +11,7 @@ import json
 import pytest
 from ansible.errors import AnsibleError
 
-from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin
+from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin, _reading
 from tests.support.fake_etcd import Refuse
 from tests.support.inventory import members, own_variables, read_inventory, write_config
 
@@ -230,7 +230,7 @@ def test_a_wrong_password_is_told_without_it(fake_etcd, config, failure):
 
 def test_a_mistake_of_our_own_ends_the_program_too(fake_etcd, config, failure, monkeypatch):
     register(fake_etcd)
-    monkeypatch.setattr(_plugin, "connect", None)
+    monkeypatch.setattr(_reading, "read", None)
     assert "this is a bug of rollcall.discovery" in failure(config())
 
 

@@ -20,6 +20,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layou
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Node
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import assemble
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _hosts
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._clusters import Found
 from tests.support.inventory import own_variables, read_inventory, trusted_texts, write_config
 
 CLOSED_LIST = {"ansible_host", *(f"rollcall_{field}" for field in Node("", "web", "web1", "10.0.0.1").public())}
@@ -79,7 +80,7 @@ def test_no_node_gets_beyond_its_own_host(nodes):
     found = assemble(9, [KeyValue(key, value, 1, 1, 1, 0) for key, value in tree.items()], [], Layout())
     inventory = InventoryData()
     try:
-        built = _hosts.build(found, inventory, lambda draft: None)
+        built = _hosts.build(Found(found.nodes, found.rejected, [], [], []), inventory, lambda draft: None)
     except AnsibleError as exc:
         assert "would make the group" in str(exc)  # two roles that make one group stop everything, on purpose
         reject()
