@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From nodes to hosts: what they are called, the variables a node sets, and the guards of the whole.
+"""From nodes to hosts: what they are called, the variables a node sets, and the groups they are in.
 
 Internal to the collection: no promise is made to other users of this file.
 
@@ -17,8 +17,6 @@ import typing as t
 
 from ansible.inventory.data import InventoryData
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import EmptyRegistry, RegistryError
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Layout
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Node
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Rejected, merge
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.roster import LEFT, LOST
@@ -76,9 +74,9 @@ def build(
     rejected = [*found.rejected, *nameless, *duplicates]
     hosts = {rules.names(node): node for node in rules.filters.select(nodes)}
     filtered = len(nodes) - len(hosts)
-    gone = {called: node for called, node in _absent(found.absent, rules).items() if called not in map(rules.names, nodes)}
-    left = {called for called, node in gone.items() if node.health == LEFT}
-    lost = {called: node for called, node in gone.items() if node.health == LOST} if rules.lost else {}
+    gone = _gone(found.absent, rules.names, set(map(rules.names, named)))
+    left = {host for host, node in gone.items() if node.health == LEFT}
+    lost = _lost(gone, rules.filters) if rules.lost else {}
     while True:
         draft = Draft(inventory)
         draft.hosts = {host: variables(node) for host, node in hosts.items()}
@@ -91,42 +89,25 @@ def build(
             draft.groups[group] = dict.fromkeys(lost)
         clashes = sorted(draft.clashes())
         if not clashes:
-            return Built(draft, list(hosts), left, rejected, filtered, notes)
+            return Built(draft, list(hosts), left, rejected, filtered, [*found.notes, *notes])
         rejected += [Rejected(repr(host), "a group has this name") for host in clashes]
         hosts = {host: node for host, node in hosts.items() if host not in clashes}
         lost = {host: node for host, node in lost.items() if host not in clashes}
 
 
-def _absent(nodes: t.Iterable[Node], rules: Rules) -> dict[str, Node]:
-    """The nodes that no longer answer, by their host names. Of several entries under one name the newest counts."""
-    named, _nameless = rules.names.split(nodes)
+def _gone(nodes: t.Iterable[Node], names: HostNames, answering: t.Collection[str]) -> dict[str, Node]:
+    """The nodes that no longer answer under a host name. Of several entries of one name the newest counts."""
+    named, _nameless = names.split(nodes)
     gone: dict[str, Node] = {}
-    for node in sorted(rules.filters.select(named), key=lambda node: node.revision):
-        called = rules.names(node)
-        roles = dict.fromkeys((*gone[called].roles, *node.roles) if called in gone else node.roles)
-        gone[called] = dataclasses.replace(node, roles=tuple(roles))
+    for node in sorted(named, key=lambda node: node.revision):
+        host = names(node)
+        if host not in answering:
+            roles = dict.fromkeys((*gone[host].roles, *node.roles) if host in gone else node.roles)
+            gone[host] = dataclasses.replace(node, roles=tuple(roles))
     return gone
 
 
-def guard(built: Built, layout: Layout, allow_empty: bool, min_hosts: int, strict_nodes: bool) -> None:
-    """Raises EmptyRegistry or RegistryError where the inventory must not be used as it is."""
-    hosts, rejected = len(built.draft.hosts), built.rejected
-    if rejected and strict_nodes:
-        raise RegistryError(f"{len(rejected)} nodes cannot be taken (strict_nodes), the first is {rejected[0]}")
-    if not hosts and not allow_empty:
-        raise EmptyRegistry(_empty(built, layout.prefix))
-    if hosts < min_hosts:
-        raise RegistryError(
-            f"There are {hosts} hosts under {layout.prefix}, fewer than min_hosts ({min_hosts}). See who is missing"
-        )
-
-
-def _empty(built: Built, prefix: str) -> str:
-    if built.filtered:
-        return (
-            f"None of the {built.filtered} nodes under {prefix} passes the filters. "
-            "Check filters and exclude_filters, or allow that there is no host (allow_empty: true)"
-        )
-    rejected = built.rejected
-    found = f"all {len(rejected)} are left out, the first is {rejected[0]}" if rejected else "none is registered"
-    return f"There is no node under {prefix}: {found}. Check the prefix, or allow it to be empty (allow_empty: true)"
+def _lost(gone: t.Mapping[str, Node], filters: Filters) -> dict[str, Node]:
+    """Those of the nodes that did not leave on purpose and that are wanted."""
+    wanted = set(map(id, filters.select([node for node in gone.values() if node.health == LOST])))
+    return {host: gone[host] for host in sorted(gone) if id(gone[host]) in wanted}
