@@ -52,7 +52,8 @@ options:
   layout:
     description:
       - What the keys under O(prefix) look like. The first two are the roll call's own; the others read trees that
-        people already have. What each of them makes of a tree is said here; all else is the same for every layout.
+        people already have. What each of them makes of a tree is said here; all else is the same for every layout,
+        but that only the roll call's own know of maintenance.
       - "V({role}/{name}) and V({dc}/{role}/{name}): C(web/web1/ip), and beside it C(node), C(health) and C(checks/), as
         C(rollcall register), M(rollcall.discovery.node) or C(etcdctl put --lease) write them."
       - "V(json): one key C(web1) for each host, with a JSON object that its node writes. The field C(ip) (or
@@ -82,8 +83,8 @@ options:
   api:
     description:
       - Which of etcd's two stores the tree is in. V(v2) is the one that C(etcdctl set --ttl) writes with
-        C(ETCDCTL_API=2), and nothing of it is seen in V(v3). etcd 2 has it, etcd 3.0 to 3.5 have it with
-        C(--enable-v2), and etcd 3.6 has it no more.
+        C(ETCDCTL_API=2), and nothing of it is seen in V(v3). Up to etcd 3.3 it is on, etcd 3.4 and 3.5 have
+        it with C(--enable-v2), and etcd 3.6 has it no more.
       - A host is there until the TTL of its key has passed. The empty directories that stay behind are no hosts.
       - With V(v2) there is no maintenance, since that is kept in V(v3).
     type: str
@@ -285,6 +286,20 @@ on_error: use_cache
 max_cache_age: 900
 max_shrink: 30%
 lost: true
+
+# v2.etcd.yml: hosts that etcdctl set --ttl has registered in the v2 store
+---
+plugin: rollcall.discovery.etcd
+endpoints: [http://etcd1.example.com:2379]
+api: v2
+
+# script.etcd.yml: the tree of an inventory script; /ansible/hosts/web/web1 and /ansible/hostvars/web1/http_port
+---
+plugin: rollcall.discovery.etcd
+endpoints: [http://etcd1.example.com:2379]
+layout: script
+prefix: /ansible
+trusted_variables: [ansible_user, ansible_port]
 
 # constructed.etcd.yml: more groups and variables, as with every other inventory plugin
 ---

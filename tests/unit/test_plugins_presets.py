@@ -21,8 +21,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._registry.error
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import LAYOUTS
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.words import RESERVED_NAMES, parse_networks
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._presets import PRESETS, Trust
-from tests.support.fake_etcd import V2Store
-from tests.support.inventory import members, own_variables, read_inventory, trusted_texts, write_config
+from tests.support.inventory import own_variables, read_inventory, trusted_texts, write_config
 from tests.unit.test_plugins_trust import NASTY, VALUES
 
 TEMPLATE = "{{ lookup('ansible.builtin.pipe', 'touch /tmp/rollcall-was-here') }}"
@@ -32,18 +31,6 @@ TEMPLATE = "{{ lookup('ansible.builtin.pipe', 'touch /tmp/rollcall-was-here') }}
 def config(fake_etcd, tmp_path):
     """Writes a configuration for the fake."""
     return lambda **options: write_config(tmp_path, **{"endpoints": [fake_etcd.endpoint], **options})
-
-
-@pytest.fixture
-def failure(capsys):
-    """Reads a source that must fail; returns what was printed."""
-
-    def read(source):
-        with pytest.raises(SystemExit):
-            read_inventory(source)
-        return " ".join(capsys.readouterr().err.split())
-
-    return read
 
 
 def read(layout, tree, networks=(), trusted=()):
@@ -239,21 +226,22 @@ def test_a_name_that_a_resolver_takes_for_an_address_must_be_a_good_one(name):
 WORDS = st.one_of(
     st.sampled_from([text.replace("/", "") for text in NASTY]), st.sampled_from(["web", "web1", "ansible_host"])
 )
+FIELDS = st.dictionaries(WORDS, VALUES, max_size=4).map(json.dumps)
 TREES = {
-    "json": st.dictionaries(WORDS, VALUES.map(json.dumps) | st.dictionaries(WORDS, VALUES).map(json.dumps)),
+    "json": st.dictionaries(WORDS, FIELDS, max_size=4),
     "consul": st.dictionaries(
-        st.tuples(st.sampled_from(["groups", "metadata"]), WORDS, WORDS).map("/".join),
-        WORDS | st.dictionaries(WORDS, VALUES).map(json.dumps),
+        st.tuples(st.sampled_from(["groups", "metadata"]), WORDS, WORDS).map("/".join), WORDS | FIELDS, max_size=4
     ),
     "script": st.dictionaries(
         st.tuples(st.sampled_from(["hosts", "hostvars", "groupvars"]), WORDS, WORDS).map("/".join),
         WORDS | VALUES.map(json.dumps),
+        max_size=6,
     ),
 }
 
 
 @pytest.mark.parametrize("layout", TREES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(data=st.data())
 def test_whatever_a_tree_says_the_good_host_stays_and_nothing_special_is_set(layout, data):
     good = {"json": "good", "consul": "metadata/eu/good", "script": "hostvars/good/ansible_host"}[layout]
@@ -285,75 +273,3 @@ def test_text_of_a_tree_is_no_template(fake_etcd, config, layout):
     assert not list(
         trusted_texts([own_variables(inventory, "web1"), *(group.vars for group in inventory.groups.values())])
     )
-
-
-# The same options work for every layout
-
-
-def fill(etcd, layout):
-    tree = {
-        "json": {name: json.dumps({"ip": f"10.0.0.{name[-1]}", "role": "web"}) for name in ("web1", "web2")},
-        "consul": {f"groups/eu/{name}": "web" for name in ("web1", "web2")},
-        "script": {f"hosts/web/{name}": "" for name in ("web1", "web2")},
-    }[layout]
-    for key, value in tree.items():
-        etcd.put(f"/infrastructure/{key}", value)
-
-
-@pytest.mark.parametrize("layout", PRESETS)
-def test_guards_filters_and_the_cache(fake_etcd, config, failure, tmp_path, layout):
-    assert "There is no node under /infrastructure/" in failure(config(layout=layout))
-    assert not read_inventory(config(layout=layout, allow_empty=True)).hosts
-    fill(fake_etcd, layout)
-    assert "fewer than min_hosts (3)" in failure(config(layout=layout, min_hosts=3))
-    assert list(read_inventory(config(layout=layout, filters={"role": "web", "name": "web2"})).hosts) == ["web2"]
-    caching = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(tmp_path / "cache")}
-    first = read_inventory(config(layout=layout, **caching))
-    fake_etcd.stop()
-    second = read_inventory(config(layout=layout, **caching))
-    assert own_variables(second, "web1") == own_variables(first, "web1")
-    fake_etcd.put("/infrastructure/web:", "not of any layout")
-    fake_etcd.start()
-    assert "'web:'" in failure(config(layout=layout, strict_nodes=True))
-
-
-def test_a_cache_of_another_layout_or_api_is_no_hit(fake_etcd, config, failure, tmp_path):
-    caching = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(tmp_path / "cache")}
-    fake_etcd.put("/infrastructure/web/web1/ip", "10.0.0.1")
-    read_inventory(config(**caching))
-    asked = len(fake_etcd.received)
-    failure(config(layout="json", **caching))
-    assert len(fake_etcd.received) > asked
-    assert "needs --enable-v2" in failure(config(api="v2", **caching))
-
-
-# The v2 API
-
-
-@pytest.mark.parametrize(("layout", "place"), [("{role}/{name}", "web/web1"), ("{dc}/{role}/{name}", "eu/web/web1")])
-def test_the_articles_trees_in_the_v2_store(fake_etcd, config, layout, place):
-    fake_etcd.v2 = V2Store()
-    fake_etcd.v2.put(f"/infrastructure/{place}/ip", "10.0.0.1")
-    fake_etcd.v2.mkdir(f"/infrastructure/{place.replace('web1', 'gone')}")
-    fake_etcd.put("/infrastructure/web/v3/ip", "10.0.0.3")
-    inventory = read_inventory(config(layout=layout, api="v2"))
-    assert list(inventory.hosts) == ["web1"]
-    assert members(inventory, "role_web") == ["web1"]
-    assert not fake_etcd.received, "nothing is asked of v3"
-
-
-def test_the_scripts_tree_in_the_v2_store(fake_etcd, config):
-    fake_etcd.v2 = V2Store()
-    fake_etcd.v2.put("/infrastructure/hosts/web/web1", "")
-    assert members(read_inventory(config(layout="script", api="v2")), "web") == ["web1"]
-
-
-def test_an_empty_v2_store_is_as_empty_as_any(fake_etcd, config, failure):
-    fake_etcd.v2 = V2Store()
-    fake_etcd.v2.mkdir("/infrastructure/web/gone")
-    assert "There is no node under /infrastructure/: none is registered" in failure(config(api="v2"))
-    fake_etcd.v2.login = "inventory:sesame"
-    printed = failure(config(api="v2", user="inventory", password="swordfish"))
-    assert "Reading the directory /infrastructure/ over the v2 API failed" in printed
-    assert "Check user and password" in printed
-    assert "swordfish" not in printed

@@ -111,7 +111,7 @@ def test_the_unit_for_v2_makes_a_host_until_its_ttl_has_passed(run, etcd_v2, tmp
 def test_the_unit_for_v3_makes_a_host_for_as_long_as_its_keep_alive_runs(run, etcd, etcd_programs, tmp_path):
     lease = tmp_path / "discover_lease"
     unit = Unit(
-        "etcd-v3", etcd_programs, tmp_path, ETCDCTL_ENDPOINTS=etcd.endpoints[0], DISCOVER_FILE=str(lease), TTL="3"
+        "etcd-v3", etcd_programs, tmp_path, ETCDCTL_ENDPOINTS=etcd.endpoints[0], DISCOVER_FILE=str(lease), TTL="4"
     )
     del unit.environment["ETCDCTL_ENDPOINT"]  # of v2: etcdctl's name for it in v3 is another one
     path = write_config(tmp_path, endpoints=etcd.endpoints, allow_empty=True)
@@ -120,7 +120,7 @@ def test_the_unit_for_v3_makes_a_host_for_as_long_as_its_keep_alive_runs(run, et
     try:
         unit.run("ExecStartPost")
         for _keepalive in range(4):  # one each third of the TTL: it would have passed by now
-            assert f"lease {lease.read_text().strip()} keepalived with TTL(3)" in keep_alive.stdout.readline()
+            assert f"lease {lease.read_text().strip()} keepalived with TTL(4)" in keep_alive.stdout.readline()
         assert listed(run, path) == ({HOSTNAME: ADDRESS}, ["role_registry"])
     finally:
         os.killpg(keep_alive.pid, signal.SIGKILL)
