@@ -15,13 +15,15 @@ from typing import Any
 import pytest
 
 from tests.lab import DEMO, Host
-from tests.support.installed import DISCOVERED, Installed
+from tests.support.installed import CHECKOUT, DISCOVERED, Installed
 from tests.support.traffic import Traffic
 from tests.support.waiting import wait_for
 
 Hosts = dict[str, Host]
 
 pytestmark = [pytest.mark.e2e, pytest.mark.story]
+
+CREDENTIALS = CHECKOUT / "build/lab/credentials"  # rollcall_credentials in tests/lab/group_vars/all.yml
 
 TTL = 10.0  # seconds, register_ttl in tests/lab/hosts.yml
 
@@ -48,10 +50,18 @@ def discovered(installed: Installed, group: str = "all") -> set[str]:
     return set(inventory.get(group, {}).get("hosts", []))
 
 
+def etcdctl(site: Hosts, command: str, user: str, check: bool = True) -> str:
+    """Run etcdctl on etcd1 as a user of etcd, "" for nobody; returns all that it prints."""
+    login = f"--user {user}:{(CREDENTIALS / 'passwords' / user).read_text().strip()}" if user else ""
+    tls = "--endpoints https://localhost:2379 --cacert /etc/etcd/tls/ca.crt"
+    done = site["etcd1"].exec(f"ETCDCTL_API=3 etcdctl {tls} {login} {command}", check=check)
+    return done.stdout + done.stderr
+
+
 def registered(site: Hosts) -> dict[str, dict[str, Any]]:
-    """Every key below /infrastructure, as etcdctl on etcd1 tells of it."""
-    done = site["etcd1"].exec("ETCDCTL_API=3 etcdctl get --prefix /infrastructure -w json")
-    decoded = [{**kv, "key": _text(kv["key"]), "value": _text(kv["value"])} for kv in json.loads(done.stdout)["kvs"]]
+    """Every key below /infrastructure, as etcdctl tells of it."""
+    found = json.loads(etcdctl(site, "get --prefix /infrastructure/ -w json", "inventory"))
+    decoded = [{**kv, "key": _text(kv["key"]), "value": _text(kv["value"])} for kv in found["kvs"]]
     return {kv["key"]: kv for kv in decoded}
 
 
@@ -98,6 +108,29 @@ def test_etcdctl_reads_what_was_written(site: Hosts) -> None:
     addresses = {key: kv["value"] for key, kv in kvs.items() if key.endswith("/ip")}
     assert addresses == {f"/infrastructure/{name[:-1]}/{name}/ip": host.address for name, host in site.items()}
     assert all(kv["lease"] for kv in kvs.values())
+
+
+def test_a_node_may_write_its_own_keys_and_no_others(site: Hosts) -> None:
+    node = "node/web/web1"
+    assert site["web1"].address in etcdctl(site, "get /infrastructure/web/web1/ip", node)
+    others = ("/infrastructure/web/web10/ip", "/infrastructure/web/web2/ip", "/infrastructure/lb/web1/ip")
+    for key in (*others, "/rollcall/infrastructure/roster/web/web10", "/rollcall/infrastructure/consumers/lb1"):
+        assert "permission denied" in etcdctl(site, f"put {key} 10.77.213.99", node, check=False), key
+    assert "permission denied" in etcdctl(
+        site, "put /infrastructure/web/web1/ip 10.77.213.99", "consumer/lb1", check=False
+    )
+    assert "user name is empty" in etcdctl(site, "get /infrastructure/web/web1/ip", "", check=False)
+
+
+def test_a_password_is_in_no_configuration(site: Hosts) -> None:
+    for name, unit, user in (("web1", "register", "node/web/web1"), ("lb1", "render", "consumer/lb1")):
+        password = (CREDENTIALS / "passwords" / user).read_text().strip()
+        configuration = site[name].exec(f"cat /etc/rollcall/{unit}.json; systemctl cat rollcall-{unit}").stdout
+        assert user in configuration
+        assert password not in configuration
+        assert site[name].exec(f"stat -c %a /etc/rollcall/{unit}.password").stdout == "600\n"
+        process = f"/proc/$(systemctl show rollcall-{unit} -P MainPID)"
+        assert password not in site[name].exec(f"cat {process}/cmdline {process}/environ | tr '\\0' ' '").stdout
 
 
 def test_a_play_reaches_the_hosts_that_were_discovered(installed: Installed, site: Hosts) -> None:
