@@ -11,6 +11,7 @@ from ansible.errors import AnsibleError
 from ansible.inventory.data import InventoryData
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Document, Node, Service
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.roster import LEFT, LOST
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _hosts
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._clusters import Found
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._filters import Filters
@@ -200,3 +201,61 @@ def test_every_kind_has_a_pattern_that_may_be_null():
     built = build(a_node(dc="eu", services=["a"], tags=["b"], maintenance={}), groups=dict.fromkeys(PATTERNS))
     assert not built.draft.groups
     assert built.draft.hosts
+
+
+def a_lost_one(name="web9", role="web", address="10.0.0.9", health=LOST, revision=1, **fields):
+    return a_node(name, role, address=address, health=health, revision=revision, **fields)
+
+
+def test_a_lost_node_is_in_one_group_only():
+    built = build(a_node("web1"), absent=[a_lost_one(dc="eu"), a_lost_one("web8", health=LEFT)])
+    assert built.draft.groups["lost"] == {"web9": None}
+    assert [group for group, hosts in built.draft.groups.items() if "web9" in hosts] == ["lost"]
+    assert built.draft.hosts["web9"]["rollcall_health"] == "lost"
+    assert built.draft.hosts["web9"]["ansible_host"] == "10.0.0.9"
+    assert (built.alive, built.left) == (["web1"], {"web8"})
+
+
+def test_lost_nodes_are_no_hosts_unless_that_is_wished():
+    built = build(a_node("web1"), absent=[a_lost_one()], lost=False)
+    assert list(built.draft.hosts) == ["web1"]
+    assert "lost" not in built.draft.groups
+
+
+def test_without_a_known_address_a_lost_node_has_no_ansible_host():
+    assert "ansible_host" not in build(absent=[a_lost_one(address="")]).draft.hosts["web9"]
+
+
+def test_the_group_of_lost_nodes_has_the_name_that_was_given_or_is_not_made():
+    assert list(build(absent=[a_lost_one()], groups={"lost": "gone"}).draft.groups["gone"]) == ["web9"]
+    assert not build(absent=[a_lost_one()], groups={"lost": None}).draft.groups
+
+
+def test_of_several_roles_that_were_lost_the_newest_entry_has_the_address():
+    built = build(absent=[a_lost_one(role="lb", revision=2, address="10.0.0.2"), a_lost_one(revision=1)])
+    assert built.draft.hosts["web9"]["ansible_host"] == "10.0.0.2"
+    assert built.draft.hosts["web9"]["rollcall_roles"] == ["web", "lb"]
+
+
+def test_a_name_that_answers_elsewhere_is_not_lost():
+    built = build(a_node("web9", "lb"), absent=[a_lost_one()])
+    assert built.draft.hosts["web9"]["rollcall_health"] == "passing"
+    assert "lost" not in built.draft.groups
+
+
+@pytest.mark.parametrize(
+    ("wanted", "hosts"),
+    [({"role": "web"}, ["web9"]), ({"role": "db"}, []), ({"health": "passing"}, []), ({"service": "http"}, [])],
+)
+def test_filters_are_for_lost_nodes_too(wanted, hosts):
+    assert list(build(absent=[a_lost_one()], wanted=wanted).draft.hosts) == hosts
+
+
+def test_who_left_is_known_whatever_the_filters_say():
+    assert build(absent=[a_lost_one(health=LEFT)], wanted={"health": "passing"}).left == {"web9"}
+
+
+def test_a_lost_node_with_the_name_of_a_group_is_left_out():
+    built = build(a_node("web1"), absent=[a_lost_one("role_web"), a_lost_one("lost"), a_lost_one()])
+    assert list(built.draft.hosts) == ["web1", "web9"]
+    assert reasons(built) == ["'lost': a group has this name", "'role_web': a group has this name"]

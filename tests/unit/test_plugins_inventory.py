@@ -28,21 +28,6 @@ def config(fake_etcd, tmp_path):
     return write
 
 
-@pytest.fixture
-def failure(capsys):
-    """Reads sources that must fail; returns what was printed."""
-
-    def read(*sources):
-        with pytest.raises(SystemExit) as stopped:
-            read_inventory(*sources)
-        assert stopped.value.code == 1
-        printed = capsys.readouterr()
-        assert printed.out == ""
-        return " ".join(printed.err.split())
-
-    return read
-
-
 def register(etcd, place="web/web1", address="10.0.0.1", **leaves):
     etcd.put(f"/infrastructure/{place}/ip", address)
     for leaf, value in leaves.items():
