@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent import check_config
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.addresses import Source
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.config import ConfigError
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.probe_http import Http
@@ -110,6 +113,53 @@ def test_the_least_of_it(written: Load) -> None:
         ({"checks": {"a": {"type": "http", "url": "http://h/a b"}}}, "checks.a.url: 'http://h/a b' is not a URL as"),
         ({"checks": {"a": {"type": "http", "url": "http://h:x/"}}}, "checks.a.url: 'http://h:x/' is not a URL as"),
         ({"checks": {"a": {"type": "http", "url": "http://u:p@h/"}}}, "checks.a.url: "),
+        (
+            {"checks": {"a": {"type": "http", "url": "http://h/", "status": ["2xx"]}}},
+            "checks.a.status: '2xx' is neither",
+        ),
+        ({"checks": {"a": {"type": "http", "url": "http://h/", "status": [True]}}}, "checks.a.status: True is neither"),
+        ({"checks": {"a": {"type": "http", "url": "http://h/", "matches": "("}}}, "checks.a.matches: '(' is not a reg"),
+        ({"checks": {"a": {"type": "http", "url": "http://h/", "method": "GE T"}}}, "checks.a.method: 'GE T' is not a"),
+        ({"checks": {"a": {"type": "http", "url": "http://h/", "ca_cert": "/x"}}}, "checks.a.ca_cert: this check does"),
+        (
+            {"checks": {"a": {"type": "http", "url": "http://h/", "headers": {"a b": "x"}}}},
+            "checks.a.headers: 'a b' is",
+        ),
+        (
+            {"checks": {"a": {"type": "http", "url": "http://h/", "headers": {"A": "x\ry"}}}},
+            "checks.a.headers.A: its value is not a line of plain text",
+        ),
+        (
+            {"checks": {"a": {"type": "https", "url": "https://h/"}}},
+            "'https' is none of the types alias, http, process, script, systemd, tcp, ttl",
+        ),
+        (
+            {"checks": {"a": {"type": "http", "url": "https://h/", "client_cert": "/x"}}},
+            "checks.a.client_cert: client_cert and client_key belong together",
+        ),
+        ({"checks": {"a": {"type": "script"}}}, "checks.a.command: it is missing"),
+        ({"checks": {"a": {"type": "script", "command": []}}}, "checks.a.command: wanted is a line for the shell, or"),
+        ({"checks": {"a": {"type": "script", "command": ["a", 1]}}}, "checks.a.command: wanted is a line for the"),
+        ({"checks": {"a": {"type": "systemd", "unit": "--all"}}}, "checks.a.unit: '--all' is not the name of a unit"),
+        ({"checks": {"a": {"type": "ttl", "file": "beat", "ttl": 3}}}, "checks.a.file: 'beat' is not an absolute path"),
+        ({"checks": {"a": {"type": "ttl", "file": "/beat"}}}, "checks.a.ttl: it is missing"),
+        ({"checks": {"a": {"type": "process"}}}, "checks.a: one of process, cmdline and pidfile is wanted"),
+        ({"checks": {"a": {"type": "process", "cmdline": "["}}}, "checks.a.cmdline: '[' is not a regular expression"),
+        ({"checks": {"a": {"type": "alias"}}}, "checks.a.of_service: on this host itself, an alias takes the health"),
+        ({"checks": {"a": {"type": "alias", "node": "b", "dc": "eu"}}}, "checks.a.dc: the layout {role}/{name} has no"),
+        (
+            {"checks": {"a": {"type": "tcp", "port": 1, "initial": "drain"}}},
+            "checks.a.initial: 'drain' is none of crit",
+        ),
+        (
+            {"checks": {"a": {"type": "tcp", "port": 1, "severity": "passing"}}},
+            "checks.a.severity: 'passing' is none of",
+        ),
+        ({"writes": {"per_minute": 0}}, "writes.per_minute: 0 is not a whole number from 1 to 6000"),
+        (
+            {"services": {"web": {"port": 80, "weight_warning": -1}}},
+            "services.web: the weight_warning of service 'web'",
+        ),
         ({"services": {"web": {}}}, "services.web.port: it is missing"),
         ({"services": {"web": {"port": 99999}}}, "services.web: the port of service 'web' 99999 is not a number"),
         ({"services": {"a/b": {"port": 1}}}, "services.a/b: the service 'a/b' is not a plain word"),
@@ -153,6 +203,44 @@ def test_a_mistake_is_called_by_its_key(written: Load, tmp_path: Path, changes: 
         written(**changes)
     assert str(error.value).startswith(f"{tmp_path}/register.json: ")
     assert message in str(error.value)
+
+
+def test_checks_have_the_defaults_of_their_type(written: Load) -> None:
+    port, beat = written(
+        checks={
+            "beat": {"type": "ttl", "file": "/run/beat", "ttl": 30},
+            "a-port": {"type": "tcp", "port": 1, "severity": "warning", "initial": "passing", "deregister_after": 600},
+        }
+    ).checks
+    assert (port.interval, port.timeout, port.rise, port.fall) == (10, 3, 2, 3)
+    assert (port.severity, port.initial, port.deregister_after) == ("warning", "passing", 600)
+    assert (beat.rise, beat.fall, beat.severity, beat.initial, beat.deregister_after) == (
+        1,
+        1,
+        "critical",
+        "critical",
+        0,
+    )
+    assert written().writes == (6, 3, 5, 300)
+    assert written(writes={"dwell": 1, "burst": 9}).writes == (6, 9, 1, 300)
+
+
+def test_only_the_types_that_are_configured_are_imported(tmp_path: Path) -> None:
+    config = tmp_path / "register.json"
+    config.write_text(json.dumps({**LEAST, "checks": {"a": {"type": "tcp", "port": 1}}}))
+    program = (
+        "import sys; from ansible_collections.rollcall.discovery.plugins.module_utils._agent import register_config;"
+        f"register_config.load({str(config)!r});"
+        "print(*sorted(name.rpartition('.')[2] for name in sys.modules if '.probe' in name),"
+        " *sorted({'subprocess', 'tempfile'} & set(sys.modules)))"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert said.split() == ["probe", "probe_tcp"]
+
+
+def test_every_type_has_its_file() -> None:
+    files = {path.stem for path in Path(check_config.__file__).parent.glob("probe_*.py")}
+    assert files == {f"probe_{kind}" for kind in check_config.TYPES}
 
 
 def test_a_loopback_address_can_be_allowed(written: Load) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.pacing import (
     Backoff,
+    Dwell,
     TokenBucket,
     boottime,
     jittered,
@@ -53,3 +54,26 @@ def test_the_clock_counts_from_boot() -> None:
     with open("/proc/uptime", encoding="ascii") as file:
         uptime = float(file.read().split()[0])
     assert abs(boottime() - uptime) < 5
+
+
+def test_a_dwell_doubles_for_changes_that_come_soon_and_is_forgotten_in_calm() -> None:
+    dwell = Dwell(5.0, 30.0)
+    assert dwell.over < 0, "the first change may come at any time"
+    held, now = [], 100.0
+    for _number in range(5):
+        dwell.change(now)
+        held.append((dwell.over - now, dwell.flapping(now)))
+        now = dwell.over
+    assert held == [(5, False), (10, False), (20, True), (30, True), (30, True)]
+    assert dwell.calm == now - 30 + 60, "twelve times the least dwell"
+    assert not dwell.flapping(dwell.calm)
+    now = dwell.calm
+    dwell.change(now)
+    assert (dwell.over - now, dwell.flapping(now)) == (5, False)
+
+
+def test_without_a_dwell_nothing_flaps() -> None:
+    dwell = Dwell(0.0, 300.0)
+    for now in range(10):
+        dwell.change(float(now))
+        assert (dwell.over, dwell.flapping(float(now))) == (now, False)

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,11 +16,18 @@ from contextlib import closing
 
 import pytest
 
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent import probe_http, probe_tcp
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.config import Section
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.probe import Host, Probe
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.probe_http import Http
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.probe_tcp import Tcp
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.timed_socket import Secured
-from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import Tls
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import Settings, Tls
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Layout
 from tests.support.certs import Authority
+from tests.support.waiting import wait_for
+
+HOST = Host(Settings.from_mapping({}), Layout(), "web1", ("web",), "")
 
 Serve = Callable[[Callable[[socket.socket], None]], int]
 
@@ -135,8 +144,6 @@ def test_http_that_hangs_or_drips_is_cut_off_in_time(serve: Serve) -> None:
 
 
 def test_https_trusts_only_its_authority(serve: Serve, authority: Authority) -> None:
-    import ssl
-
     pair = authority.server()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pair.cert, pair.key)
@@ -151,3 +158,127 @@ def test_https_trusts_only_its_authority(serve: Serve, authority: Authority) -> 
     refused = Http(url, Secured(Tls()))(2.0)
     assert (refused.status, "certificate verify failed" in refused.output) == ("critical", True)
     assert "Cannot read" in Http(url, Secured(Tls(ca_cert="/nowhere/ca.pem")))(2.0).output
+
+
+def test_http_sends_what_it_is_told_to(serve: Serve) -> None:
+    seen: list[str] = []
+
+    def answer(connection: socket.socket) -> None:
+        request = b""
+        while not request.endswith(b"ping"):
+            request += connection.recv(65536)
+        seen.append(request.decode())
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    probe = http(
+        url=f"http://127.0.0.1:{serve(answer)}/", method="post", headers={"host": "web", "X-Key": "k"}, body="ping"
+    )
+    assert probe(2.0).status == "passing"
+    head, _end, body = seen[0].partition("\r\n\r\n")
+    lines = head.split("\r\n")
+    assert (lines[0], body) == ("POST / HTTP/1.1", "ping")
+    assert {"Host: web", "X-Key: k", "Content-Length: 4", "User-Agent: rollcall", "Connection: close"} <= set(lines)
+    assert sum(line.startswith("Host") for line in lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "verdict", "words"),
+    [
+        ({"status": [204]}, "critical", "HTTP 200"),
+        ({"status": ["200-204", 404]}, "passing", "HTTP 200"),
+        ({"status": 200}, "passing", "HTTP 200"),
+        ({"contains": "ready"}, "passing", "HTTP 200"),
+        ({"contains": "Ready"}, "critical", "HTTP 200, but its body does not contain 'Ready'"),
+        ({"matches": '"db": *"(ok|slow)"'}, "passing", "HTTP 200"),
+        ({"matches": "^ready$"}, "critical", "HTTP 200, but its body does not match '^ready$'"),
+    ],
+)
+def test_http_looks_at_status_and_body(serve: Serve, settings: dict[str, object], verdict: str, words: str) -> None:
+    body = '{"state": "ready", "db": "ok"}'
+    port = serve(answering(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}"))
+    url = f"http://127.0.0.1:{port}/"
+    assert http(url=url, **settings)(2.0) == (verdict, f"GET {url}: {words}")
+
+
+def test_http_reads_no_more_of_a_body_than_it_must(serve: Serve) -> None:
+    sent = []
+
+    def flood(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            sent.append(connection.send(b"x" * 65536))
+
+    url = f"http://127.0.0.1:{serve(flood)}/"
+    assert "does not contain" in http(url=url, contains="y")(5.0).output
+    assert sum(sent) < 32 * 1024 * 1024, "what fits into the sockets' buffers, and not for ever"
+
+
+def test_http_does_not_follow_a_redirect(serve: Serve) -> None:
+    seen: list[str] = []
+    port = serve(answering("HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n", seen))
+    assert http(url=f"http://127.0.0.1:{port}/")(2.0).status == "passing"
+    assert http(url=f"http://127.0.0.1:{port}/", status=[200])(2.0).status == "critical"
+    assert len(seen) == 2
+
+
+def test_tls_shows_its_certificate_and_checks_the_name(serve: Serve, authority: Authority) -> None:
+    pair, ours = authority.server(), authority.client()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.cert, pair.key)
+    context.load_verify_locations(authority.ca_cert)
+    context.verify_mode = ssl.CERT_REQUIRED
+
+    def answer(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as secure:
+            answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")(secure)
+
+    port = serve(answer)
+    files = {"ca_cert": str(authority.ca_cert), "client_cert": str(ours.cert), "client_key": str(ours.key)}
+    request = "GET / HTTP/1.0\r\n\r\n"
+    for probe in (
+        http(url=f"https://127.0.0.1:{port}/", **files),
+        http(url=f"HTTPS://127.0.0.1:{port}/", tls_server_name="localhost", **files),
+        tcp(port=port, tls=True, tls_server_name="localhost", send=request, expect="200 OK", **files),
+    ):
+        assert probe(2.0).status == "passing", probe(2.0).output
+    refused = tcp(port=port, tls=True, tls_server_name="another.example", send=request, expect="200", **files)(2.0)
+    assert (refused.status, "certificate verify failed" in refused.output) == ("critical", True)
+
+
+def test_tcp_looks_for_what_it_expects(serve: Serve) -> None:
+    seen: list[str] = []
+    port = serve(answering("+PONG\r\n", seen))
+    assert tcp(port=port, send="PING\r\n", expect="+PONG")(2.0) == (
+        "passing",
+        f"127.0.0.1 port {port} answered '+PONG'",
+    )
+    assert seen == ["PING\r\n"]
+    assert tcp(port=port, send="PING\r\n", expect="-ERR")(2.0) == (
+        "critical",
+        f"127.0.0.1 port {port} answered b'+PONG\\r\\n', not '-ERR'",
+    )
+    silent = serve(lambda connection: connection.recv(1))
+    assert tcp(port=silent, expect="220")(0.3).output.endswith("no answer within 0.3 s")
+
+
+def http(**settings: object) -> Probe:
+    """A probe as a configuration of these settings gives it."""
+    return probe_http.configure(Section("register.json", "checks.web", settings), HOST)
+
+
+def tcp(**settings: object) -> Probe:
+    """The same for TCP."""
+    return probe_tcp.configure(Section("register.json", "checks.web", settings), HOST)
+
+
+def test_no_check_leaves_a_file_open(serve: Serve) -> None:
+    def stream(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\nready")
+
+    url = f"http://127.0.0.1:{serve(stream)}/"
+    probes = [http(url=url, contains="ready"), http(url=url), http(url=url, contains="no"), tcp(port=free_port())]
+    before = len(os.listdir("/proc/self/fd"))
+    assert [probe(2.0).status for probe in probes] == ["passing", "passing", "critical", "critical"]
+    wait_for(lambda: len(os.listdir("/proc/self/fd")) == before, "all to be closed, the server's, too")

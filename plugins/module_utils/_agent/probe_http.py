@@ -78,9 +78,9 @@ class Http(t.NamedTuple):
             target = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
             headers = {"User-Agent": "rollcall", **dict(self.headers), "Connection": "close"}
             connection.request(self.method, target, body=self.body.encode("utf-8") or None, headers=headers)
-            answer = connection.getresponse()
-            body = answer.read(_MOST) if self.contains or self.matches else b""
-            return answer.status, body.decode("utf-8", "replace")
+            with connection.getresponse() as answer:
+                body = answer.read(_MOST) if self.contains or self.matches else b""
+                return answer.status, body.decode("utf-8", "replace")
         finally:
             connection.close()
 

@@ -23,11 +23,15 @@ if t.TYPE_CHECKING:
 
 
 class TimedSocket:
-    """A socket with one deadline (of time.monotonic): a server that sends a byte now and then does not hold a check."""
+    """A socket with one deadline (of time.monotonic): a server that sends a byte now and then does not hold a check.
+
+    As with a real one, what `makefile` gave keeps it open.
+    """
 
     def __init__(self, sock: socket.socket, deadline: float) -> None:
         self._sock = sock
         self._deadline = deadline
+        self._users = 1
 
     def sendall(self, data: bytes) -> None:
         """As a socket's."""
@@ -39,11 +43,14 @@ class TimedSocket:
 
     def makefile(self, mode: str) -> io.BufferedReader:
         """As a socket's, for reading only."""
+        self._users += 1
         return io.BufferedReader(_Reader(self))
 
     def close(self) -> None:
         """As a socket's."""
-        self._sock.close()
+        self._users -= 1
+        if not self._users:
+            self._sock.close()
 
     def _within(self) -> socket.socket:
         """The socket, with what is left of the time as its timeout. Raises socket.timeout where nothing is."""
@@ -60,6 +67,11 @@ class _Reader(io.RawIOBase):
     def __init__(self, sock: TimedSocket) -> None:
         super().__init__()
         self._sock = sock
+
+    def close(self) -> None:
+        if not self.closed:
+            self._sock.close()
+        super().close()
 
     def readable(self) -> bool:
         return True
