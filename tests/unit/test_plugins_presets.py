@@ -226,7 +226,12 @@ def test_a_name_that_a_resolver_takes_for_an_address_must_be_a_good_one(name):
 WORDS = st.one_of(
     st.sampled_from([text.replace("/", "") for text in NASTY]), st.sampled_from(["web", "web1", "ansible_host"])
 )
-FIELDS = st.dictionaries(WORDS, VALUES, max_size=4).map(json.dumps)
+SAID = (
+    st.sampled_from(["ip", "hostname", "role", "dc", "groups", "health", "ansible_host", "ansible_user", "x"]) | WORDS
+)
+FIELDS = st.dictionaries(SAID, VALUES, max_size=4).flatmap(
+    lambda fields: st.sampled_from([fields, {"ip": "10.0.0.9", **fields}, {**fields, "ip": "10.0.0.9"}]).map(json.dumps)
+)
 TREES = {
     "json": st.dictionaries(WORDS, FIELDS, max_size=4),
     "consul": st.dictionaries(
