@@ -56,10 +56,14 @@ class Row(NamedTuple):
         }
 
 
-def alternate(ours: Callable[[], object], peer: Callable[[], object], runs: int) -> tuple[float, float]:
-    """The median wall time of each in seconds. They take turns, so that both meet the same noise of the machine."""
-    taken = [(_seconds(ours), _seconds(peer)) for _run in range(runs)]
-    return statistics.median(pair[0] for pair in taken), statistics.median(pair[1] for pair in taken)
+def alternate(ours: Callable[[], object], peer: Callable[[], object] | None, runs: int) -> tuple[float, float | None]:
+    """The median wall time of each in seconds, None for a peer that was not to be had.
+
+    They take turns, so that both meet the same noise of the machine.
+    """
+    taken = [(_seconds(ours), _seconds(peer) if peer else None) for _run in range(runs)]
+    others = [seconds for _ours, seconds in taken if seconds is not None]
+    return statistics.median(pair[0] for pair in taken), statistics.median(others) if others else None
 
 
 def _seconds(action: Callable[[], object]) -> float:

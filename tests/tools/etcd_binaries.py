@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -59,8 +59,8 @@ def provide(series: str) -> Path:
         return Path(installed).parent
     try:
         if series in SUITES:
-            return _cached(f"etcd-{series}-{SUITES[series]}", partial(_unpack, SUITES[series]))
-        return _cached(f"etcd-{GO_VERSIONS[series]}", partial(_build, GO_VERSIONS[series]))
+            return cached(f"etcd-{series}-{SUITES[series]}", _debian_etcd(SUITES[series]))
+        return cached(f"etcd-{GO_VERSIONS[series]}", partial(_build, GO_VERSIONS[series]))
     except subprocess.CalledProcessError as error:
         message = f"{' '.join(map(str, error.cmd))} failed with status {error.returncode}:\n{error.stdout}"
         if os.environ.get("CI") == "true":
@@ -83,7 +83,7 @@ def _series_of(etcd: Path) -> str | None:
     return match.group(1) if match else None
 
 
-def _cached(name: str, make: Callable[[Path], None]) -> Path:
+def cached(name: str, make: Callable[[Path], None]) -> Path:
     """Return the directory of the cache, filled once by `make`, whoever comes first; half made is never seen."""
     final = cache_dir() / name
     final.parent.mkdir(parents=True, exist_ok=True)
@@ -111,8 +111,15 @@ def _run(*command: str | Path, cwd: Path) -> None:
     subprocess.run(command, cwd=cwd, check=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
-def _unpack(suite: str, target: Path) -> None:
-    """Put etcd and etcdctl of a Debian release into `target`: downloaded and verified by apt, nothing is installed."""
+def _debian_etcd(suite: str) -> Callable[[Path], None]:
+    return partial(unpack, suite, {"etcd-server": "etcd", "etcd-client": "etcdctl"})
+
+
+def unpack(suite: str, programs: Mapping[str, str], target: Path) -> None:
+    """Put one program of each package of a Debian release into `target`; nothing is installed.
+
+    Downloaded and verified by apt. Raises Unavailable where there is no apt or no mirror.
+    """
     if not shutil.which("apt-get"):
         raise Unavailable(f"not on PATH, and without apt-get Debian {suite}'s cannot be fetched")
     try:
@@ -135,10 +142,10 @@ def _unpack(suite: str, target: Path) -> None:
     }
     apt = ["apt-get", "-q", *(word for key, value in settings.items() for word in ("-o", f"{key}={value}"))]
     _run(*apt, "update", cwd=state)
-    _run(*apt, "download", "etcd-server", "etcd-client", cwd=state)
+    _run(*apt, "download", *programs, cwd=state)
     for package in state.glob("*.deb"):
         _run("dpkg-deb", "-x", package, state / "root", cwd=state)
-    for program in ("etcd", "etcdctl"):
+    for program in programs.values():
         shutil.copy(state / "root/usr/bin" / program, target)
 
 
