@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = f"{parser.description} {_DESCRIPTION}"
     parser.add_argument("state", choices=("on", "off"), help="whether the node is in maintenance from now on")
     parser.add_argument(
-        "nodes", nargs="*", default=[], metavar="NODE", help="name or role/name of others (default: this host)"
+        "--node", action="append", help="name or role/name of another node, any number of times (default: this host)"
     )
     parser.add_argument("--reason", help="why (default: what is said already)")
     parser.add_argument("--by", help="who says so (default: what is said already, else the user who calls this)")
@@ -63,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _nodes(args: argparse.Namespace, client: Client, way: access.Access) -> t.Sequence[Identity]:
-    if args.nodes:
-        return maintenance.find(client, way.layout, args.nodes, must_exist=args.state == "on")
+    if args.node:
+        return maintenance.find(client, way.layout, args.node, must_exist=args.state == "on")
     return register_config.load(args.config or access.REGISTER).identify().identities
 
 

@@ -1,0 +1,394 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The operator's commands as processes: with real agents, against a real etcd, in pipes and on a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.real_etcd import Cluster
+from tests.support.registrant import PATIENCE, Registrant, Server, values, wait_for
+
+Json = dict[str, Any]
+Register = Callable[..., Registrant]
+
+KEPT = "/rollcall/infrastructure/maintenance/web/"
+
+
+class Command:
+    """The program `rollcall` as an operator calls it."""
+
+    def __init__(self, package: Path, directory: Path) -> None:
+        self._command = [sys.executable, "-B", "-m", "rollcall._agent.cli"]
+        self.environment = {"PYTHONPATH": str(package), "PATH": os.environ["PATH"], "TZ": "UTC", "LANG": "C.UTF-8"}
+        self._directory = directory
+        self.followers: list[Follower] = []
+
+    def __call__(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run it to its end."""
+        return subprocess.run(
+            [*self._command, *arguments],
+            env={**self.environment, **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+
+    def follow(self, *arguments: str) -> Follower:
+        """Start `rollcall watch`, and wait until it follows."""
+        self.followers.append(Follower([*self._command, "watch", *arguments], self.environment, self._directory))
+        follower = self.followers[-1]
+        wait_for(lambda: "following" in follower.notes, "the watch to begin")
+        return follower
+
+
+class Follower:
+    """A `rollcall watch` that runs."""
+
+    def __init__(self, command: list[str], environment: dict[str, str], directory: Path) -> None:
+        self._out, self._err = directory / "watch.out", directory / "watch.err"
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            self.process = subprocess.Popen(command, env=environment, stdout=out, stderr=err)
+
+    @property
+    def notes(self) -> str:
+        """What it said of itself."""
+        return self._err.read_text()
+
+    @property
+    def lines(self) -> list[str]:
+        """The events that it told."""
+        return self._out.read_text().splitlines()
+
+    def wait_for(self, words: str, within: float = PATIENCE) -> str:
+        """Wait for an event that matches the expression `words`; returns its line."""
+
+        def found() -> list[str]:
+            return [line for line in self.lines if re.search(words, line)]
+
+        wait_for(found, f"{words!r} in {self.lines}, {self.notes}", within)
+        return found()[0]
+
+
+@pytest.fixture
+def rollcall(package: Path, tmp_path: Path) -> Iterator[Command]:
+    """The program, from the archive that nodes get."""
+    command = Command(package, tmp_path)
+    yield command
+    for follower in command.followers:
+        follower.process.kill()
+        follower.process.wait()
+
+
+@pytest.fixture
+def agent(etcd: Cluster, register: Register, server: Server, tmp_path: Path) -> Registrant:
+    """web1, registered and passing, with metrics."""
+    server.open()
+    check = server.check(service="web", rise=1, fall=1)
+    made = register(etcd, checks={"port": check}, writes={"dwell": 0}, metrics_file=str(tmp_path / "rollcall.prom"))
+    made.start()
+    made.wait_phase("registered")
+    wait_for(lambda: values(etcd).get("health") == "passing", "the health to be passing")
+    return made
+
+
+def status_of(rollcall: Command, agent: Registrant) -> tuple[int, str]:
+    """The exit status of `rollcall status`, and the first line."""
+    done = rollcall("status", "--run-dir", str(agent.run_directory))
+    assert done.stderr == ""
+    return done.returncode, done.stdout.splitlines()[0]
+
+
+def wait_status(rollcall: Command, agent: Registrant, code: int) -> str:
+    """Wait for an exit status; returns the first line."""
+    wait_for(lambda: status_of(rollcall, agent)[0] == code, f"exit status {code}: {agent.story()}")
+    return status_of(rollcall, agent)[1]
+
+
+def test_status_follows_the_health_and_the_lease(
+    etcd: Cluster, rollcall: Command, agent: Registrant, server: Server
+) -> None:
+    assert wait_status(rollcall, agent, 0) == "OK: registered as web/web1, health passing"
+    server.close()
+    assert wait_status(rollcall, agent, 2) == "CRITICAL: registered as web/web1, health critical"
+    server.open()
+    wait_status(rollcall, agent, 0)
+    agent.send(signal.SIGSTOP)
+    assert "the agent does nothing: it hangs" in wait_status(rollcall, agent, 2)
+    agent.send(signal.SIGCONT)
+    wait_status(rollcall, agent, 0)
+
+
+def test_status_when_etcd_is_away_for_less_and_for_more_than_the_lease(
+    etcd: Cluster, rollcall: Command, register: Register
+) -> None:
+    agent = register(etcd, ttl=8)
+    agent.start()
+    agent.wait_phase("registered")
+    etcd.members[0].kill()
+    assert wait_status(rollcall, agent, 1).startswith("WARNING: waiting, web/web1 has ")
+    assert "not registered, waiting" in wait_status(rollcall, agent, 2)
+    etcd.members[0].start()
+    etcd.wait_healthy()
+    wait_status(rollcall, agent, 0)
+    told = rollcall("status", "--run-dir", str(agent.run_directory)).stdout
+    assert "Last errors:" in told
+    assert "connection refused" in told
+
+
+def test_status_of_a_duplicate_of_one_that_left_and_of_one_that_was_killed(
+    etcd: Cluster, rollcall: Command, agent: Registrant, register: Register
+) -> None:
+    etcd.ctl(
+        "put", "/infrastructure/web/taken/ip", "10.0.0.9", f"--lease={etcd.ctl('lease', 'grant', '600').split()[1]}"
+    )
+    twin = register(etcd, name="taken")
+    twin.start()
+    twin.wait_phase("duplicate")
+    assert status_of(rollcall, twin)[0] == 2
+    assert "not registered, duplicate: web/taken is registered by somebody else" in status_of(rollcall, twin)[1]
+    twin.end(signal.SIGKILL)
+    assert status_of(rollcall, twin)[0] == 3
+    agent.end()
+    assert "no agent runs: it left" in wait_status(rollcall, agent, 3)
+    done = rollcall("status", "--json", "--run-dir", str(agent.run_directory))
+    assert (done.returncode, json.loads(done.stdout)["status"]["phase"]) == (3, "left")
+
+
+def test_metrics_are_written_beside_the_status(agent: Registrant, tmp_path: Path) -> None:
+    file = tmp_path / "rollcall.prom"
+    agent.wait_count("keepalives", 2)
+    text = file.read_text()
+    assert 'rollcall_phase{phase="registered"} 1\n' in text
+    assert 'rollcall_check{check="port",service="web",status="passing"} 1\n' in text
+    renewed = re.search(r"rollcall_lease_renewed_timestamp_seconds (\d+)\n", text)
+    assert renewed
+    assert abs(int(renewed[1]) - time.time()) < 10
+    assert [path.name for path in tmp_path.glob("rollcall.prom*")] == ["rollcall.prom"]
+    agent.end()
+    assert 'rollcall_phase{phase="left"} 1\n' in file.read_text()
+
+
+def test_nodes_lists_everyone_and_filters(etcd: Cluster, rollcall: Command, agent: Registrant) -> None:
+    lease = etcd.ctl("lease", "grant", "600").split()[1]
+    etcd.ctl("put", "/infrastructure/db/db1/ip", "10.0.0.9", f"--lease={lease}")
+    etcd.ctl("put", "/infrastructure/db/bad/ip", "here", f"--lease={lease}")
+    config = f"--config={agent.config_file}"
+    done = rollcall("nodes", config)
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [
+        "NAME  ROLE  ADDRESS   HEALTH   SERVICES",
+        "db1   db    10.0.0.9  passing  -",
+        "web1  web   10.0.0.5  passing  web:8080",
+    ]
+    assert "rollcall: left out: 'db/bad': the address 'here' is not an IP address" in done.stderr
+    named = rollcall("nodes", "--json", "--role=db", "--health=passing", ETCDCTL_ENDPOINTS=etcd.endpoints[0])
+    assert [node["name"] for node in json.loads(named.stdout)] == ["db1"]
+    nobody = rollcall("nodes", config, "--tag=none")
+    assert (nobody.returncode, nobody.stdout) == (0, "")
+    assert "none of the 2 nodes under /infrastructure/ is like that" in nobody.stderr
+    empty = rollcall("nodes", config, "--prefix=/staging")
+    assert (empty.returncode, empty.stdout) == (0, "")
+    assert "no node is registered under /staging/ (etcd at http://127.0.0.1:" in empty.stderr
+
+
+def test_a_terminal_gets_colours_and_a_pipe_does_not(etcd: Cluster, rollcall: Command, agent: Registrant) -> None:
+    def on_a_terminal(**environment: str) -> str:
+        ours, theirs = pty.openpty()
+        command = [sys.executable, "-B", "-m", "rollcall._agent.cli", "nodes", f"--config={agent.config_file}"]
+        env = {**rollcall.environment, "TERM": "xterm", **environment}
+        with subprocess.Popen(command, env=env, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+            os.close(theirs)
+            said = b""
+            while True:
+                try:
+                    said += os.read(ours, 4096)
+                except OSError:  # Linux says so when the other side is closed
+                    break
+            assert process.wait(PATIENCE) == 0
+        os.close(ours)
+        return said.decode()
+
+    assert "\033[32mpassing\033[0m" in on_a_terminal()
+    assert "\033" not in on_a_terminal(NO_COLOR="1")
+    assert "\033" not in rollcall("nodes", f"--config={agent.config_file}").stdout
+
+
+def test_maintenance_drains_survives_a_new_lease_and_ends(etcd: Cluster, rollcall: Command, agent: Registrant) -> None:
+    config = f"--config={agent.config_file}"
+    begun = rollcall("maintenance", "on", config, "--reason=new disk", "--for=2h", SUDO_USER="ann")
+    assert begun.returncode == 0, begun.stderr
+    assert re.fullmatch(r"web/web1 is in maintenance: ann: new disk \(until .*\)\n", begun.stdout)
+    said = json.loads(values(etcd, KEPT)["web1"])
+    assert (said["by"], said["reason"], said["until"] - said["since"]) == ("ann", "new disk", 7200)
+    wait_for(lambda: (agent.status.get("maintenance") or {}).get("by") == "ann", "the agent to see it")
+    assert status_of(rollcall, agent) == (0, "OK: registered as web/web1, health passing, in maintenance")
+
+    agent.end()  # as at a reboot
+    agent.start()
+    agent.wait_phase("registered")
+    drained = rollcall("nodes", config, "--maintenance")
+    assert "MAINTENANCE" in drained.stdout
+    assert "ann: new disk (until " in drained.stdout
+    assert rollcall("nodes", config, "--no-maintenance").stdout == ""
+
+    ended = rollcall("maintenance", "off", config)
+    assert (ended.returncode, ended.stdout) == (0, "web/web1 is back in service\n")
+    assert rollcall("maintenance", "off", config).stdout == "web/web1 is not in maintenance\n"
+    assert values(etcd, KEPT) == {}
+    other = rollcall("maintenance", "on", config, "--node=web/web9", "--until=never")
+    assert "web/web9 is not registered: the maintenance is for when it comes" in other.stderr
+    refused = rollcall("maintenance", "on", config, "--until=2020-01-01")
+    assert (refused.returncode, "is not in the future" in refused.stderr) == (1, True)
+
+
+def test_maintenance_that_is_over_counts_as_none_and_the_agent_deletes_it(
+    etcd: Cluster, rollcall: Command, agent: Registrant
+) -> None:
+    etcd.ctl("put", KEPT + "web2", json.dumps({"by": "ann", "until": int(time.time()) - 1}))
+    etcd.ctl("put", "/infrastructure/web/web2/ip", "10.0.0.6")
+    assert rollcall("nodes", f"--config={agent.config_file}", "--maintenance").stdout == ""
+    begun = rollcall("maintenance", "on", f"--config={agent.config_file}", "--for=2s")
+    assert begun.returncode == 0, begun.stderr
+    wait_for(lambda: "web1" not in values(etcd, KEPT), "the agent to delete its own key")
+    assert "web2" in values(etcd, KEPT), "which is not for another node to delete"
+    wait_for(lambda: agent.status["maintenance"] is None, "the agent to see that")
+
+
+def test_watch_tells_who_joins_changes_leaves_and_is_lost(
+    etcd: Cluster, rollcall: Command, agent: Registrant, register: Register, server: Server
+) -> None:
+    follower = rollcall.follow(f"--config={agent.config_file}")
+    assert "following 1 nodes under /infrastructure/" in follower.notes
+    others = [register(etcd, name=name, address=f"10.0.0.{number}") for number, name in ((6, "web2"), (7, "web3"))]
+    for other in others:
+        other.start()
+        other.wait_phase("registered")
+    follower.wait_for("joined   web/web2  10.0.0.6, passing, web:8080")
+    follower.wait_for("joined   web/web3")
+    server.close()
+    follower.wait_for(r"changed  web/web1  health passing -> critical, check port passing -> critical \(.*refused\)")
+    rollcall("maintenance", "on", f"--config={agent.config_file}", "--reason=disk", "--by=ann")
+    follower.wait_for("changed  web/web1  maintenance: ann: disk")
+    others[0].end()
+    follower.wait_for("left     web/web2")
+    others[1].end(signal.SIGKILL)
+    follower.wait_for("lost     web/web3  10.0.0.7")
+    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  joined ", follower.lines[0])
+    assert not [line for line in follower.lines if "lost     web/web2" in line or "left     web/web3" in line]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_watch_ends_when_it_is_told_to(
+    etcd: Cluster, rollcall: Command, agent: Registrant, number: signal.Signals
+) -> None:
+    follower = rollcall.follow("--json", f"--endpoints={etcd.endpoints[0]}", "--role=web")
+    etcd.ctl("put", "/infrastructure/db/db1/ip", "10.0.0.9")
+    etcd.ctl("put", "/infrastructure/web/web9/ip", "10.0.0.9")
+    event = json.loads(follower.wait_for("joined"))
+    assert (event["event"], event["name"], event["node"]["address"]) == ("joined", "web9", "10.0.0.9")
+    follower.process.send_signal(number)
+    assert follower.process.wait(PATIENCE) == 0
+    assert "Traceback" not in follower.notes
+    assert len(follower.lines) == 1, "the database is not of this role"
+
+
+def test_watch_ends_when_nobody_reads(etcd: Cluster, rollcall: Command, agent: Registrant, tmp_path: Path) -> None:
+    program = f"{sys.executable} -B -m rollcall._agent.cli watch --config={agent.config_file}"
+    line = f"{program} 2>{tmp_path}/notes | head -n 1; echo ${{PIPESTATUS[@]}}"
+    with subprocess.Popen(["bash", "-c", line], env=rollcall.environment, stdout=subprocess.PIPE, text=True) as shell:
+        notes = tmp_path / "notes"
+        wait_for(lambda: notes.exists() and "following" in notes.read_text(), "the watch to begin")
+        etcd.ctl("put", "/infrastructure/web/web9/ip", "10.0.0.9")
+        said, _nothing = shell.communicate(timeout=PATIENCE)
+    assert said.splitlines()[0].endswith("joined   web/web9  10.0.0.9, passing")
+    assert said.splitlines()[1] == "0 0"
+    assert "Traceback" not in (tmp_path / "notes").read_text()
+    listed = f"{program.replace(' watch ', ' nodes ')} | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", listed], env=rollcall.environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() in ("0", "141")
+    assert done.stderr == ""
+
+
+def test_watch_survives_an_etcd_that_is_away_and_compacts(
+    etcd: Cluster, rollcall: Command, agent: Registrant, register: Register
+) -> None:
+    other = register(etcd, name="web2", address="10.0.0.6")
+    other.start()
+    other.wait_phase("registered")
+    follower = rollcall.follow(f"--config={agent.config_file}")
+    etcd.members[0].kill()
+    wait_for(lambda: "cut off from etcd, trying again" in follower.notes, "it to be told")
+    other.end(signal.SIGKILL)
+    etcd.members[0].start()
+    etcd.wait_healthy()
+    follower.wait_for("lost     web/web2", within=30)
+    revision = json.loads(etcd.ctl("get", "/", "-w", "json"))["header"]["revision"]
+    etcd.ctl("compact", str(revision))
+    etcd.ctl("put", "/infrastructure/web/web9/ip", "10.0.0.9")
+    follower.wait_for("joined   web/web9")
+    assert "following etcd at" in follower.notes
+
+
+def test_watch_survives_a_member_that_dies(etcd_cluster: Cluster, rollcall: Command) -> None:
+    follower = rollcall.follow(f"--endpoints={','.join(etcd_cluster.endpoints)}")
+    etcd_cluster.leader.kill()
+
+    def written() -> bool:
+        try:
+            etcd_cluster.ctl("put", "/infrastructure/web/web9/ip", "10.0.0.9")
+        except AssertionError:  # etcd timed out
+            return False
+        return True
+
+    wait_for(written, "a new leader", within=30)
+    follower.wait_for("joined   web/web9", within=30)
+
+
+def test_a_nodes_own_user_may_drain_itself_and_is_told_why_it_sees_nobody_else(
+    etcd_programs: Path, rollcall: Command, register: Register, tmp_path: Path
+) -> None:
+    with Cluster(etcd_programs, flags=["--bcrypt-cost=4"]) as etcd:
+        etcd.require_auth(root="r00t", web1="s3cret")
+        admin = "root:r00t"
+        for key, prefix in (
+            ("/infrastructure/web/web1/", "true"),
+            ("/rollcall/infrastructure/roster/web/web1", "false"),
+            (KEPT + "web1", "false"),
+        ):
+            etcd.ctl("role", "grant-permission", "web1", f"--prefix={prefix}", "readwrite", key, user=admin)
+        password = tmp_path / "password"
+        password.write_text("s3cret\n")
+        agent = register(etcd)
+        agent.configure(etcd={"endpoints": etcd.endpoints, "user": "web1", "password_file": str(password)})
+        agent.start()
+        agent.wait_phase("registered")
+        config = f"--config={agent.config_file}"
+        assert rollcall("maintenance", "on", config, "--for=2s").returncode == 0
+        assert "web1" in values(etcd, KEPT, user=admin)
+        wait_for(lambda: not values(etcd, KEPT, user=admin), "the agent to delete it when it is over")
+        for command in ("nodes", "watch"):
+            refused = rollcall(command, config)
+            assert refused.returncode == 1
+            assert "permission denied" in refused.stderr
+            assert f"The user web1 of {agent.config_file} may not do that" in refused.stderr
+            assert "Say --user NAME" in refused.stderr
+            assert "s3cret" not in refused.stderr
+        as_root = rollcall("nodes", config, ETCDCTL_USER="root", ETCDCTL_PASSWORD="r00t")
+        assert "web1" in as_root.stdout
+        assert rollcall("status", "--run-dir", str(agent.run_directory)).returncode == 0
