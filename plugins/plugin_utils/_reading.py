@@ -113,8 +113,8 @@ def cached(cache: CachePluginAdjudicator, key: str, clusters: t.Sequence[Cluster
     """The readings that a cache plugin has of all clusters, or None."""
     try:
         kept = cache.get(key)
-    except AnsibleError as exc:  # such as a file that is no JSON
-        display.warning(f"The cached inventory is passed over: {exc}")
+    except Exception as exc:  # any: what a cache plugin makes of a damaged file is its own affair
+        display.warning(f"The cached inventory is passed over: {exc!r}")
         return None
     readings = {}
     for cluster in clusters:

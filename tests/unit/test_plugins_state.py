@@ -1,0 +1,379 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What outlives a run: cached keys, the last good reading of an etcd, the hosts of the last accepted inventory."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import time
+
+import pytest
+
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import KeyValue
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Keys
+from ansible_collections.rollcall.discovery.plugins.plugin_utils import _cached
+from tests.support.fake_etcd import Answer, Drop, FakeEtcd, Refuse, Stall
+from tests.support.inventory import read_inventory, write_config
+
+SOURCE = {"etcd": ["http://etcd1:2379"], "prefix": "/infrastructure/"}
+KEYS = Keys(9, [KeyValue("/infrastructure/web/web1/ip", "10.0.0.1", 1, 1, 1, 0)], [], [])
+RANGE = "/v3/kv/range"
+
+
+@pytest.fixture
+def state(tmp_path):
+    """The directory for files; its one file of a kind: `[file] = state.glob("hosts-*")`."""
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def config(fake_etcd, tmp_path, state):
+    def write(**options):
+        return write_config(tmp_path, **{"endpoints": [fake_etcd.endpoint], "state_dir": str(state), **options})
+
+    return write
+
+
+def register(etcd, *names):
+    for name in names:
+        etcd.put(f"/infrastructure/web/{name}/ip", f"10.0.0.{len(etcd.tree('/infrastructure/')) + 1}")
+
+
+# What a cache holds
+
+
+def test_what_is_kept_comes_back():
+    assert _cached.load(json.loads(json.dumps(_cached.dump(KEYS, SOURCE))), SOURCE) == KEYS
+    assert _cached.load(_cached.dump(KEYS, SOURCE), {**SOURCE, "prefix": "/other/"}) is None
+
+
+def damaged():
+    whole = _cached.dump(KEYS, SOURCE)
+    yield from (None, 7, "text", [], [whole], {}, {"source": SOURCE}, {**whole, "revision": "9"})
+    for part in ("tree", "kept", "roster"):
+        for rows in (None, "", "rows", 7, {}, [7], ["abcdef"], [[]], [["key"]], [["k", 1, 1, 1, 1, 0]]):
+            yield {**whole, part: rows}
+    for row in (["k", "v", 1, 1, 1], ["k", "v", 1, 1, 1, 0, 0], [None, "v", 1, 1, 1, 0], ["k", "v", "1", 1, 1, 0]):
+        yield {**whole, "tree": [row]}
+    for part in whole:
+        yield {name: value for name, value in whole.items() if name != part}
+
+
+@pytest.mark.parametrize("value", list(damaged()), ids=repr)
+def test_what_is_damaged_or_somebody_elses_is_a_miss(value):
+    assert _cached.load(value, SOURCE) is None
+
+
+CACHE = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "7", "[]", "{}", '{"": {}}', '{"": {"source": {}}}', '{"": null}', "\x00", '{"__payload__": 7}'],
+)
+def test_a_damaged_cache_file_is_a_miss(fake_etcd, config, tmp_path, content):
+    register(fake_etcd, "web1")
+    path = config(**CACHE, cache_connection=str(tmp_path / "cache"))
+    read_inventory(path)
+    [file] = (tmp_path / "cache").iterdir()
+    file.write_text(content)
+    asked = len(fake_etcd.received)
+    assert list(read_inventory(path).hosts) == ["web1"]
+    assert len(fake_etcd.received) > asked
+
+
+# The last good reading
+
+USE_CACHE = {"on_error": "use_cache", "max_cache_age": 60}
+
+
+def aged(state, seconds):
+    """Make the one reading in `state` older."""
+    [file] = state.glob("reading-*")
+    file.write_text(json.dumps({**json.loads(file.read_text()), "time": time.time() - seconds}))
+
+
+def test_an_etcd_that_is_away_is_taken_as_it_was_with_a_warning(fake_etcd, config, capsys):
+    register(fake_etcd, "web1")
+    path = config(**USE_CACHE)
+    read_inventory(path)
+    assert "[WARNING]" not in capsys.readouterr().err
+    fake_etcd.stop()
+    assert list(read_inventory(path).hosts) == ["web1"]
+    warning = " ".join(capsys.readouterr().err.split())
+    assert re.search(
+        r"etcd is taken as it was \d+ seconds ago, at revision \d+: Reading keys under .* refused", warning
+    )
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Drop(),
+        Stall(),
+        Refuse(14, "etcdserver: no leader"),
+        Refuse(14, "etcdserver: request timed out"),
+        Answer(503, "text/html", b"busy"),
+    ],
+    ids=repr,
+)
+def test_what_may_pass_is_bridged(fake_etcd, config, fault):
+    register(fake_etcd, "web1")
+    path = config(**USE_CACHE, timeout="1s")
+    read_inventory(path)
+    fake_etcd.inject(RANGE, fault)
+    assert list(read_inventory(path).hosts) == ["web1"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (Refuse(7, "etcdserver: permission denied"), "permission denied"),
+        (Refuse(3, "etcdserver: user name is empty"), "give user and password"),
+        (Answer(404, "text/plain", b"not here"), "Is this etcd's client URL"),
+    ],
+    ids=repr,
+)
+def test_what_does_not_pass_is_an_error_whatever_is_kept(fake_etcd, config, failure, fault, message):
+    register(fake_etcd, "web1")
+    path = config(**USE_CACHE)
+    read_inventory(path)
+    fake_etcd.inject(RANGE, fault)
+    printed = failure(path)
+    assert message in printed
+    assert "last reading" not in printed
+
+
+def test_a_certificate_that_is_not_accepted_is_an_error_whatever_is_kept(authority, config, failure, tmp_path):
+    pair = authority.server()
+    with FakeEtcd(cert=pair.cert, key=pair.key) as fake:
+        register(fake, "web1")
+        options = {**USE_CACHE, "endpoints": [fake.endpoint]}
+        read_inventory(config(ca_cert=str(authority.ca_cert), **options))
+        assert "its certificate is not accepted" in failure(config(**options))
+
+
+def test_a_guard_is_not_bridged(fake_etcd, config, failure):
+    register(fake_etcd, "web1")
+    read_inventory(config(**USE_CACHE))
+    fake_etcd.stop()
+    assert "fewer than min_hosts (2)" in failure(config(**USE_CACHE, min_hosts=2))
+
+
+def test_what_is_too_old_is_an_error_with_both_reasons(fake_etcd, config, failure, state):
+    register(fake_etcd, "web1")
+    path = config(**USE_CACHE)
+    read_inventory(path)
+    fake_etcd.stop()
+    aged(state, 61)
+    printed = failure(path)
+    assert "connection refused" in printed
+    assert re.search(
+        r"Nor can its last reading be used: it is 6\d seconds old, more than max_cache_age \(60\)", printed
+    )
+
+
+def test_a_clock_that_was_set_back_does_not_make_it_young(fake_etcd, config, failure, state):
+    register(fake_etcd, "web1")
+    read_inventory(config(**USE_CACHE))
+    fake_etcd.stop()
+    aged(state, -3600)
+    assert "it is from the future" in failure(config(**USE_CACHE))
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"time": 1e99}', '{"source": {}, "time": 0}', "\udcff"])
+def test_a_damaged_file_is_an_error_with_both_reasons(fake_etcd, config, failure, state, content):
+    register(fake_etcd, "web1")
+    read_inventory(config(**USE_CACHE))
+    fake_etcd.stop()
+    [file] = state.glob("reading-*")
+    file.write_bytes(content.encode("utf-8", "surrogateescape"))
+    printed = failure(config(**USE_CACHE))
+    assert "connection refused" in printed
+    assert f"{file} is damaged" in printed
+
+
+def test_nothing_kept_or_only_of_another_prefix_is_an_error_with_both_reasons(fake_etcd, config, failure):
+    register(fake_etcd, "web1")
+    read_inventory(config(**USE_CACHE))
+    fake_etcd.stop()
+    printed = failure(config(**USE_CACHE, prefix="/staging"))
+    assert "connection refused" in printed
+    assert "Nor can its last reading be used: there is none" in printed
+
+
+def test_what_is_kept_is_checked_like_what_etcd_says(fake_etcd, config, failure, state):
+    register(fake_etcd, "web1")
+    read_inventory(config(**USE_CACHE))
+    [file] = state.glob("reading-*")
+    file.write_text(file.read_text().replace("10.0.0.1", "127.0.0.1"))
+    fake_etcd.stop()
+    assert "the address 127.0.0.1 is loopback" in failure(config(**USE_CACHE))
+
+
+def test_only_its_user_can_read_the_file_and_nothing_is_left_beside_it(fake_etcd, config, state):
+    register(fake_etcd, "web1")
+    os.umask(os.umask(0))  # whatever it is
+    read_inventory(config(**USE_CACHE))
+    read_inventory(config(**USE_CACHE))
+    [file] = state.iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700
+
+
+def test_where_nothing_can_be_written_the_user_is_told_before_it_is_needed(fake_etcd, config, failure, tmp_path):
+    register(fake_etcd, "web1")
+    (tmp_path / "file").write_text("")
+    assert "check state_dir" in failure(config(**{**USE_CACHE, "state_dir": str(tmp_path / "file" / "x")}))
+
+
+def test_a_stale_reading_does_not_get_into_the_cache_of_ansible(fake_etcd, config, tmp_path):
+    register(fake_etcd, "web1")
+    path = config(**USE_CACHE)
+    read_inventory(path)
+    fake_etcd.stop()
+    path = config(**USE_CACHE, **CACHE, cache_connection=str(tmp_path / "cache"))
+    read_inventory(path)
+    fake_etcd.start()
+    register(fake_etcd, "web2")
+    assert list(read_inventory(path).hosts) == ["web1", "web2"]
+
+
+def test_one_of_two_clusters_may_be_away(fake_etcd, tmp_path, state, capsys):
+    register(fake_etcd, "web1")
+    with FakeEtcd() as us:
+        us.put("/infrastructure/web/web2/ip", "10.2.0.1")
+        clusters = [{"name": "eu", "endpoints": [fake_etcd.endpoint]}, {"name": "us", "endpoints": [us.endpoint]}]
+        path = write_config(tmp_path, clusters=clusters, state_dir=str(state), **USE_CACHE)
+        read_inventory(path)
+    register(fake_etcd, "web3")
+    assert sorted(read_inventory(path).hosts) == ["web1", "web2", "web3"]
+    assert "The cluster us is taken as it was" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"on_error": "use_cache"}, "on_error: use_cache needs max_cache_age"),
+        ({"on_error": "use_cache", "max_cache_age": 0}, "on_error: use_cache needs max_cache_age"),
+        ({"max_cache_age": 60}, "max_cache_age means nothing without on_error: use_cache"),
+        ({"on_error": "ignore"}, "Valid values are: fail, use_cache"),
+    ],
+)
+def test_options_that_do_not_go_together(fake_etcd, config, failure, options, message):
+    assert message in failure(config(**options))
+    assert not fake_etcd.received
+
+
+# Fewer hosts than before
+
+TEN = [f"web{number}" for number in range(10)]
+
+
+def lose(etcd, *names):
+    for name in names:
+        etcd.delete(f"/infrastructure/web/{name}/ip")
+
+
+@pytest.fixture
+def ten(fake_etcd, config):
+    """Ten hosts were there in the last run, and `max_shrink` is 30."""
+    register(fake_etcd, *TEN)
+    read_inventory(config(max_shrink=30))
+    return fake_etcd
+
+
+def test_so_many_may_be_missing_and_no_more(ten, config, failure, state):
+    lose(ten, *TEN[:3])
+    assert len(read_inventory(config(max_shrink="30%")).hosts) == 7
+    lose(ten, *TEN[3:6])  # of seven
+    printed = failure(config(max_shrink=30))
+    assert "There are 4 hosts where the last accepted run had 7: 43 % fewer, and max_shrink is 30 %" in printed
+    assert "Missing are web3, web4, web5." in printed
+    assert "ANSIBLE_ROLLCALL_MAX_SHRINK=100" in printed
+    [file] = state.iterdir()
+    assert str(file) in printed
+
+
+def test_of_many_missing_hosts_some_are_named(ten, config, failure):
+    lose(ten, *TEN[:8])
+    assert "Missing are web0, web1, web2, web3, web4 and 3 more" in failure(config(max_shrink=30))
+
+
+def test_a_refused_run_changes_nothing_and_is_refused_again(ten, config, failure, state):
+    [file] = state.iterdir()
+    before = file.read_text()
+    lose(ten, *TEN[:5])
+    assert "had 10: 50 % fewer" in failure(config(max_shrink=30))
+    with pytest.raises(SystemExit):
+        read_inventory(config(max_shrink=30))
+    assert file.read_text() == before
+
+
+def test_the_environment_accepts_one_run(ten, config, failure, monkeypatch):
+    lose(ten, *TEN[:5])
+    failure(config(max_shrink=30))
+    with monkeypatch.context() as patched:
+        patched.setenv("ANSIBLE_ROLLCALL_MAX_SHRINK", "100")
+        assert len(read_inventory(config(max_shrink=30)).hosts) == 5
+    assert len(read_inventory(config(max_shrink=30)).hosts) == 5
+    lose(ten, *TEN[5:7])
+    failure(config(max_shrink=30))
+
+
+def test_without_the_file_there_is_nothing_to_compare_with(ten, config, state):
+    lose(ten, *TEN[:5])
+    [file] = state.iterdir()
+    file.unlink()
+    assert len(read_inventory(config(max_shrink=30)).hosts) == 5
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"hosts": 7}', '{"hosts": [7]}', "{}"])
+def test_a_damaged_file_is_an_error_for_it_hides_what_is_missing(ten, config, failure, state, content):
+    [file] = state.iterdir()
+    file.write_text(content)
+    assert f"The file {file} is damaged; delete it" in failure(config(max_shrink=30))
+
+
+def test_nodes_that_left_on_purpose_do_not_count(ten, config, failure):
+    lose(ten, *TEN[:5])
+    for name in TEN[:4]:
+        ten.put(f"/rollcall/infrastructure/roster/web/{name}", json.dumps({"state": "left"}))
+    ten.put("/rollcall/infrastructure/roster/web/web4", json.dumps({"state": "joined"}))
+    assert len(read_inventory(config(max_shrink=20)).hosts) == 5
+    lose(ten, "web5", "web6")
+    assert "There are 3 hosts where the last accepted run had 5" in failure(config(max_shrink=20))
+
+
+def test_lost_nodes_are_missing_although_they_are_hosts(ten, config, failure):
+    for name in TEN:
+        ten.put(f"/rollcall/infrastructure/roster/web/{name}", json.dumps({"state": "joined"}))
+    lose(ten, *TEN[:5])
+    assert "There are 5 hosts" in failure(config(max_shrink=30, lost=True))
+    assert "fewer than min_hosts (6)" in failure(config(lost=True, min_hosts=6))
+
+
+def test_all_gone_is_the_same_as_too_many_gone(ten, config, failure):
+    lose(ten, *TEN)
+    assert "There are 0 hosts" in failure(config(max_shrink=99, allow_empty=True))
+
+
+def test_other_filters_have_nothing_to_compare_with(ten, config):
+    assert list(read_inventory(config(max_shrink=0, filters={"name": "web1"})).hosts) == ["web1"]
+
+
+def test_nobody_who_does_not_ask_for_it_has_a_file(fake_etcd, config, state):
+    register(fake_etcd, "web1")
+    read_inventory(config())
+    assert not state.exists()
+
+
+@pytest.mark.parametrize("given", ["many", "-1", "101", "30 hosts", "", "1e2", "%"])
+def test_what_is_no_percentage(fake_etcd, config, failure, given):
+    assert f"max_shrink is '{given}': it must be a percentage" in failure(config(max_shrink=given))
+    assert not fake_etcd.received
