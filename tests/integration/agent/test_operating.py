@@ -116,8 +116,14 @@ def status_of(rollcall: Command, agent: Registrant) -> tuple[int, str]:
 
 def wait_status(rollcall: Command, agent: Registrant, code: int) -> str:
     """Wait for an exit status; returns the first line."""
-    wait_for(lambda: status_of(rollcall, agent)[0] == code, f"exit status {code}: {agent.story()}")
-    return status_of(rollcall, agent)[1]
+    seen = [(-1, "")]
+
+    def reached() -> bool:
+        seen.append(status_of(rollcall, agent))
+        return seen[-1][0] == code
+
+    wait_for(reached, f"exit status {code}: {agent.story()}")
+    return seen[-1][1]
 
 
 def test_status_follows_the_health_and_the_lease(
