@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
+import threading
 import time
 
 import pytest
@@ -41,6 +43,21 @@ def test_one_connection_serves_all_requests(fake_etcd, connect):
         client.put(f"/key/{number}", "")
     assert client.range("/key/", prefix=True).count == 5
     assert fake_etcd.connections == 1
+
+
+def test_head_and_body_leave_in_one_packet(connect):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = connect(endpoints=[f"127.0.0.1:{server.getsockname()[1]}"])
+        asking = threading.Thread(target=lambda: client.put("/key", "x" * 100))
+        asking.start()
+        with server.accept()[0] as accepted:
+            packet = accepted.recv(65536)
+            answer = b'{"header":{"revision":"7"}}'
+            accepted.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(answer), answer))
+            asking.join()
+    head, _blank, body = packet.partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /v3/kv/put HTTP/1.1")
+    assert json.loads(body)["value"]
 
 
 def test_one_connection_serves_all_requests_over_tls(authority, connect):

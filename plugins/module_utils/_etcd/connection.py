@@ -37,6 +37,7 @@ class Connection(http.client.HTTPConnection):
         self._context = context
         self._server_name = server_name or host
         self._seconds = timeout
+        self._unsent = b""
         self.connect()
 
     def connect(self) -> None:
@@ -54,6 +55,16 @@ class Connection(http.client.HTTPConnection):
                 self.sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
         if self._context is not None:
             self.sock = self._context.wrap_socket(self.sock, server_hostname=self._server_name)
+
+    def send(self, data: t.Any) -> None:
+        """Keep a part of the request until `getresponse`: head and body in two packets would wake etcd up twice."""
+        self._unsent += data
+
+    def getresponse(self) -> http.client.HTTPResponse:
+        """Send the request, and read the beginning of the answer."""
+        unsent, self._unsent = self._unsent, b""
+        self.sock.sendall(unsent)
+        return super().getresponse()
 
     def is_idle(self) -> bool:
         """True while open with nothing to read: readable means that the server closed it meanwhile."""
