@@ -102,7 +102,7 @@ def _gone(nodes: t.Iterable[Node], names: HostNames, answering: t.Collection[str
     for node in sorted(named, key=lambda node: node.revision):
         host = names(node)
         if host not in answering:
-            roles = dict.fromkeys((*gone[host].roles, *node.roles) if host in gone else node.roles)
+            roles = dict.fromkeys((*node.roles, *(gone[host].roles if host in gone else ())))
             gone[host] = dataclasses.replace(node, roles=tuple(roles))
     return gone
 

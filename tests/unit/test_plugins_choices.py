@@ -234,7 +234,7 @@ def test_the_group_of_lost_nodes_has_the_name_that_was_given_or_is_not_made():
 def test_of_several_roles_that_were_lost_the_newest_entry_has_the_address():
     built = build(absent=[a_lost_one(role="lb", revision=2, address="10.0.0.2"), a_lost_one(revision=1)])
     assert built.draft.hosts["web9"]["ansible_host"] == "10.0.0.2"
-    assert built.draft.hosts["web9"]["rollcall_roles"] == ["web", "lb"]
+    assert built.draft.hosts["web9"]["rollcall_roles"] == ["lb", "web"]
 
 
 def test_a_name_that_answers_elsewhere_is_not_lost():

@@ -4,8 +4,9 @@
 
 """The whole of `ansible-inventory --list` is the contract: each *.json in golden, made by the *.etcd.yml of its name.
 
-What is in etcd is the tree.json of the same directory: golden itself has the roll call's own layout, and each directory
-in it one that people already had.
+What is in etcd is the tree.json of the same directory: golden itself has the roll call's own layout, choices what an
+operator may decide of hosts and groups, clusters several etcds in one source, and the others a layout that people
+already had.
 
 After a change on purpose write them anew, and read the difference:
 
@@ -29,6 +30,11 @@ BAD = {  # by directory: what is left out, and why
         "'web/localhost'": "the name 'localhost' is reserved",
         "'role_web'": "a group has this name",
         "'twin'": "the name is registered more than once, not by one machine: lb/twin, web/twin",
+    },
+    "choices": {"'us-east/web/bad'": "the address 'web.example.com' is not an IP address"},
+    "clusters": {
+        "us: 'us-2/web/bad'": "the address '?' is not an IP address",
+        "'twin'": "the name is registered more than once, not by one machine: eu:eu/web/twin, us:us-2/web/twin",
     },
     "json": {
         "'nowhere'": "the document has no ip",
