@@ -13,7 +13,7 @@ import argparse
 import json
 import typing as t
 
-from .._registry import rollcall
+from .._registry import rollcall, roster
 from .._registry.model import Node
 from . import access, filters
 from .terminal import maintenance, note, say, table
@@ -23,6 +23,7 @@ _HEADER = ("NAME", "ROLE", "DC", "ADDRESS", "HEALTH", "SERVICES", "TAGS", "MAINT
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command line may say."""
+    parser.add_argument("--all", action="store_true", help="also those that left or were lost, as the roster has them")
     parser.add_argument("--json", action="store_true", help="a JSON list, with all that is known of each node")
     filters.add_arguments(parser)
     access.add_arguments(parser)
@@ -32,8 +33,10 @@ def run(args: argparse.Namespace) -> int:
     """Print the nodes; returns the exit status."""
     way = access.access(args)
     with way.client() as client:
-        call = rollcall.read(client, way.layout, way.allowed)
+        keys = rollcall.fetch(client, way.layout, roster=args.all)
+    call = rollcall.assemble(keys.revision, keys.tree, keys.kept, way.layout, way.allowed)
     found, ambiguous = rollcall.merge(call.nodes)
+    found = sorted([*found, *roster.absent(keys, way.layout, way.allowed)], key=lambda node: node.name)
     for rejected in (*call.rejected, *ambiguous):
         note(f"left out: {rejected}")
     nodes = filters.chosen(args, found)

@@ -301,7 +301,9 @@ class Registrar:
             self._previous, self._lease, self._leaving = lease, 0, ()
             self._grant()
             self._put_right()
-        return jittered(self._config.self_check, 0.2)
+        now = time.time()
+        end = maintenance.next_end([self._maintenance], now)  # then its key is to be deleted
+        return min(jittered(self._config.self_check, 0.2), float("inf") if end is None else end - now)
 
     def _put_right(self) -> None:
         wanted = self._wanted

@@ -17,10 +17,12 @@ import json
 import os
 import queue
 import signal
+import time
 import typing as t
 
 from .._etcd.client import Client
 from .._registry.errors import RegistryError
+from .._registry.maintenance import next_end
 from .._registry.mirror import State
 from . import durable, log, view
 from .coalesce import Coalescer
@@ -57,6 +59,7 @@ class Renderer:
         self._follower = Follower(client, config.selectors, lambda: self._inbox.put(_NEWS), config.intervals)
         self._consumer = Consumer(client.clone(), config.layout.consumer(config.name), config.consumer_ttl)
         self._good: t.Optional[t.Tuple[State, View]] = None  # the last that the guard let through
+        self._ends = float("inf")  # when the next maintenance of a node is over
         self._held = ""  # why the newest state is not rendered
         self._applied = 0  # the revision that every file is up to date with
         self._seen = 0  # the follower's serial
@@ -88,6 +91,7 @@ class Renderer:
         self._notifier.alive()
         now = boottime()
         due = [now + (self._notifier.watchdog or 3600.0) / 3, *(job.retry_at for job in self._jobs if job.retry_at)]
+        due.append(self._ends)
         if self._coalescer.due is not None:
             due.append(self._coalescer.due)
         try:
@@ -103,6 +107,9 @@ class Renderer:
             self._take(self._follower.state())
             self._apply()
             self._coalescer.applied(boottime())
+        elif self._ends <= now and self._good is not None:
+            self._take(self._good[0])
+            self._apply()
         elif any(job.retry_at and job.retry_at <= now for job in self._jobs):
             self._apply()
         self._show()
@@ -138,6 +145,7 @@ class Renderer:
                 log.info(f"The registry is good again at revision {state.revision}")
             self._tell_rejected(seen)
             self._good = (state, seen)
+            self._ends = _next_end(seen)
         self._held = held
 
     def _apply(self) -> None:
@@ -223,3 +231,10 @@ class Renderer:
         if not self._good:
             return "Reading the registry"
         return f"{len(self._jobs)} files up to date with revision {self._applied}"
+
+
+def _next_end(seen: View) -> float:
+    """When the next maintenance is over, by `boottime`; infinity where none ends by itself."""
+    now = time.time()
+    end = next_end((node.maintenance for node in seen.nodes), now)
+    return float("inf") if end is None else boottime() + end - now

@@ -118,6 +118,11 @@ def current(text: str, now: float) -> t.Optional[Json]:
     return None if ended(fields, now) else fields
 
 
+def next_end(said: t.Iterable[t.Optional[t.Mapping[str, t.Any]]], now: float) -> t.Optional[float]:
+    """When the first of what is said of nodes will be over; None where nothing ends by itself."""
+    return min((fields["until"] for fields in said if fields and fields.get("until", 0) > now), default=None)
+
+
 def look(client: Client, layout: Layout, who: Identity) -> t.Optional[Json]:
     """What holds for one node now. A key that is over is deleted. Raises EtcdError kinds and InvalidNode."""
     key = layout.maintenance(who)

@@ -213,6 +213,21 @@ def test_nodes_lists_everyone_and_filters(etcd: Cluster, rollcall: Command, agen
     assert "no node is registered under /staging/ (etcd at http://127.0.0.1:" in empty.stderr
 
 
+def test_nodes_that_left_or_were_lost_are_listed_where_that_is_wanted(
+    etcd: Cluster, rollcall: Command, agent: Registrant
+) -> None:
+    entry = {"state": "joined", "first_seen": 1, "changed": 2, "address": "10.0.0.9"}
+    etcd.ctl("put", "/rollcall/infrastructure/roster/web/web0", json.dumps(entry))
+    agent.end()
+    done = rollcall("nodes", f"--config={agent.config_file}", "--all")
+    assert done.stdout.splitlines() == [
+        "NAME  ROLE  ADDRESS   HEALTH",
+        "web0  web   10.0.0.9  lost",
+        "web1  web   10.0.0.5  left",
+    ]
+    assert rollcall("nodes", f"--config={agent.config_file}").stdout == ""
+
+
 def test_a_terminal_gets_colours_and_a_pipe_does_not(etcd: Cluster, rollcall: Command, agent: Registrant) -> None:
     def on_a_terminal(**environment: str) -> str:
         ours, theirs = pty.openpty()

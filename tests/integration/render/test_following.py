@@ -63,6 +63,17 @@ def test_maintenance_and_keys_of_the_template_are_followed(etcd, renderer, put):
     renderer.wait(lambda: renderer.content() == "blue ['web1']\n", "maintenance")
 
 
+def test_maintenance_ends_by_itself_also_while_etcd_is_away(etcd, renderer, put):
+    put(web1="10.0.0.1")
+    renderer.template.write_text("{{ nodes(maintenance=true) | map(attribute='name') | list }}\n")
+    renderer.started()
+    until = json.dumps({"by": "me", "until": int(time.time()) + 4})
+    etcd.ctl("put", "/rollcall/infrastructure/maintenance/web/web1", until)
+    renderer.wait(lambda: renderer.content() == "['web1']\n", "maintenance")
+    etcd.members[0].kill()
+    renderer.wait(lambda: renderer.content() == "[]\n", "its end")
+
+
 def test_what_changes_nothing_in_the_file_reloads_nothing(etcd, renderer, put):
     put(web1="10.0.0.1")
     renderer.started()
