@@ -19,10 +19,8 @@ HERE = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible
 TEMPLATE = "{{ lookup('ansible.builtin.pipe', 'touch %s') }}"
 
 
-def test_the_articles_own_commands_make_a_host_for_as_long_as_the_lease_lives(run, etcd, tmp_path):
-    granted = etcd.ctl("lease", "grant", "121")
-    lease = re.search("[0-9a-z]{16}", granted).group()
-    etcd.ctl("put", "/infrastructure/registry/production-registry/ip", "10.0.0.5", f"--lease={lease}")
+def test_the_graph_and_a_host_of_the_articles_first_layout(run, etcd, tmp_path):
+    etcd.ctl("put", "/infrastructure/registry/production-registry/ip", "10.0.0.5")
     etcd.ctl("put", "/infrastructure/k8s-master/production-k8s-master/ip", "10.0.0.6")
     path = write_config(tmp_path, endpoints=etcd.endpoints)
 
@@ -39,9 +37,6 @@ def test_the_articles_own_commands_make_a_host_for_as_long_as_the_lease_lives(ru
     ]
     host = run("ansible-inventory", "-i", path, "--host", "production-registry")
     assert json.loads(host.stdout)["ansible_host"] == "10.0.0.5"
-
-    etcd.ctl("lease", "revoke", lease)
-    assert "production-registry" not in run("ansible-inventory", "-i", path, "--graph").stdout
 
 
 def test_the_articles_second_layout_and_a_file_for_the_first(run, etcd, tmp_path):
