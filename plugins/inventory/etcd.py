@@ -37,7 +37,8 @@ notes:
     etcd's authentication is on and each node can write its own keys only.
   - Text from etcd is never a template, and what an expression takes from C(rollcall_meta) stays text. Give each of
     O(keyed_groups) a O(keyed_groups[].prefix), so that no node can choose the whole name of a group.
-  - Variables of plays are not known to an inventory; extra variables (C(-e)) are.
+  - Variables of plays are not known to an inventory. Templates in its options may use extra variables (C(-e)) and
+    C(inventory_dir), the directory of the file.
 extends_documentation_fragment:
   - rollcall.discovery.etcd.plugins
   - rollcall.discovery.registry.plugins
@@ -238,6 +239,14 @@ EXAMPLES = r"""
 plugin: rollcall.discovery.etcd
 endpoints: [http://etcd1.example.com:2379, http://etcd2.example.com:2379, http://etcd3.example.com:2379]
 
+# rollcall.etcd.yml: with what the role etcd has made, in the directory .rollcall beside this file
+---
+plugin: rollcall.discovery.etcd
+endpoints: [https://etcd1.example.com:2379, https://etcd2.example.com:2379, https://etcd3.example.com:2379]
+ca_cert: "{{ inventory_dir }}/.rollcall/tls/ca.crt"
+user: inventory
+password: "{{ lookup('ansible.builtin.file', inventory_dir ~ '/.rollcall/passwords/inventory') }}"
+
 # prod.etcd.yml: with TLS, a password from the environment, data centres, and guards
 ---
 plugin: rollcall.discovery.etcd
@@ -366,7 +375,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         """Read the file. In the options that all plugins share, and in filters, the operator may use templates."""
         config = self._read_config_data(path)
         _plugin.refuse_unknown(config, _plugin.option_names(self))
-        self.templar.available_variables = self._vars
+        here = os.path.dirname(os.path.abspath(path))
+        self.templar.available_variables = {"inventory_dir": here, **self._vars}
         names = (*_plugin.SHARED_OPTIONS, "clusters", "filters", "exclude_filters", "state_dir")
         config = {name: self.templar.template(value) if name in names else value for name, value in config.items()}
         if _guards.ENVIRONMENT in os.environ:  # here it wins, so that one run can be accepted

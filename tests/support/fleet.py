@@ -24,16 +24,21 @@ Turn = Callable[[], float]  # does what is due, and returns when (boottime) to c
 
 
 class Node(RunDirectory):
-    """The agent of one host of the role `fleet`, without a process of its own; `status` is what it shows."""
+    """The agent of one host of the role `fleet`, without a process of its own; `status` is what it shows.
 
-    def __init__(self, directory: Path, number: int, endpoints: Sequence[str], ttl: int, self_check: float) -> None:
+    `etcd` has further settings of the connection, as the agent's configuration has them.
+    """
+
+    def __init__(
+        self, directory: Path, number: int, endpoints: Sequence[str], ttl: int, self_check: float, **etcd: str
+    ) -> None:
         super().__init__(str(directory))
         self.name = f"node{number:05}"
         self.status: Json = {}
         config = directory / "config.json"
         address = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
         settings = {"name": self.name, "role": "fleet", "address": address, "ttl": ttl, "self_check": self_check}
-        config.write_text(json.dumps({"etcd": {"endpoints": list(endpoints)}, **settings}))
+        config.write_text(json.dumps({"etcd": {"endpoints": list(endpoints), **etcd}, **settings}))
         self.turn: Turn = Agent(str(config), self).turn
 
     def show(self, status: Json) -> None:

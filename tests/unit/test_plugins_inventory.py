@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleError
@@ -112,6 +113,13 @@ def test_the_operator_may_use_templates_in_shared_options(fake_etcd, config, mon
     monkeypatch.setenv("WHERE_IS_ETCD", fake_etcd.endpoint)
     endpoints = "{{ lookup('ansible.builtin.env', 'WHERE_IS_ETCD') }}"
     assert list(read_inventory(config(endpoints=endpoints)).hosts) == ["web1"]
+
+
+def test_templates_know_the_directory_of_the_file(fake_etcd, config):
+    register(fake_etcd)
+    path = config(endpoints="{{ lookup('ansible.builtin.file', inventory_dir ~ '/where') }}")
+    Path(path).with_name("where").write_text(fake_etcd.endpoint)
+    assert list(read_inventory(path).hosts) == ["web1"]
 
 
 def test_the_environment_may_say_where_etcd_is(fake_etcd, config, monkeypatch):
