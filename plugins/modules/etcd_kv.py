@@ -15,6 +15,9 @@ author:
 description:
   - Makes sure that a key has a value, or that a key, or all keys under a prefix, are not there.
   - What is as it must be is not written again, so that those who watch the key see nothing.
+notes:
+  - Values are shown in results and in diffs. Give the task C(no_log=true) where one is secret.
+  - A task of M(community.general.etcd3) needs no other change than the name of the module.
 extends_documentation_fragment:
   - rollcall.discovery.etcd
   - rollcall.discovery.attributes

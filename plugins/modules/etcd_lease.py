@@ -45,6 +45,15 @@ options:
       - etcd raises it to one and a half times its election timeout (V(2) with etcd's defaults).
       - A lease that is there keeps the time to live it was granted; etcd cannot change that.
     type: int
+  keys:
+    description:
+      - Keys that the lease must hold, at most 128, with O(state=present). They must be there, and keep their values.
+      - A key that another lease holds changes over to this one. What else the lease holds stays with it.
+      - M(rollcall.discovery.etcd_kv) writes a key with its value and its lease at once.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
   state:
     description:
       - With V(present), grant the lease, or renew it once where it is there.
@@ -92,6 +101,15 @@ EXAMPLES = r"""
     endpoints: http://etcd1:2379
     lease: 4711
     ttl: 86400
+
+- name: Let keys that are there end with a lease
+  rollcall.discovery.etcd_lease:
+    endpoints: http://etcd1:2379
+    lease: 4711
+    ttl: 86400
+    keys:
+      - /app/colour
+      - /app/size
 """
 
 RETURN = r"""
@@ -124,6 +142,7 @@ held:
     - /deployments/app
 """
 
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import wire
 from ansible_collections.rollcall.discovery.plugins.module_utils._module import (
     connect,
     create_module,
@@ -136,38 +155,64 @@ OPTIONS = {
     "lease": {"type": "int"},
     "ttl": {"type": "int"},
     "state": {"type": "str", "choices": ["present", "renewed", "absent"], "default": "present"},
+    "keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
 }
 
 
 def apply(client, module):
     """Do what the options say. Returns whether that is a change, the lease, its seconds left and granted, its keys."""
-    lease, ttl, state = (module.params[name] for name in OPTIONS)
+    lease, ttl, state = (module.params[name] for name in ("lease", "ttl", "state"))
     now = client.lease_status(lease, keys=True) if lease else None
-    if now and now.ttl > 0:
-        if state == "absent":
-            if not module.check_mode:
-                client.lease_revoke(lease)
-            return True, lease, 0, 0, now.keys
-        left = now.ttl if module.check_mode else client.lease_keepalive(lease)
-        return False, lease, left, now.granted, now.keys
+    there = now is not None and now.ttl > 0
     if state == "absent":
-        return False, lease, 0, 0, []
-    if state == "renewed":
+        if there and not module.check_mode:
+            client.lease_revoke(lease)
+        return there, lease, 0, 0, now.keys if there else []
+    if state == "renewed" and not there:
         module.fail_json(
             msg=f"Lease {lease} ({lease:x}) cannot be renewed: it has ended, and its keys are gone with it"
         )
-    if not module.check_mode:
-        lease, ttl = client.lease_grant(ttl, lease or 0)
-    return True, lease, ttl, ttl, []
+    loose = [kv for kv in wanted(client, module) if not there or kv.lease != lease]
+    left = granted = ttl
+    if there:
+        left, granted = now.ttl if module.check_mode else client.lease_keepalive(lease), now.granted
+    elif not module.check_mode:
+        lease, left = client.lease_grant(ttl, lease or 0)
+        granted = left
+    if loose and not module.check_mode:
+        attach(client, module, loose, lease)
+    held = sorted({*(now.keys if there else ()), *(kv.key for kv in loose)})
+    return bool(loose) or not there, lease, left, granted, held
+
+
+def wanted(client, module):
+    """The keys that the lease must hold, as they are now: before anything is granted."""
+    keys = module.params["keys"]
+    found = client.get_many(keys)
+    for key in keys:
+        if key not in found:
+            module.fail_json(msg=f"{key} is not there, so no lease can hold it: etcd_kv writes it with its lease")
+    return list(found.values())
+
+
+def attach(client, module, kvs, lease):
+    guards = [wire.unchanged(kv.key, kv.mod_revision) for kv in kvs]
+    puts = [wire.put(kv.key, kv.value, lease) for kv in kvs]
+    if not client.txn(guards, puts, what=f"Attaching {kvs[0].key} to lease {lease:x}").succeeded:
+        module.fail_json(msg=f"One of the keys for lease {lease} ({lease:x}) was changed meanwhile: run the task again")
 
 
 def main():
     rules = [("state", "present", ["ttl"]), ("state", "renewed", ["lease"]), ("state", "absent", ["lease"])]
     module = create_module(OPTIONS, required_if=rules)
     require_positive(module, "lease", "ttl")
+    if module.params["keys"] and module.params["state"] != "present":
+        module.fail_json(msg="keys goes with state=present only")
     with connect(module) as client:
         changed, lease, left, granted, held = apply(client, module)
-    sides = ({"held": held}, None) if module.params["state"] == "absent" else (None, {"granted_ttl": granted})
+    sides = ({"held": held}, None)
+    if module.params["state"] != "absent":
+        sides = (None, {"granted_ttl": granted, "held": held})
     diffs = [diff(f"lease {lease}", *sides)] if changed else []
     hexadecimal = None if lease is None else f"{lease:x}"
     finish(module, diffs, changed=changed, lease=lease, hex=hexadecimal, ttl=left, granted_ttl=granted, held=held)

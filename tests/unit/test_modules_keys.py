@@ -10,7 +10,7 @@ import json
 
 import pytest
 
-from tests.support.fake_etcd import Drop, Refuse
+from tests.support.fake_etcd import Drop, Meanwhile, Refuse
 from tests.support.modules import Modules
 
 CHANGE = "/v3/kv/txn"
@@ -216,9 +216,39 @@ def test_revoking_a_lease_deletes_its_keys_and_is_done_once(modules, fake_etcd):
     assert not modules.etcd_lease(lease=7, state="absent")["changed"]
 
 
+def test_keys_that_are_there_are_attached_to_a_lease_once(modules, fake_etcd):
+    for key in ("/a", "/b", "/c"):
+        modules.etcd_kv(key=key, value=f"{{{{ {key} }}}}")
+    modules.etcd_lease(lease=9, ttl=60, keys=["/c"])
+    for options in ({"check": True}, {}):
+        done = modules.etcd_lease(lease=7, ttl=60, keys=["/b", "/c"], diff=True, **options)
+        assert (done["changed"], done["lease"], done["held"]) == (True, 7, ["/b", "/c"])
+        assert done["diff"][0]["after"] == {"granted_ttl": 60, "held": ["/b", "/c"]}
+    more = modules.etcd_lease(lease=7, ttl=60, keys=["/a"])
+    assert (more["changed"], more["held"]) == (True, ["/a", "/b", "/c"])
+    revision = fake_etcd.revision
+    again = modules.etcd_lease(lease=7, ttl=60, keys=["/a", "/b"])
+    assert (again["changed"], again["held"], fake_etcd.revision) == (False, ["/a", "/b", "/c"], revision)
+    kvs = modules.etcd_kv_info(key="/", prefix=True)["kvs"]
+    assert [(kv["value"], kv["lease"]) for kv in kvs] == [("{{ /a }}", 7), ("{{ /b }}", 7), ("{{ /c }}", 7)]
+
+
+def test_a_key_that_cannot_be_attached_leaves_no_lease_behind(modules, fake_etcd):
+    modules.etcd_kv(key="/a", value="x")
+    refused = modules.etcd_lease(lease=7, ttl=60, keys=["/a", "/nope"])
+    assert "/nope is not there, so no lease can hold it" in refused["msg"]
+    assert fake_etcd.leases == []
+    modules.etcd_lease(lease=7, ttl=60)
+    fake_etcd.inject(CHANGE, Meanwhile(lambda: None))
+    fake_etcd.inject(CHANGE, Meanwhile(lambda: fake_etcd.put("/a", "y")))
+    assert "changed meanwhile: run the task again" in modules.etcd_lease(lease=7, ttl=60, keys=["/a"])["msg"]
+    assert fake_etcd.tree() == {"/a": "y"}
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        ({"lease": 7, "state": "absent", "keys": ["/a"]}, "state=present only"),
         ({}, "ttl"),
         ({"ttl": 0}, "ttl must be a positive number"),
         ({"lease": -1, "ttl": 60}, "lease must be a positive number"),
