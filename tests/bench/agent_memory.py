@@ -40,10 +40,10 @@ def rows() -> list[Row]:
             "tcp": {"type": "tcp", "port": etcd.members[0].port, "interval": 1},
         }
         agents = [
-            _agent(Path(directory), package, etcd, "plain", {}),
-            _agent(Path(directory), package, etcd, "checked", checks),
+            new_agent(Path(directory), package, etcd, "plain", {}),
+            new_agent(Path(directory), package, etcd, "checked", checks),
         ]
-        keeper = _keeper(programs, etcd)
+        keeper = new_keeper(programs, etcd)
         try:
             time.sleep(SETTLED)
             peer = _resident(keeper.pid)
@@ -58,7 +58,10 @@ def rows() -> list[Row]:
     return [Row(name, ours, "MB", GOAL, peer_name, peer) for name, ours in zip(names, figures, strict=True)]
 
 
-def _agent(directory: Path, package: Path, etcd: Cluster, name: str, checks: Json) -> Registrant:
+def new_agent(
+    directory: Path, package: Path, etcd: Cluster, name: str, checks: Json, wait: bool = True, **settings: Any
+) -> Registrant:
+    """A running agent with a directory of its own; where it is waited for, its checks pass."""
     home = directory / name
     home.mkdir()
     config: dict[str, Any] = {
@@ -66,18 +69,22 @@ def _agent(directory: Path, package: Path, etcd: Cluster, name: str, checks: Jso
         "name": name,
         "role": "bench",
         "address": "10.0.0.5",
+        "ttl": TTL,
+        "self_check": 2,
+        "drain_time": 0,
+        "checks": checks,
     }
-    agent = Registrant(
-        home, package, PYTHON, {**config, "ttl": TTL, "self_check": 2, "drain_time": 0, "checks": checks}
-    )
+    agent = Registrant(home, package, PYTHON, {**config, **settings})
     agent.start()
-    agent.wait_phase("registered")
-    wait_for(lambda: agent.status["health"] == "passing", "the checks to pass")
+    if wait:
+        agent.wait_phase("registered")
+        wait_for(lambda: agent.status["health"] == "passing", "the checks to pass")
     return agent
 
 
-def _keeper(programs: Path, etcd: Cluster) -> subprocess.Popen[bytes]:
-    lease = etcd.ctl("lease", "grant", str(TTL)).split()[1]
+def new_keeper(programs: Path, etcd: Cluster, ttl: int = TTL) -> subprocess.Popen[bytes]:
+    """A running `etcdctl lease keep-alive`."""
+    lease = etcd.ctl("lease", "grant", str(ttl)).split()[1]
     command = [str(programs / "etcdctl"), f"--endpoints={etcd.endpoints[0]}", "lease", "keep-alive", lease]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
