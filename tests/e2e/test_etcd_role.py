@@ -138,7 +138,8 @@ def test_certificates_are_verified_from_outside(members: Members) -> None:
 def test_plain_http_is_refused(members: Members) -> None:
     connection = http.client.HTTPConnection(members.hosts[0].address, 2379, timeout=10)
     connection.request("GET", "/health")
-    assert connection.getresponse().status == 400
+    with pytest.raises(http.client.RemoteDisconnected):
+        connection.getresponse()
 
 
 def test_who_has_no_certificate_of_the_authority_is_no_peer(members: Members) -> None:
