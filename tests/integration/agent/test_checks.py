@@ -65,7 +65,12 @@ def test_health_follows_a_check_after_fall_and_rise(etcd: Cluster, register: Reg
 
 
 def test_every_type_follows_what_it_looks_at(
-    etcd: Cluster, register: Register, server: Server, served: subprocess.Popen[bytes], tmp_path: Path
+    etcd: Cluster,
+    register: Register,
+    server: Server,
+    served: subprocess.Popen[bytes],
+    tmp_path: Path,
+    other_python: str,
 ) -> None:
     beat, pidfile = tmp_path / "beat", tmp_path / "pid"
     beat.write_text("passing: backed up\n")
@@ -80,7 +85,8 @@ def test_every_type_follows_what_it_looks_at(
         "cmdline": {"type": "process", "cmdline": f"^{tmp_path}/served 600$"},
         "pidfile": {"type": "process", "pidfile": str(pidfile)},
     }
-    agent = register(etcd, checks={name: {**QUICK, **check} for name, check in checks.items()}, writes=AT_ONCE)
+    checks = {name: {**QUICK, **check} for name, check in checks.items()}
+    agent = register(etcd, other_python, checks=checks, writes=AT_ONCE)
     agent.start()
     agent.wait_phase("registered")
     wait_for(lambda: values(etcd)["health"] == "passing", f"all to pass: {values(etcd)}")
