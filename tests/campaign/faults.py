@@ -39,13 +39,16 @@ def run(programs: Path, agents: int, seconds: float, seed: int) -> Iterator[Figu
         stack.callback(field.end)
         field.settle()
         taken: dict[str, list[float]] = defaultdict(list)
+        lost = 0
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            fault = field.random.choice(FAULTS)
+            fault, before = field.random.choice(FAULTS), field.leases_lost
             fault(field)
             taken[fault.__name__.replace("_", " ")].append(field.settle())
+            lost += field.leases_lost - before if fault in (a_member_is_killed, a_member_hangs) else 0
     for name, times in sorted(taken.items()):
         yield Figure(f"{name} ({len(times)} times): worst recovery", max(times), "s", BOUND)
+    yield Figure("leases lost because one of three members was away", lost, "", 0)
     yield Figure("faults survived", sum(map(len, taken.values())), "")
 
 
@@ -113,6 +116,11 @@ class Field:
     def leases(self) -> set[str]:
         """The leases that etcd knows."""
         return {f"{int(lease['ID']):x}" for lease in self._ask("/v3/lease/leases", {}).get("leases", [])}
+
+    @property
+    def leases_lost(self) -> int:
+        """How often agents had to register anew since their processes began."""
+        return sum(agent.status["counts"].get("leases_lost", 0) for agent in self.agents)
 
     def _ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         return self.etcd.members[0].post(path, body)[1]
