@@ -22,10 +22,23 @@ from ._etcd.errors import RollcallError
 Json = t.Dict[str, t.Any]
 
 
+class Module(AnsibleModule):
+    """Its results are UTF-8, whatever etcd holds: bytes that are not are shown as C writes them, as in `\\xff`.
+
+    Ansible fails a task whose result is not UTF-8, also where the module has done its work.
+    """
+
+    def exit_json(self, **kwargs: t.Any) -> t.NoReturn:
+        super().exit_json(**_utf8(kwargs))
+
+    def fail_json(self, msg: str, **kwargs: t.Any) -> t.NoReturn:
+        super().fail_json(_utf8(msg), **_utf8(kwargs))
+
+
 def create_module(options: Json, *tables: _options.Table, **rules: t.Any) -> AnsibleModule:
     """A module with its own `options`, those of the connection and of `tables`; `rules` as AnsibleModule takes them."""
     spec = {**_options.argument_spec(_options.CONNECTION, *tables), **options}
-    module = AnsibleModule(argument_spec=spec, supports_check_mode=True, **rules)
+    module = Module(argument_spec=spec, supports_check_mode=True, **rules)
     _check_given(module, rules)
     if not module.params["password"]:
         _user, _colon, password = (module.params["user"] or "").partition(":")  # as ETCDCTL_USER has it
@@ -76,3 +89,11 @@ def finish(module: AnsibleModule, diffs: t.Sequence[Json], **result: t.Any) -> N
     if module._diff:
         result["diff"] = list(diffs)
     module.exit_json(**result)
+
+
+def _utf8(value: t.Any) -> t.Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    if isinstance(value, dict):
+        return {_utf8(key): _utf8(inner) for key, inner in value.items()}
+    return [_utf8(inner) for inner in value] if isinstance(value, (list, tuple)) else value

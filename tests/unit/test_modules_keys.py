@@ -82,11 +82,15 @@ def test_the_empty_text_is_a_value(modules, fake_etcd):
     assert modules.etcd_kv_info(key="/a")["kvs"][0]["value"] == ""
 
 
-def test_bytes_that_are_no_text_are_shown_and_not_a_crash(modules, connect, fake_etcd):
-    connect(endpoints=[fake_etcd.endpoint]).put("/a", "\udcff")
-    shown = modules.etcd_kv_info(key="/a")
-    assert shown["count"] == 1
-    assert modules.etcd_kv(key="/a", value="x")["changed"]
+def test_bytes_that_are_no_text_are_shown_as_such(modules, fake_etcd):
+    fake_etcd.put("/b", "\udcff\udc80 ü")
+    assert modules.etcd_kv_info(key="/b")["kvs"][0]["value"] == "\\xff\\x80 ü"
+    changed = modules.etcd_kv(key="/b", value="x", diff=True)
+    assert (changed["old_value"], changed["diff"][0]["before"]["value"]) == ("\\xff\\x80 ü", "\\xff\\x80 ü")
+    fake_etcd.put("/lock", "\udcff")
+    held = modules.etcd_lock(key="/lock", owner="me", ttl=60)
+    assert held["holder"] == "\\xff"
+    assert "is held by \\xff" in held["msg"]
 
 
 @pytest.mark.parametrize(
