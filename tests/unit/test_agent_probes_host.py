@@ -105,10 +105,15 @@ def running(pid: str) -> bool:
 
 
 def test_a_script_that_floods_is_kept_short_and_killed_in_time() -> None:
-    begun = time.monotonic()
+    begun, spent = time.monotonic(), time.thread_time()
     ended = spawn.run(("/bin/sh", "-c", "yes"), 0.5)
     assert (ended.status, ended.output) == (None, "y\n" * 2048)
     assert time.monotonic() - begun < 2
+    assert time.thread_time() - spent < 0.1, "reading it all would cost all of the time"
+
+
+def test_a_script_that_says_much_may_finish() -> None:
+    assert spawn.run(("/bin/sh", "-c", "yes | head -c 1000000; exit 1"), 10.0) == (1, "y\n" * 2048)
 
 
 def test_a_process_that_a_script_leaves_behind_is_not_waited_for(tmp_path: Path) -> None:

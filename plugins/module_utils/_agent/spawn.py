@@ -104,10 +104,13 @@ class _Output:
         self._open = True
 
     def read(self, seconds: float) -> None:
-        """Wait for output, at most so long, and take what is there of it."""
-        if not self._open:
+        """Wait for output, at most so long, and take what is there of it.
+
+        What will not be kept is taken slowly: a flood must not cost a CPU until its time is over.
+        """
+        if not self._open or len(self.kept) == _KEPT:
             time.sleep(seconds)
-        elif self._poll.poll(seconds * 1000):
+        if self._open and self._poll.poll(seconds * 1000):
             chunk = os.read(self._reader, _CHUNK)
             self._open = bool(chunk)
             self.kept += chunk[: _KEPT - len(self.kept)]
