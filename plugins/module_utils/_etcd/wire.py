@@ -13,6 +13,7 @@ is written here once and nowhere else. Text is UTF-8; bytes that are not survive
 from __future__ import annotations
 
 import base64
+import binascii
 import dataclasses
 import typing as t
 
@@ -28,7 +29,7 @@ def encode(text: str) -> str:
 
 def decode(data: str) -> str:
     """Text of base64 `data`."""
-    return base64.b64decode(data).decode("utf-8", "surrogateescape")
+    return binascii.a2b_base64(data).decode("utf-8", "surrogateescape")
 
 
 def key_range(key: str, prefix: bool) -> Json:
@@ -54,13 +55,14 @@ class KeyValue(t.NamedTuple):
 
     @classmethod
     def parse(cls, data: Json) -> KeyValue:
+        field = data.get
         return cls(
             decode(data["key"]),
-            decode(data.get("value", "")),
-            int(data.get("create_revision", 0)),
-            int(data.get("mod_revision", 0)),
-            int(data.get("version", 0)),
-            int(data.get("lease", 0)),
+            decode(field("value", "")),
+            int(field("create_revision", 0)),
+            int(field("mod_revision", 0)),
+            int(field("version", 0)),
+            int(field("lease", 0)),
         )
 
 
