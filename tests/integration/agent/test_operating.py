@@ -32,8 +32,8 @@ KEPT = "/rollcall/infrastructure/maintenance/web/"
 class Command:
     """The program `rollcall` as an operator calls it."""
 
-    def __init__(self, package: Path, directory: Path) -> None:
-        self._command = [sys.executable, "-B", "-m", "rollcall._agent.cli"]
+    def __init__(self, package: Path, directory: Path, python: str = sys.executable) -> None:
+        self._command = [python, "-B", "-m", "rollcall._agent.cli"]
         self.environment = {"PYTHONPATH": str(package), "PATH": os.environ["PATH"], "TZ": "UTC", "LANG": "C.UTF-8"}
         self._directory = directory
         self.followers: list[Follower] = []
@@ -55,6 +55,12 @@ class Command:
         follower = self.followers[-1]
         wait_for(lambda: "following" in follower.notes, "the watch to begin")
         return follower
+
+    def end(self) -> None:
+        """End what still runs."""
+        for follower in self.followers:
+            follower.process.kill()
+            follower.process.wait()
 
 
 class Follower:
@@ -90,9 +96,15 @@ def rollcall(package: Path, tmp_path: Path) -> Iterator[Command]:
     """The program, from the archive that nodes get."""
     command = Command(package, tmp_path)
     yield command
-    for follower in command.followers:
-        follower.process.kill()
-        follower.process.wait()
+    command.end()
+
+
+@pytest.fixture
+def rollcall_of_other_python(package: Path, tmp_path: Path, other_python: str) -> Iterator[Command]:
+    """The program under another Python."""
+    command = Command(package, tmp_path, other_python)
+    yield command
+    command.end()
 
 
 @pytest.fixture
@@ -413,3 +425,16 @@ def test_a_nodes_own_user_may_drain_itself_and_is_told_why_it_sees_nobody_else(
         as_root = rollcall("nodes", config, ETCDCTL_USER="root", ETCDCTL_PASSWORD="r00t")
         assert "web1" in as_root.stdout
         assert rollcall("status", "--run-dir", str(agent.run_directory)).returncode == 0
+
+
+def test_every_command_runs_on_the_oldest_and_the_newest_python(
+    etcd: Cluster, rollcall_of_other_python: Command, agent: Registrant
+) -> None:
+    rollcall, config = rollcall_of_other_python, f"--config={agent.config_file}"
+    follower = rollcall.follow(config)
+    assert wait_status(rollcall, agent, 0) == "OK: registered as web/web1, health passing"
+    begun = rollcall("maintenance", "on", config, "--until=06:30", "--by=ann")
+    assert (begun.returncode, begun.stderr) == (0, "")
+    follower.wait_for("changed  web/web1  maintenance: ann")
+    listed = rollcall("nodes", config, "--all", "--maintenance")
+    assert (listed.returncode, listed.stderr, "web1" in listed.stdout) == (0, "", True)
