@@ -45,9 +45,11 @@ def test_one_connection_serves_all_requests(fake_etcd, connect):
     assert fake_etcd.connections == 1
 
 
-def test_head_and_body_leave_in_one_packet(connect):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        client = connect(endpoints=[f"127.0.0.1:{server.getsockname()[1]}"])
+@pytest.mark.parametrize(("address", "shown"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
+def test_head_and_body_leave_in_one_packet_over_ipv6_too(connect, address, shown):
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.create_server((address, 0), family=family) as server:
+        client = connect(endpoints=[f"http://{shown}:{server.getsockname()[1]}"])
         asking = threading.Thread(target=lambda: client.put("/key", "x" * 100))
         asking.start()
         with server.accept()[0] as accepted:
@@ -57,6 +59,7 @@ def test_head_and_body_leave_in_one_packet(connect):
             asking.join()
     head, _blank, body = packet.partition(b"\r\n\r\n")
     assert head.startswith(b"POST /v3/kv/put HTTP/1.1")
+    assert f"Host: {shown}:".encode() in head
     assert json.loads(body)["value"]
 
 

@@ -10,7 +10,7 @@ import json
 
 import pytest
 
-from tests.support.fake_etcd import Drop, Meanwhile, Refuse
+from tests.support.fake_etcd import Drop, FakeEtcd, Meanwhile, Refuse
 from tests.support.modules import Modules
 
 CHANGE = "/v3/kv/txn"
@@ -303,3 +303,16 @@ def test_a_key_is_changed_only_at_the_revision_expected(modules, fake_etcd):
     absent = modules.etcd_kv(key="/a", value="z", mod_revision=changed["mod_revision"])
     assert "/a is not there, and mod_revision expects" in absent["msg"]
     assert "without mod_revision" in modules.etcd_kv(key="/a", state="absent", prefix=True, mod_revision=1)["msg"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("ca_cert", "client_cert", "client_key"), ("cacert", "cert", "key_file"), ("ca_path", "cert_cert", "cert_key")],
+)
+def test_options_have_the_names_that_users_of_other_modules_know(modules, authority, names):
+    own, server = authority.client(), authority.server()
+    files = dict(zip(names, map(str, (authority.ca_cert, *own)), strict=True))
+    with FakeEtcd(cert=server.cert, key=server.key, client_ca=authority.ca_cert) as fake:
+        host, port = fake.endpoint.removeprefix("https://").split(":")
+        assert modules.etcd_kv(key="/a", value="x", endpoints=None, host=host, port=int(port), **files)["changed"]
+        assert fake.tree() == {"/a": "x"}

@@ -15,6 +15,7 @@ from ansible.plugins.loader import init_plugin_loader, lookup_loader
 from ansible.template import Templar, trust_as_template
 from ansible.utils.collection_loader import AnsibleCollectionConfig
 
+from tests.support.fake_etcd import FakeEtcd
 from tests.support.inventory import trusted_texts
 
 DOCUMENT = {"v": 1, "id": "a", "services": {"web": {"port": 80}}, "tags": ["ssd"], "meta": {"x": "{{ 1 + 1 }}"}}
@@ -237,6 +238,16 @@ def test_the_connection_may_come_from_variables_that_are_templates(lookup, app):
 def test_the_environment_is_the_last_resort(lookup, app, monkeypatch):
     monkeypatch.setenv("ETCDCTL_ENDPOINTS", app.endpoint)
     assert lookup("etcd", "/app/size", endpoints=None) == [{"key": "/app/size", "value": "7"}]
+
+
+@pytest.mark.parametrize("names", [("ca_cert", "client_cert", "client_key"), ("ca_path", "cert_cert", "cert_key")])
+def test_options_have_the_names_that_users_of_other_lookups_know(lookup, authority, names):
+    own, server = authority.client(), authority.server()
+    files = dict(zip(names, map(str, (authority.ca_cert, *own)), strict=True))
+    with FakeEtcd(cert=server.cert, key=server.key, client_ca=authority.ca_cert) as fake:
+        fake.put("/a", "x")
+        endpoint = fake.endpoint.removeprefix("https://")  # a certificate makes it https, as in etcdctl
+        assert lookup("etcd", "/a", endpoints=endpoint, **files) == [{"key": "/a", "value": "x"}]
 
 
 @pytest.fixture
