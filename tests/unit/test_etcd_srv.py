@@ -10,9 +10,11 @@ import contextlib
 import socket
 import struct
 import threading
+import time
 
 import pytest
 
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import srv
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import Unreachable
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.srv import discover
 
@@ -77,7 +79,7 @@ def test_the_best_record_is_asked_first():
         )
 
     with resolver(answer) as address:
-        found = discover("example.com", [address])
+        found = discover("example.com", 6, [address])
     assert [str(endpoint) for endpoint in found] == [
         "https://a.example.com:2",
         "https://b.example.com:1",
@@ -90,7 +92,7 @@ def test_without_tls_records_the_plain_ones_serve():
         return reply(query, [] if b"-ssl" in query else [record(0, 0, "a.example.com", 2379)])
 
     with resolver(answer) as address:
-        assert [str(endpoint) for endpoint in discover("example.com", [address])] == ["http://a.example.com:2379"]
+        assert [str(endpoint) for endpoint in discover("example.com", 6, [address])] == ["http://a.example.com:2379"]
 
 
 def test_an_answer_that_was_cut_is_asked_for_again_over_tcp():
@@ -98,7 +100,7 @@ def test_an_answer_that_was_cut_is_asked_for_again_over_tcp():
         return reply(query, [record(0, 0, "a.example.com", 7)]) if tcp else reply(query, [], flags=0x8380)
 
     with resolver(answer) as address:
-        assert [endpoint.port for endpoint in discover("example.com", [address])] == [7]
+        assert [endpoint.port for endpoint in discover("example.com", 6, [address])] == [7]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +116,7 @@ def test_an_answer_that_was_cut_is_asked_for_again_over_tcp():
 )
 def test_a_bad_answer_is_an_error_that_names_question_and_resolver(answer, reason):
     with resolver(answer) as address, pytest.raises(Unreachable) as failure:
-        discover("example.com", [address])
+        discover("example.com", 6, [address])
     assert "_etcd-client._tcp.example.com at 127.0.0.1" in str(failure.value)
     assert reason in str(failure.value)
 
@@ -124,4 +126,30 @@ def test_the_next_resolver_is_asked_where_one_fails():
         closed.bind(("127.0.0.1", 0))
         dead = closed.getsockname()
     with resolver(lambda query, _tcp: reply(query, [record(0, 0, "a.example.com", 7)])) as address:
-        assert discover("example.com", [dead, address])[0].host == "a.example.com"
+        assert discover("example.com", 6, [dead, address])[0].host == "a.example.com"
+
+
+def test_a_silent_resolver_holds_nobody_up():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        begun = time.monotonic()
+        with pytest.raises(Unreachable, match="timed out"):
+            discover("example.com", 0.4, [silent.getsockname(), silent.getsockname()])
+    assert 0.3 < time.monotonic() - begun < 2
+
+
+def test_without_dns_a_client_asks_whom_it_asked_before(fake_etcd, connect, monkeypatch):
+    port = int(fake_etcd.endpoint.rpartition(":")[2])
+
+    def answer(query, _tcp):
+        return reply(query, [record(0, 0, "localhost", port)] if name("_etcd-client._tcp.example.com") in query else [])
+
+    client = connect(discovery_srv="example.com", timeout=2)
+    with resolver(answer) as address:
+        monkeypatch.setattr(srv, "_resolvers", lambda _file: [address])
+        client.get("/key")
+    fake_etcd.stop()
+    with pytest.raises(Unreachable, match="connection refused"):
+        client.get("/key")
+    fake_etcd.start()
+    client.get("/key")

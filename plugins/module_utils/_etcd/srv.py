@@ -26,24 +26,25 @@ _SERVICES = (("https", "_etcd-client-ssl._tcp"), ("http", "_etcd-client._tcp"))
 _SRV = 33
 _INTERNET = 1
 _TRUNCATED = 0x0200
-_TIMEOUT = 3.0  # seconds for one resolver
+_PATIENCE = 3.0  # seconds for one question to one resolver, where there are as many
 
 Resolver = t.Tuple[str, int]  # address and port
 Record = t.Tuple[int, int, str, int]  # priority, weight, target, port
 
 
-def discover(domain: str, resolvers: t.Sequence[Resolver] = ()) -> t.Tuple[Endpoint, ...]:
+def discover(domain: str, seconds: float, resolvers: t.Sequence[Resolver] = ()) -> t.Tuple[Endpoint, ...]:
     """The client endpoints that `domain` publishes: those with TLS, else those without. Raises Unreachable.
 
-    `resolvers` are asked in turn; by default those of /etc/resolv.conf.
+    `resolvers` are asked in turn, by default those of /etc/resolv.conf; all of it takes `seconds` at most.
     """
     resolvers = resolvers or _resolvers("/etc/resolv.conf")
+    patience = min(_PATIENCE, seconds / len(resolvers) / len(_SERVICES))
     failures: t.List[str] = []
     for scheme, service in _SERVICES:
         name = f"{service}.{domain.strip('.')}"
         for resolver in resolvers:
             try:
-                records = _ask(resolver, name)
+                records = _ask(resolver, name, patience)
             except (OSError, ValueError, struct.error, IndexError) as exc:
                 failures.append(f"{name} at {resolver[0]}: {exc}")
                 continue
@@ -64,25 +65,25 @@ def _resolvers(resolv_conf: str) -> t.List[Resolver]:
     return found or [("127.0.0.1", 53)]  # resolv.conf(5): the local one where none is named
 
 
-def _ask(resolver: Resolver, name: str) -> t.List[Record]:
+def _ask(resolver: Resolver, name: str, seconds: float) -> t.List[Record]:
     question = b"".join(bytes([len(label)]) + label.encode("idna") for label in name.split("."))
     ident = os.urandom(2)
     query = ident + struct.pack(">HHHHH", 0x0100, 1, 0, 0, 0) + question + b"\0" + struct.pack(">HH", _SRV, _INTERNET)
     family = socket.AF_INET6 if ":" in resolver[0] else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(_TIMEOUT)
+        sock.settimeout(seconds)
         sock.connect(resolver)
         sock.send(query)
         answer = sock.recv(4096)
     if struct.unpack_from(">H", answer, 2)[0] & _TRUNCATED:
-        answer = _ask_by_tcp(resolver, query)
+        answer = _ask_by_tcp(resolver, query, seconds)
     if answer[:2] != ident:
         raise ValueError("an answer to another question")
     return _records(answer)
 
 
-def _ask_by_tcp(resolver: Resolver, query: bytes) -> bytes:
-    with socket.create_connection(resolver, _TIMEOUT) as sock:
+def _ask_by_tcp(resolver: Resolver, query: bytes, seconds: float) -> bytes:
+    with socket.create_connection(resolver, seconds) as sock:
         sock.sendall(struct.pack(">H", len(query)) + query)
         with sock.makefile("rb") as file:
             return file.read(struct.unpack(">H", file.read(2))[0])

@@ -38,6 +38,7 @@ class Transport:
         self._timeout = settings.timeout
         self._srv = settings.discovery_srv
         self._order: t.List[Endpoint] = list(settings.endpoints)
+        self._discovered: t.List[Endpoint] = []
         self._tls = settings.tls
         self._context: t.Optional[ssl.SSLContext] = None
         self._context_version: t.Tuple[t.Tuple[int, int], ...] = ()
@@ -123,9 +124,17 @@ class Transport:
             self._kept = None
 
     def _endpoints(self) -> t.Tuple[Endpoint, ...]:
-        """Who is asked, in this order. Raises Unreachable where SRV records are to say and do not."""
+        """Who is asked, in this order. Raises Unreachable where SRV records are to say and never did.
+
+        Without DNS those of last time are asked: etcd is not to be lost because DNS is.
+        """
         if not self._order:
-            self._order = list(discover(self._srv))
+            try:
+                self._discovered = list(discover(self._srv, self._timeout / 2))
+            except Unreachable:
+                if not self._discovered:
+                    raise
+            self._order = list(self._discovered)
         return tuple(self._order)
 
     def _connect(self, endpoint: Endpoint, timeout: float) -> Connection:
