@@ -126,7 +126,11 @@ LONG_AGO = boottime() - 40
         ({"health": "warning"}, 1, "WARNING: registered as web/web1, health warning"),
         ({"health": "drain"}, 1, "WARNING: registered as web/web1, health drain"),
         ({"config_problem": "x: unknown key"}, 1, "the changed configuration is refused: x: unknown key"),
-        ({"phase": "waiting", "message": "refused"}, 1, r"WARNING: waiting, web/web1 has 2\d s left: refused"),
+        (
+            {"phase": "waiting", "message": "refused"},
+            1,
+            r"WARNING: waiting, the lease of web/web1 has 2\d s left: refused",
+        ),
         ({"phase": "starting", "renewed_boottime": None}, 1, "WARNING: starting"),
         ({"health": "critical"}, 2, "CRITICAL: registered as web/web1, health critical"),
         ({"phase": "waiting", "renewed_boottime": LONG_AGO}, 2, "CRITICAL: not registered, waiting"),

@@ -78,8 +78,10 @@ def judge(status: Json) -> t.Tuple[int, str]:
         if health == CRITICAL:
             return _CRITICAL, words
         return (_OK if health == PASSING and not status["config_problem"] else _WARNING), words
-    if phase == STARTING or (phase == WAITING and left > 0):
-        return _WARNING, f"{phase}, {status['node']} has {span(left)} left: {status['message']}"
+    if phase == STARTING:
+        return _WARNING, f"{phase}: {status['message']}"
+    if phase == WAITING and left > 0:
+        return _WARNING, f"{phase}, the lease of {status['node']} has {span(left)} left: {status['message']}"
     return _CRITICAL, f"not registered, {phase}: {status['message']}"
 
 

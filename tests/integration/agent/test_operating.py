@@ -159,7 +159,7 @@ def test_status_when_etcd_is_away_for_less_and_for_more_than_the_lease(
     agent.start()
     agent.wait_phase("registered")
     etcd.members[0].kill()
-    assert wait_status(rollcall, agent, 1).startswith("WARNING: waiting, web/web1 has ")
+    assert wait_status(rollcall, agent, 1).startswith("WARNING: waiting, the lease of web/web1 has ")
     assert "not registered, waiting" in wait_status(rollcall, agent, 2)
     etcd.members[0].start()
     etcd.wait_healthy()
@@ -186,6 +186,27 @@ def test_status_of_a_duplicate_of_one_that_left_and_of_one_that_was_killed(
     assert "no agent runs: it left" in wait_status(rollcall, agent, 3)
     done = rollcall("status", "--json", "--run-dir", str(agent.run_directory))
     assert (done.returncode, json.loads(done.stdout)["status"]["phase"]) == (3, "left")
+
+
+def test_changes_that_nobody_is_told_of_are_counted(
+    etcd: Cluster, rollcall: Command, register: Register, server: Server
+) -> None:
+    check = server.check(interval=0.1, rise=1, fall=1)
+    agent = register(etcd, writes={"dwell": 60}, checks={"port": check})
+    server.open()
+    agent.start()
+    wait_status(rollcall, agent, 0)
+
+    def suppressed() -> bool:
+        server.close()
+        time.sleep(0.3)  # a few looks of the check: nobody can see what it makes of them
+        server.open()
+        time.sleep(0.3)
+        return bool(agent.status["counts"]["writes_suppressed"])
+
+    wait_for(suppressed, "a change that was held back until the next came")
+    assert values(etcd)["health"] == "passing"
+    assert ", suppressed 0" not in rollcall("status", "--run-dir", str(agent.run_directory)).stdout
 
 
 def test_metrics_are_written_beside_the_status(agent: Registrant, tmp_path: Path) -> None:
