@@ -52,9 +52,35 @@ EXAMPLES = r"""
     dest: /etc/web-servers
     mode: "0644"
 
-- name: Show the address of one node
+- name: Show the address of one node, which must be registered
   ansible.builtin.debug:
     msg: "{{ lookup('rollcall.discovery.nodes', 'web1', endpoints='http://etcd1:2379').address }}"
+
+- name: Show the nodes of two roles in one data centre, as a list whatever their number
+  vars:
+    nodes: "{{ query('rollcall.discovery.nodes', role=['web', 'lb'], dc='eu', layout='{dc}/{role}/{name}') }}"
+  ansible.builtin.debug:
+    msg: "{{ nodes | map(attribute='name') }}"
+
+- name: Write a list of peers, with the node's own weight for each
+  ansible.builtin.copy:
+    content: |
+      upstream app {
+      {% for node in query('rollcall.discovery.nodes', service='app', health=['passing', 'warning'], tag='blue') %}
+          server {{ node.address }}:{{ node.services.app.port }} weight={{ node.services.app.weight }};
+      {% endfor %}
+      }
+    dest: /etc/nginx/conf.d/app.conf
+    mode: "0644"
+
+- name: Show who is drained, and why
+  ansible.builtin.debug:
+    msg: "{{ item.name }}: {{ item.maintenance }}"
+  loop: "{{ query('rollcall.discovery.nodes', maintenance=true) }}"
+
+- name: Ask for nodes that may or may not be there
+  ansible.builtin.debug:
+    msg: "{{ query('rollcall.discovery.nodes', name=['web1', 'web9'], allow_empty=true) | length }}"
 """
 
 RETURN = r"""
