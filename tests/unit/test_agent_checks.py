@@ -143,6 +143,9 @@ def test_another_setting_keeps_the_status() -> None:
     rig.reconfigure(rig.configured(interval=5.0, service="web"))
     assert (rig.published.status, rig.published.service) == (PASSING, "web")
     assert rig.checks.settled
+    assert rig.look(PASSING, "of the other setting"), "its words are told"
+    assert rig.published.output == "of the other setting"
+    assert not rig.look(PASSING, "and no more of them")
     rig.reconfigure()
     assert rig.checks.published == ()
     assert rig.checks.health == PASSING

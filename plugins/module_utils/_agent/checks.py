@@ -79,6 +79,7 @@ class _Watched:
         self.run = 0  # number of the look under way, or of the last one
         self.waiting = False  # for the result of that look
         self.busy = False  # its thread has not come back
+        self.changed = False  # what is published is of another configuration
 
     def configure(self, config: CheckConfig, last: t.Optional[Check], dwell: Dwell, now: float) -> None:
         """Go on from the last known status: a restart or another setting is no reason to call something broken."""
@@ -94,7 +95,8 @@ class _Watched:
 
     def count(self, result: Result, now: float) -> bool:
         """Count a result. True where something changed that others are to know."""
-        first, status = self.counted.fresh, result.status or self.counted.status
+        first, status = self.counted.fresh or self.changed, result.status or self.counted.status
+        self.changed = False
         if CRITICAL == status != self.config.severity:
             status = self.config.severity
         held_back = self.counted.status != self.published.status
@@ -161,7 +163,7 @@ class Checks:
                 old = _Watched(config, None, _dwell(writes), now)
             elif old.config != config:
                 old.configure(config, None if old.counted.fresh else old.published, _dwell(writes), now)
-                old.waiting = False  # what is under way looks at something else
+                old.waiting, old.changed = False, True  # what is under way looks at something else
             watched[config.name] = old
         self._watched = watched
 
