@@ -106,21 +106,27 @@ class History:
         return happened
 
     def _read(self, state: State, wanted: t.Optional[t.Set[Identity]]) -> t.Dict[Identity, t.Union[Node, Rejected]]:
-        """What is known of the nodes `wanted` (None: of all)."""
+        """What is known of the nodes `wanted`, or of all. Raises InvalidLayout where every key is of another one."""
         layout = self._layout
-        tree = [kv for kv in state.under(layout.prefix) if wanted is None or layout.owner(kv.key) in wanted]
-        kept = state.under(layout.maintenance_prefix)
-        members: t.Dict[Identity, t.List[KeyValue]] = {}
-        for kv in tree:
-            place = layout.parse(kv.key)
-            if place is not None:
-                members.setdefault(place[0], []).append(kv)
-        drained = {layout.parse_state(kv.key, layout.maintenance_prefix): [kv] for kv in kept}
+        tree, kept = state.under(layout.prefix), state.under(layout.maintenance_prefix)
+        if wanted is not None:
+            directories = tuple(map(layout.directory, wanted))
+            tree = [kv for kv in tree if kv.key.startswith(directories) and layout.parse(kv.key)]
         found: t.Dict[Identity, t.Union[Node, Rejected]] = {}
-        for who, kvs in members.items():
-            call = assemble(state.revision, kvs, drained.get(who, ()), layout, self._allowed)
-            found[who] = call.nodes[0] if call.nodes else call.rejected[0]
+        call = assemble(state.revision, tree, kept, layout, self._allowed)
+        found.update((node.identity, node) for node in call.nodes)
+        if call.rejected:
+            places = (layout.parse(kv.key) for kv in tree)
+            for who in {place[0] for place in places if place} - found.keys():
+                found[who] = self._rejected(who, state.revision, tree, kept)
         return found
+
+    def _rejected(
+        self, who: Identity, revision: int, tree: t.Sequence[KeyValue], kept: t.Sequence[KeyValue]
+    ) -> Rejected:
+        """Why this one cannot be taken."""
+        own = [kv for kv in tree if kv.key.startswith(self._layout.directory(who)) and self._layout.parse(kv.key)]
+        return assemble(revision, own, kept, self._layout, self._allowed).rejected[0]
 
     def _left(self, gone: t.Sequence[Identity], revision: int, client: Client) -> t.Set[Identity]:
         """Those who said that they leave, as the roster has it: read at the revision at which they were gone, for the
@@ -150,11 +156,12 @@ def _touched(old: State, new: State, layout: Layout) -> t.Set[Identity]:
     touched = set()
     for selector, after in new.keys.items():
         before = old.keys.get(selector, {})
-        for key in before.keys() | after.keys():
-            if before.get(key) != after.get(key):
-                drained = key.startswith(layout.maintenance_prefix)
-                who = layout.parse_state(key, layout.maintenance_prefix) if drained else layout.owner(key)
-                touched |= {who} if who else set()
+        differing = [key for key, kv in after.items() if before.get(key) != kv]
+        for key in [*differing, *(before.keys() - after.keys())]:
+            drained = key.startswith(layout.maintenance_prefix)
+            who = layout.parse_state(key, layout.maintenance_prefix) if drained else layout.owner(key)
+            if who is not None:
+                touched.add(who)
     return touched
 
 
