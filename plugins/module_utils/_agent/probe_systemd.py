@@ -6,8 +6,8 @@
 
 Internal to the collection: no promise is made to other users of this file.
 
-`systemctl show` and not D-Bus: 4 ms of CPU in each interval are less than a client for D-Bus is in code and memory, and
-for root it needs no bus, only systemd.
+`systemctl show` and not D-Bus by hand: some milliseconds of CPU in each interval weigh less than a client for D-Bus
+would in code and memory, and for root it needs no bus, only systemd.
 """
 
 from __future__ import annotations
