@@ -90,7 +90,7 @@ def access(args: argparse.Namespace) -> Access:
     """What the command line, the environment and the configuration come to. Raises RollcallError."""
     given = {name: os.environ[variable] for name, variable in ETCDCTL.items() if os.environ.get(variable)}
     given.update((name, getattr(args, name)) for name, *_rest in _FLAGS if getattr(args, name) is not None)
-    elsewhere = "endpoints" in given or "discovery_srv" in given
+    elsewhere, own_user = "endpoints" in given or "discovery_srv" in given, "user" in given
     file = args.config or next(filter(os.path.exists, (REGISTER, RENDER)), "")
     if not file and not elsewhere:
         raise RollcallError(
@@ -98,7 +98,7 @@ def access(args: argparse.Namespace) -> Access:
         )
     root = read(file) if file else Section("", "", {})
     if not elsewhere:
-        given = {**_configured(root, "user" not in given), **given}
+        given = {**_configured(root, not own_user), **given}
     _add_password(args, given)
     try:
         settings = Settings.from_mapping(given)
@@ -109,7 +109,7 @@ def access(args: argparse.Namespace) -> Access:
         args.layout or root.text("layout", ROLE_NAME),
         args.state_prefix or ("" if args.prefix else root.text("state_prefix")),
     )
-    source = "the command line or environment" if elsewhere or "user" in given and not file else file
+    source = "the command line or environment" if elsewhere or own_user else file
     return Access(settings, layout, parse_networks(root.texts("allowed_networks")), source)
 
 
