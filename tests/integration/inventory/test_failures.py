@@ -77,8 +77,15 @@ def test_every_program_ends_where_etcd_cannot_be_reached(run, tmp_path, program,
         ({"endpoints": ["http://etcd1:port"]}, ["Malformed etcd endpoint 'http://etcd1:port'", "http://host:2379"]),
         ({"frobnicate": 1}, ["Unknown option 'frobnicate'"]),
         ({"endpoint": NOWHERE}, ["Unknown option 'endpoint'", "did you mean 'endpoints'"]),
+        ({"hostnames": ["fqdn"]}, ["Valid values are: name, address, name.dc"]),
+        ({"filters": {"helth": "passing"}}, ["there is no filter 'helth'; did you mean 'health'?"]),
+        ({"exclude_filters": [{"health": "ill"}]}, ["exclude_filters: value of health must be one or more of"]),
+        ({"group_names": {"tag": "{tag}"}}, ["group_names.tag", "Put something before {tag}"]),
+        ({"clusters": [{"name": "eu", "endpoint": NOWHERE}]}, ["The cluster eu", "did you mean 'endpoints'"]),
+        ({"on_error": "use_cache"}, ["on_error: use_cache needs max_cache_age"]),
+        ({"max_shrink": "a lot"}, ["max_shrink is 'a lot'"]),
     ],
-    ids=["malformed endpoint", "unknown option", "misspelt option"],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_wrong_options(run, tmp_path, options, words):
     path = write_config(tmp_path, **{"endpoints": [NOWHERE], **options})
