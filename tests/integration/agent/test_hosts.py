@@ -31,6 +31,7 @@ class Interface:
     def __init__(self) -> None:
         self.name = f"rct{os.getpid()}"
         _ip("link", "add", self.name, "type", "bridge")
+        _ip("link", "set", self.name, "addrgenmode", "none")  # no link-local address either
         _ip("link", "set", self.name, "up")
 
     def add(self, address: str) -> None:
