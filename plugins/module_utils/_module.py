@@ -64,6 +64,13 @@ def require_positive(module: AnsibleModule, *names: str) -> None:
             module.fail_json(msg=f"{name} must be a positive number, not {module.params[name]}")
 
 
+def require_text(module: AnsibleModule, *names: str) -> None:
+    """End the module where one of these texts is empty, as with a variable that nobody has set."""
+    for name in names:
+        if not module.params[name]:
+            module.fail_json(msg=f"{name} must not be empty")
+
+
 @contextlib.contextmanager
 def connect(module: AnsibleModule) -> t.Iterator[Client]:
     """A client for the block, in which every RollcallError ends the module with its message."""

@@ -146,6 +146,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._module import 
     diff,
     finish,
     require_positive,
+    require_text,
 )
 
 OPTIONS = {
@@ -188,6 +189,7 @@ def apply(client, module):
 def main():
     module = create_module(OPTIONS, required_if=[("state", "present", ["ttl"])])
     require_positive(module, "ttl")
+    require_text(module, "key", "owner")
     key, owner, present = module.params["key"], module.params["owner"], module.params["state"] == "present"
     with connect(module) as client:
         before, changed, after = apply(client, module)

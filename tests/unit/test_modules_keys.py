@@ -166,6 +166,11 @@ def test_info_is_always_a_list_with_all_that_etcd_knows(modules):
     assert [kv["value"] for kv in modules.etcd_kv_info(key="", prefix=True, keys_only=True)["kvs"]] == [None, None]
 
 
+def test_an_empty_key_is_an_error_that_can_be_read(modules):
+    assert "Reading the empty key failed" in modules.etcd_kv_info(key="")["msg"]
+    assert "key is not provided" in modules.etcd_txn(compare=[{"key": "", "exists": True}])["msg"]
+
+
 def test_info_as_of_a_revision(modules):
     then = modules.etcd_kv(key="/a", value="old")["revision"]
     modules.etcd_kv(key="/a", value="new")

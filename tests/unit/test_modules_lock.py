@@ -107,4 +107,7 @@ def test_releasing_late_takes_nobody_elses_lock(modules, fake_etcd):
 def test_what_cannot_be_is_refused(modules, fake_etcd):
     for options in ({"owner": "me"}, {"owner": "me", "ttl": 0}):
         assert "ttl" in modules.etcd_lock(**options)["msg"]
+    for empty in ("key", "owner"):  # of two plays with an empty owner both would have the lock
+        options = {"owner": "me", "ttl": 60, empty: ""}
+        assert modules.etcd_lock(**options)["msg"] == f"{empty} must not be empty"
     assert fake_etcd.tree() == {}

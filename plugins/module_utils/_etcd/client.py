@@ -266,4 +266,4 @@ def _revision(answer: Json) -> int:
 
 
 def _shown(key: str, prefix: bool) -> str:
-    return f"keys under {key or '(everything)'}" if prefix else key
+    return f"keys under {key or '(everything)'}" if prefix else key or "the empty key"
