@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -137,6 +138,7 @@ LONG_AGO = boottime() - 40
         ({"phase": "waiting", "lease": ""}, 2, "CRITICAL: not registered, waiting"),
         ({"phase": "duplicate"}, 2, "CRITICAL: not registered, duplicate"),
         ({"phase": "refused"}, 2, "CRITICAL: not registered, refused"),
+        ({"phase": "removed", "lease": ""}, 2, "CRITICAL: not registered, removed"),
         (
             {"renewed_boottime": LONG_AGO},
             2,
@@ -305,6 +307,22 @@ def test_what_is_missing_or_wrong_is_said(
 
 
 # The command line
+
+
+def test_the_agent_carries_nothing_of_what_operators_need(tmp_path: Any) -> None:
+    """It runs on every node for ever."""
+    (tmp_path / "rollcall").symlink_to(Path(terminal.__file__).parents[1])
+    program = """
+import sys, rollcall._agent.cli, rollcall._agent.register
+for name in ("terminal", "access", "filters", "history", "metrics", "status", "nodes", "watch", "maintenance"):
+    if "rollcall._agent." + name in sys.modules:
+        print(name)
+if "rollcall._registry.times" in sys.modules:
+    print("times")
+"""
+    command = [sys.executable, "-B", "-c", program]
+    said = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": str(tmp_path)}, check=True)
+    assert said.stdout == ""
 
 
 @pytest.mark.parametrize("command", COMMANDS)
