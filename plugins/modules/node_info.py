@@ -92,7 +92,9 @@ nodes:
       type: str
       sample: passing
     services:
-      description: What the node serves. Each has C(port), C(weight) (as it is in this health), C(tags), C(meta) and C(health) under its name.
+      description:
+        - What the node serves. Each has C(port), C(weight) (as it is in this health), C(tags), C(meta) and C(health)
+          under its name.
       returned: always
       type: dict
       sample:
