@@ -191,12 +191,12 @@ def test_the_address_and_the_name_are_the_hosts_own(
     wait_for(lambda: values(etcd, f"/infrastructure/web/{name}/") == {"ip": "127.0.0.1"}, "the host's own name")
 
 
-def test_the_password_is_in_no_command_line(etcd_programs: Path, member: Callable[..., Member], tmp_path: Path) -> None:
+def test_the_password_is_in_no_command_line(programs: Path, member: Callable[..., Member], tmp_path: Path) -> None:
     (tmp_path / "etcd-password").write_text("s3cret-of-web1")
-    with Cluster(etcd_programs) as own:
+    with Cluster(programs) as own:
         own.require_auth(root="r", web1="s3cret-of-web1")
         own.permit("web1", KEYS)
-        host = member(etcd_programs, own, ETCDCTL_USER="web1", CREDENTIALS_DIRECTORY=str(tmp_path))
+        host = member(programs, own, ETCDCTL_USER="web1", CREDENTIALS_DIRECTORY=str(tmp_path))
         host.wait_said("Registered: ")
         session = [path for path in Path("/proc").glob("[0-9]*") if _session(path) == host.process.pid]
         lines = [(path / "cmdline").read_bytes() for path in session]
