@@ -325,6 +325,18 @@ if "rollcall._registry.times" in sys.modules:
     assert said.stdout == ""
 
 
+def test_a_host_that_is_not_registered_has_to_say_which_node(
+    fake_etcd: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    monkeypatch.setattr(access, "REGISTER", str(tmp_path / "none.json"))
+    fake_etcd.put("/infrastructure/web/web1/ip", "10.0.0.5")
+    command = ["maintenance", "on", "--by=ann", f"--endpoints={fake_etcd.endpoint}"]
+    assert main(command) == 1
+    assert "This host does not answer the roll call, for there is no" in capsys.readouterr().err
+    assert main([*command, "--node=web1"]) == 0
+    assert capsys.readouterr().out == "web/web1 is in maintenance: ann\n"
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
     with pytest.raises(SystemExit) as ended:

@@ -10,10 +10,12 @@ Internal to the collection: no promise is made to other users of this file.
 from __future__ import annotations
 
 import argparse
+import os
 import time
 import typing as t
 
 from .._etcd.client import Client
+from .._etcd.errors import RollcallError
 from .._registry import maintenance
 from .._registry.layout import Identity
 from .._registry.times import parse_duration, parse_moment
@@ -65,7 +67,10 @@ def run(args: argparse.Namespace) -> int:
 def _nodes(args: argparse.Namespace, client: Client, way: access.Access) -> t.Sequence[Identity]:
     if args.node:
         return maintenance.find(client, way.layout, args.node, must_exist=args.state == "on")
-    return register_config.load(args.config or access.REGISTER).identify().identities
+    file = args.config or access.REGISTER
+    if not os.path.exists(file):
+        raise RollcallError(f"This host does not answer the roll call, for there is no {file}: say --node NAME")
+    return register_config.load(file).identify().identities
 
 
 def _wish(args: argparse.Namespace) -> maintenance.Wish:
