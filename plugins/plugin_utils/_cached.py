@@ -40,7 +40,7 @@ def load(kept: t.Any, source: Json) -> Keys | None:
         if kept["source"] != source or not isinstance(kept["revision"], int):
             return None
         return Keys(kept["revision"], **{part: _keys(kept[part]) for part in _parts(Keys(0, ()))})
-    except (TypeError, KeyError, ValueError):
+    except (TypeError, KeyError):
         return None
 
 
@@ -49,11 +49,12 @@ def _parts(keys: Keys) -> dict[str, t.Sequence[KeyValue]]:
 
 
 def _keys(rows: t.Any) -> list[KeyValue]:
-    """Raises ValueError or TypeError where these are no keys."""
+    """Raises TypeError where these are no keys."""
     if not isinstance(rows, list):
         raise TypeError(rows)
     kvs = [KeyValue(*row) for row in rows]
-    for key, value, *numbers in kvs:
-        if not (isinstance(key, str) and isinstance(value, str) and all(isinstance(number, int) for number in numbers)):
-            raise ValueError(key)
+    for key, value, created, modified, version, lease in kvs:
+        numbers = isinstance(created, int) and isinstance(modified, int) and isinstance(version, int)
+        if not (isinstance(key, str) and isinstance(value, str) and numbers and isinstance(lease, int)):
+            raise TypeError(key)
     return kvs
