@@ -268,7 +268,7 @@ def test_three_quick_changes_are_flapping_and_calm_ends_it() -> None:
             seen.append((rig.now, rig.published.flapping))
     assert [flapping for _when, flapping in seen[:4]] == [False, False, True, True]
     gaps = [after[0] - before[0] for before, after in zip(seen, seen[1:], strict=False)]
-    assert all(gap >= 7.9 for gap in gaps[4:]), "doubled up to dwell_max"
+    assert all(gap >= 8 - 1.1 for gap in gaps[4:]), "doubled up to dwell_max; a look later is when it is seen"
     status = rig.published.status
     begun = rig.now
     while rig.published.flapping:
