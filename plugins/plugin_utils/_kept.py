@@ -53,6 +53,14 @@ class Idle:
             while self._clients:
                 self._clients.popitem()[1].close()
 
+    def after_fork(self) -> None:
+        """Ansible forks a worker for each task, which must not speak on its parent's connections nor wait for its lock.
+
+        They are closed in the worker only: the parent keeps them.
+        """
+        self._lock = threading.Lock()
+        self.close()
+
     def _put_back(self, client: Client) -> None:
         with self._lock:
             surplus = [
@@ -66,23 +74,10 @@ class Idle:
 
 
 _idle = Idle()
+atexit.register(_idle.close)
+os.register_at_fork(after_in_child=_idle.after_fork)
 
 
 def client(settings: Settings) -> contextlib.AbstractContextManager[Client]:
     """See Idle.client: of this process."""
     return _idle.client(settings)
-
-
-def _after_fork() -> None:
-    """Ansible forks a worker for each task, which must neither speak on its parent's connections nor wait for its lock.
-
-    They are closed in the worker only: the parent keeps them.
-    """
-    global _idle  # pylint: disable=global-statement
-    inherited, _idle = _idle, Idle()
-    for client in inherited._clients.values():
-        client.close()
-
-
-os.register_at_fork(after_in_child=_after_fork)
-atexit.register(lambda: _idle.close())
