@@ -371,6 +371,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         except Exception as exc:  # any: a mistake of ours must not end in an empty inventory, either
             _plugin.stop(f"No inventory from {path}", exc)
 
+    def set_options(self, task_keys: t.Any = None, var_options: t.Any = None, direct: t.Any = None) -> None:
+        _plugin.refuse_unprintable(direct or {})
+        super().set_options(task_keys, var_options, direct)
+
     def _configure(self, path: str) -> None:
         """Read the file. In the options that all plugins share, and in filters, the operator may use templates."""
         config = self._read_config_data(path)

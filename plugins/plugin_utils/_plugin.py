@@ -64,6 +64,15 @@ def refuse_unknown(given: t.Iterable[str], known: t.Collection[str]) -> None:
             raise AnsibleError(f"Unknown option {name!r}{suggestion(name, known)}")
 
 
+def refuse_unprintable(given: t.Mapping[str, t.Any]) -> None:
+    """Raises AnsibleError where an option has a wrong type and holds a secret: Ansible's own error would show it."""
+    for name, option in _options.CONNECTION.items():
+        if option.secret and not isinstance(given.get(name, ""), (str, int, float, type(None))):
+            raise AnsibleError(f"{name} must be text")
+    if isinstance(given.get("clusters"), dict):
+        raise AnsibleError("clusters must be a list, each with a name: [{name: eu, endpoints: [...]}]")
+
+
 def suggestion(word: t.Any, known: t.Iterable[str]) -> str:
     """The end of a message about an unknown word: the known one that was perhaps meant."""
     close = difflib.get_close_matches(str(word), list(known), 1)

@@ -165,7 +165,8 @@ SECRET = "swordfish"
             [{"name": "a", "host": "x", "layout": "json"}, {"name": "b", "host": "y", "layout": "script"}],
             "an inventory file of each",
         ),
-        ({"eu": {"host": "x"}}, "clusters"),
+        ([{"name": "eu", "host": "x", "user": "me", "password": [SECRET]}], "password must be text"),
+        ({"eu": {"host": "x", "user": "me", "password": SECRET}}, "clusters must be a list"),
     ],
 )
 def test_wrong_clusters_end_the_program(tmp_path, failure, clusters, message):
