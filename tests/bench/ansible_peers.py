@@ -30,7 +30,7 @@ from tests.tools.peers import community_general
 
 TASKS = 50
 LOOKUPS = 1000
-RUNS = 3
+RUNS = 2
 GOAL = 1.0
 
 

@@ -66,6 +66,27 @@ def test_bytes_that_are_no_text_reach_a_file_as_they_are_and_are_shown_by_module
     assert run["info"]["kvs"][0]["value"] == run["kv"]["old_value"] == content.decode(errors="backslashreplace")
 
 
+def test_what_was_read_is_changed_unless_somebody_was_quicker(play, etcd):
+    read = etcd_lookup("/app/limits", decode="json", default={}, **{"return": "kv"})
+    change = {
+        "key": "/app/limits",
+        "value": "{{ read.value | combine({'seconds': 60}) }}",
+        "mod_revision": "{{ read.mod_revision }}",
+        "endpoints": etcd.endpoints,
+    }
+    tasks = [
+        {"name": "read", "ansible.builtin.set_fact": {"read": f"{{{{ {read} }}}}"}},
+        {"name": "create", "rollcall.discovery.etcd_kv": change},
+        {"name": "stale", "rollcall.discovery.etcd_kv": {**change, "value": {}}, "ignore_errors": True},
+        {"name": "read again", "ansible.builtin.set_fact": {"read": f"{{{{ {read} }}}}"}},
+        {"name": "change", "rollcall.discovery.etcd_kv": {**change, "value": {"seconds": 30}}},
+    ]
+    run = play(tasks, vars={"rollcall_etcd_endpoints": etcd.endpoints})
+    assert (run.rc, run.changed) == (0, ["create", "change"]), run.output
+    assert "Nothing was changed: read it again" in run["stale"]["msg"]
+    assert etcd.ctl("get", "/app/limits", "--print-value-only") == '{"seconds": 30}\n'
+
+
 def test_a_template_full_of_lookups_connects_and_logs_in_once(play, tmp_path):
     source, target = tmp_path / "lines.j2", tmp_path / "lines"
     lookup = "lookup('rollcall.discovery.etcd', '/n/' ~ n, return='value')"
