@@ -45,7 +45,7 @@ class MetricsFile:
     def write(self, status: Json) -> None:
         """Write the metrics of `status`, as it is in status.json."""
         # node_exporter reads what ends in .prom: not this, while it is half written.
-        candidate = f"{self.path}.{os.getpid()}"
+        candidate = self.path + ".new"
         try:
             with open(candidate, "w", encoding="utf-8") as file:
                 file.write(exposition(status))

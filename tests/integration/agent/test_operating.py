@@ -218,8 +218,8 @@ def test_metrics_are_written_beside_the_status(agent: Registrant, tmp_path: Path
     renewed = re.search(r"rollcall_lease_renewed_timestamp_seconds (\d+)\n", text)
     assert renewed
     assert abs(int(renewed[1]) - time.time()) < 10
-    assert [path.name for path in tmp_path.glob("rollcall.prom*")] == ["rollcall.prom"]
     agent.end()
+    assert [path.name for path in tmp_path.glob("rollcall.prom*")] == ["rollcall.prom"]
     assert 'rollcall_phase{phase="left"} 1\n' in file.read_text()
 
 
