@@ -263,6 +263,8 @@ def test_one_of_two_clusters_may_be_away(fake_etcd, tmp_path, state, capsys):
         ({"on_error": "use_cache", "max_cache_age": 0}, "on_error: use_cache needs max_cache_age"),
         ({"max_cache_age": 60}, "max_cache_age means nothing without on_error: use_cache"),
         ({"on_error": "ignore"}, "Valid values are: fail, use_cache"),
+        ({"lost": True, "layout": "json"}, "lost needs a roster"),
+        ({"lost": True, "api": "v2"}, "lost needs a roster"),
     ],
 )
 def test_options_that_do_not_go_together(fake_etcd, config, failure, options, message):
@@ -361,6 +363,15 @@ def test_lost_nodes_are_missing_although_they_are_hosts(ten, config, failure):
 def test_all_gone_is_the_same_as_too_many_gone(ten, config, failure):
     lose(ten, *TEN)
     assert "There are 0 hosts" in failure(config(max_shrink=99, allow_empty=True))
+
+
+def test_trees_without_a_roster_are_compared_too(fake_etcd, config, failure):
+    for name in ("web1", "web2"):
+        fake_etcd.put(f"/nodes/{name}", json.dumps({"ip": "10.0.0.1"}))
+    options = {"layout": "json", "prefix": "/nodes", "max_shrink": "10 %"}
+    read_inventory(config(**options))
+    fake_etcd.delete("/nodes/web2")
+    assert "Missing are web2." in failure(config(**options))
 
 
 def test_other_filters_have_nothing_to_compare_with(ten, config):

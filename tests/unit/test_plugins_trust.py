@@ -21,6 +21,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import assemble
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _hosts
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._clusters import Found
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._groups import GroupNames
 from tests.support.inventory import own_variables, read_inventory, trusted_texts, write_config
 
 CLOSED_LIST = {"ansible_host", *(f"rollcall_{field}" for field in Node("", "web", "web1", "10.0.0.1").public())}
@@ -86,6 +87,32 @@ def test_no_node_gets_beyond_its_own_host(nodes):
         reject()
     built.draft.populate(inventory)
     assert_harmless(inventory)
+
+
+@settings(max_examples=125, deadline=None)
+@given(st.lists(NODES, min_size=1, max_size=8), st.sampled_from(["role_{tag}", "health_{tag}", "a{tag}", "{tag}d"]))
+def test_no_claim_gets_into_a_group_that_means_something_else(nodes, pattern):
+    tree = {key: value for node in nodes for key, value in keys_of(*node).items()}
+    document = {"tags": ["web", "passing", "ll", "ungroupe", "x"], "services": {"web": {"port": 1}, "ll": {"port": 1}}}
+    tree["/infrastructure/evil/evil/ip"] = "10.0.0.6"
+    tree["/infrastructure/evil/evil/node"] = json.dumps(document)
+    tree["/infrastructure/evil/evil/health"] = "critical"
+    tree["/infrastructure/web/good/ip"] = "10.0.0.1"
+    found = assemble(9, [KeyValue(key, value, 1, 1, 1, 0) for key, value in tree.items()], [], Layout())
+    rules = _hosts.Rules(groups=GroupNames({"tag": pattern, "service": "a{service}"}))
+    try:
+        built = _hosts.build(Found(found.nodes, found.rejected, [], [], []), InventoryData(), lambda draft: None, rules)
+    except AnsibleError as exc:
+        assert "would make the group" in str(exc)
+        reject()
+    assert not {"all", "ungrouped"} & set(built.draft.groups)
+    for host in ("evil", "good"):
+        said = built.draft.hosts[host]
+        theirs = {group for group, hosts in built.draft.groups.items() if host in hosts}
+        assert {group for group in theirs if group.startswith("health_")} >= {f"health_{said['rollcall_health']}"}
+    assert "evil" not in built.draft.groups["role_web"]
+    assert "evil" not in built.draft.groups["health_passing"]
+    assert "good" in built.draft.groups["role_web"]
 
 
 def a_thousand(seed):

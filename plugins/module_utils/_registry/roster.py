@@ -29,6 +29,8 @@ def absent(keys: Keys, layout: Layout, allowed: t.Sequence[Network] = ()) -> t.L
     `address` is the last one, or "" where none is known that may be used; `revision` is that of the roster's entry.
     An entry that cannot be read tells of no node.
     """
+    if not keys.roster:
+        return []
     present = {layout.owner(kv.key) for kv in keys.tree}
     drained = {layout.parse_state(kv.key, layout.maintenance_prefix): kv.value for kv in keys.kept}
     now = time.time()
