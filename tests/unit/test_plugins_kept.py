@@ -105,10 +105,12 @@ def test_only_so_many_are_kept(fake_etcd):
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of the fork, with the fake's threads around
-def test_a_forked_worker_leaves_its_parents_connection_alone():
-    with FakeEtcd() as fake:
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_forked_worker_leaves_its_parents_connection_alone(authority, tls):
+    pair = authority.server()
+    with FakeEtcd(cert=pair.cert, key=pair.key) if tls else FakeEtcd() as fake:
         fake.put("/a", "x")
-        options = settings_of(fake)
+        options = settings_of(fake, ca_cert=str(authority.ca_cert))
         read(options)
         child = os.fork()
         if not child:
