@@ -19,7 +19,7 @@ from tests.support.fleet import Fleet, Node, Turn
 
 _INTERVAL = 0.5  # seconds between two reports of a process
 _SELF_CHECK = 60.0  # seconds, the agent's default
-_THREADS = 8  # of each process; etcd answers within milliseconds, so that is enough for hundreds of requests a second
+_THREADS = 32  # of each process; nodes do not wait for each other, so there are more than are ever busy
 
 
 @dataclasses.dataclass
