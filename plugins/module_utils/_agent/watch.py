@@ -15,7 +15,9 @@ import select
 import signal
 import sys
 import time
+import typing as t
 
+from .._etcd.client import Client
 from .._etcd.errors import EtcdError
 from .._registry.mirror import Selector, read_state
 from . import access, filters
@@ -39,37 +41,40 @@ def run(args: argparse.Namespace) -> int:
     """Print what happens until SIGINT or SIGTERM, or until nobody reads it; returns the exit status."""
     way = access.access(args)
     selectors = (Selector(way.layout.prefix), Selector(way.layout.maintenance_prefix))
-    news: Inbox[bool] = Inbox()
-    with way.client() as client:
-        history = History(read_state(client, selectors), way.layout, way.allowed)
-        follower = Follower(client.clone(), selectors, lambda: news.put(False))
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda signum, frame: news.put(True))
-        count = len(filters.chosen(args, history.nodes))
-        note(f"following {count} nodes under {way.layout.prefix} (etcd at {client.endpoint})")
-        follower.start()
-        failure, seen = "", 0
-        while not _ended(news):
-            report = follower.report()
-            failure = _tell_failure(failure, report.failure, report.endpoint)
-            if report.serial == seen:
-                continue
-            try:
-                happened = history.advance(follower.state(), client)
-            except EtcdError as exc:
-                failure = _tell_failure(failure, str(exc), "")
-                continue  # the next round tells
-            seen = report.serial
-            for happening in happened:
-                if filters.chosen(args, filter(None, (happening.before, happening.after))) or _unfiltered(args):
-                    say(_line(happening, args.json))
-        follower.stop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)  # also out of a request that etcd keeps waiting
+    try:
+        with way.client() as client:
+            history = History(read_state(client, selectors), way.layout, way.allowed)
+            count = len(filters.chosen(args, history.nodes))
+            note(f"following {count} nodes under {way.layout.prefix} (etcd at {client.endpoint})")
+            _follow(args, client, selectors, history)
+    except KeyboardInterrupt:
+        pass
     return 0
 
 
-def _ended(news: Inbox[bool]) -> bool:
-    """Wait for something to look at. True where it is time to end."""
-    return any(news.take(_TICK)) or _nobody_reads()
+def _follow(args: argparse.Namespace, client: Client, selectors: t.Sequence[Selector], history: History) -> None:
+    """Print what happens until nobody reads it."""
+    news: Inbox[None] = Inbox()
+    follower = Follower(client.clone(), selectors, lambda: news.put(None))
+    follower.start()
+    failure, seen = "", 0
+    while not _nobody_reads():
+        list(news.take(_TICK))
+        report = follower.report()
+        failure = _tell_failure(failure, report.failure, report.endpoint)
+        if report.serial == seen:
+            continue
+        try:
+            happened = history.advance(follower.state(), client)
+        except EtcdError as exc:
+            failure = _tell_failure(failure, str(exc), "")
+            continue  # the next round tells
+        seen = report.serial
+        for happening in happened:
+            if _unfiltered(args) or filters.chosen(args, filter(None, (happening.before, happening.after))):
+                say(_line(happening, args.json))
 
 
 def _nobody_reads() -> bool:
