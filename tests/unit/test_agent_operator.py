@@ -218,6 +218,13 @@ def test_metrics_have_a_help_a_type_and_plain_numbers() -> None:
     assert "rollcall_lease_renewed" not in started
 
 
+def test_the_readme_tells_of_every_metric() -> None:
+    readme = (Path(__file__).parents[2] / "roles/register/README.md").read_text()
+    told = set(re.findall(r"`(rollcall_\w+)", readme.partition("## Metrics")[2].partition("\n## ")[0]))
+    text = exposition(written(last_error={"text": "x", "at": 1}))
+    assert told == {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
+
+
 def test_the_file_of_metrics_is_replaced_and_trouble_told_once(
     tmp_path: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

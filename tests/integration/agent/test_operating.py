@@ -188,6 +188,12 @@ def test_status_of_a_duplicate_of_one_that_left_and_of_one_that_was_killed(
     assert (done.returncode, json.loads(done.stdout)["status"]["phase"]) == (3, "left")
 
 
+def test_the_readme_tells_of_every_field_of_the_status(agent: Registrant) -> None:
+    readme = (Path(__file__).parents[3] / "roles/register/README.md").read_text()
+    rows = readme.partition("| field | what it is |\n")[2].partition("\n\n")[0].splitlines()[1:]
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])} == agent.status.keys()
+
+
 def test_changes_that_nobody_is_told_of_are_counted(
     etcd: Cluster, rollcall: Command, register: Register, server: Server
 ) -> None:
