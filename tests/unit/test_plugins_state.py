@@ -218,9 +218,13 @@ def test_what_is_kept_is_checked_like_what_etcd_says(fake_etcd, config, failure,
 
 def test_only_its_user_can_read_the_file_and_nothing_is_left_beside_it(fake_etcd, config, state):
     register(fake_etcd, "web1")
-    os.umask(os.umask(0))  # whatever it is
-    read_inventory(config(**USE_CACHE))
-    read_inventory(config(**USE_CACHE))
+    path = config(**USE_CACHE)
+    usual = os.umask(0)
+    try:
+        read_inventory(path)
+        read_inventory(path)
+    finally:
+        os.umask(usual)
     [file] = state.iterdir()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
