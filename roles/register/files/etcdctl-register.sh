@@ -58,7 +58,7 @@ leave() {
         said=
         if out=$(etcdctl lease revoke "$lease" 2>&1); then
             rm -f "$noted"
-            say "Left: $keys"
+            say "Left:$keys"
         else
             say "Left: not withdrawn, so the lease ends by itself within $ROLLCALL_TTL s: ${out##*"$newline"}"
         fi
@@ -81,7 +81,7 @@ take_lease() {
 }
 
 find_address() {
-    if [ -n "$ROLLCALL_ADDRESS" ]; then
+    if [ -n "${ROLLCALL_ADDRESS-}" ]; then
         address=$ROLLCALL_ADDRESS
         return 0
     fi

@@ -28,7 +28,7 @@ class Member:
 
     def __init__(self, directory: Path, programs: Path, etcd: Cluster, **environment: str) -> None:
         self.directory = directory
-        self.environment = {
+        settings = {
             "PATH": f"{programs}:{os.environ['PATH']}",
             "ETCDCTL_ENDPOINTS": ",".join(etcd.endpoints),
             "ROLLCALL_PREFIX": "/infrastructure/",
@@ -41,6 +41,7 @@ class Member:
             "RUNTIME_DIRECTORY": str(directory),
             **environment,
         }
+        self.environment = {name: value for name, value in settings.items() if value}  # as the role writes them
         self.log = directory / "log"
         self.start()
 
