@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import multiprocessing
 import multiprocessing.connection
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -99,7 +99,7 @@ def _run(
     within: float,
 ) -> None:
     """The process: nodes of these numbers."""
-    with (directory / f"log{numbers[0]}").open("w") as sys.stderr:
+    with (directory / f"log{numbers[0]}").open("w") as log, contextlib.redirect_stderr(log):
         nodes = [Node(directory / str(number), number, endpoints, ttl, _SELF_CHECK) for number in numbers]
         taken: deque[float] = deque()
         with Fleet([_timed(node, taken) for node in nodes], within, _THREADS):
