@@ -320,7 +320,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             _plugin.stop(f"No inventory from {path}", exc)
 
     def set_options(self, task_keys: t.Any = None, var_options: t.Any = None, direct: t.Any = None) -> None:
-        _plugin.refuse_unprintable(direct or {})
+        _plugin.refuse_misread(self, direct or {}, var_options or {})
         super().set_options(task_keys, var_options, direct)
 
     def _configure(self, path: str) -> None:

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import os
 import traceback
 import typing as t
 
 from ansible.errors import AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins import AnsiblePlugin
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
@@ -64,13 +66,31 @@ def refuse_unknown(given: t.Iterable[str], known: t.Collection[str]) -> None:
             raise AnsibleError(f"Unknown option {name!r}{suggestion(name, known)}")
 
 
-def refuse_unprintable(given: t.Mapping[str, t.Any]) -> None:
-    """Raises AnsibleError where an option has a wrong type and holds a secret: Ansible's own error would show it."""
+def refuse_misread(plugin: AnsiblePlugin, given: t.Mapping[str, t.Any], variables: t.Mapping[str, t.Any]) -> None:
+    """Raises AnsibleError for what Ansible would take for something else, or show where it must not.
+
+    A misspelt truth value is false to Ansible (and certificates are not verified), and its error about a secret of a
+    wrong type has the secret in it.
+    """
     for name, option in _options.CONNECTION.items():
         if option.secret and not isinstance(given.get(name, ""), (str, int, float, type(None))):
             raise AnsibleError(f"{name} must be text")
     if isinstance(given.get("clusters"), dict):
         raise AnsibleError("clusters must be a list, each with a name: [{name: eu, endpoints: [...]}]")
+    for option, about in plugin.option_definitions.items():
+        if about.get("type") == "bool":
+            _refuse_no_bool(given, (option, *about.get("aliases", ())))
+            _refuse_no_bool(variables, [source["name"] for source in about.get("vars", ())])
+            _refuse_no_bool(os.environ, [source["name"] for source in about.get("env", ())])
+
+
+def _refuse_no_bool(given: t.Mapping[str, t.Any], names: t.Iterable[str]) -> None:
+    for name in names:
+        value = given.get(name)
+        try:
+            boolean(False if value is None else value)
+        except TypeError:
+            raise AnsibleError(f"{name} must be true or false, not {value!r}") from None
 
 
 def suggestion(word: t.Any, known: t.Iterable[str]) -> str:
@@ -85,6 +105,7 @@ def lookup_options(plugin: LookupBase, variables: t.Mapping[str, t.Any] | None, 
     sources = (source["name"] for about in plugin.option_definitions.values() for source in about.get("vars", ()))
     # A variable is often a template, and Ansible would take the text of a template for the value.
     values = {name: plugin._templar.template(variables[name]) for name in sources if variables and name in variables}
+    refuse_misread(plugin, given, values)
     plugin.set_options(var_options=values, direct=given)
     return dict(plugin.get_options())
 

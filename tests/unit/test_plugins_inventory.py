@@ -197,6 +197,17 @@ def test_wrong_options_end_the_program_and_nothing_is_asked(fake_etcd, config, f
     assert not fake_etcd.received
 
 
+@pytest.mark.parametrize("value", ["perhaps", "", 2, [True]])
+def test_a_misspelt_truth_value_does_not_switch_verification_off(fake_etcd, config, failure, value):
+    assert f"validate_certs must be true or false, not {value!r}" in failure(config(validate_certs=value))
+    assert not fake_etcd.received
+
+
+def test_nor_does_one_in_the_environment(config, failure, monkeypatch):
+    monkeypatch.setenv("ANSIBLE_ROLLCALL_VALIDATE_CERTS", "flase")
+    assert "ANSIBLE_ROLLCALL_VALIDATE_CERTS must be true or false, not 'flase'" in failure(config())
+
+
 def test_an_etcd_that_refuses_ends_the_program_and_names_endpoint_and_keys(fake_etcd, config, failure):
     fake_etcd.stop()
     printed = failure(config())
