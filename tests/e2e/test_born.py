@@ -23,12 +23,13 @@ Json = dict[str, Any]
 
 TTL = 10
 SEED = "/var/lib/cloud/seed/nocloud"
-# What an image for clouds has: cloud-init with a source to believe, which leaves the lab's own network and SSH alone.
+# What an image for clouds has: a source to believe. The lab's own network and SSH stay, and a minbase has no locales.
 CLOUD = """\
 datasource_list: [NoCloud, None]
 network: {config: disabled}
 disable_root: false
 ssh_deletekeys: false
+locale: false
 """
 
 
@@ -83,13 +84,14 @@ def born(place: Place, way: str, tmp_path_factory: pytest.TempPathFactory) -> It
     }
     name = f"{place.suite[:4]}-{way}"
     (host,) = place.lab.create([name], suite=place.suite)
-    directory = tmp_path_factory.mktemp("born")
-    (bake if way == "image" else seed)(place, host, options, directory)
-    host.stop()
-    assert place.values(name) == place.values(f"born-{way}") == {}, "nobody has registered yet"
-    host.boot()
-    yield host
-    place.lab.destroy([name])
+    try:
+        (bake if way == "image" else seed)(place, host, options, tmp_path_factory.mktemp("born"))
+        host.stop()
+        assert place.values(name) == place.values(f"born-{way}") == {}, "nobody has registered yet"
+        host.boot()
+        yield host
+    finally:
+        place.lab.destroy([name])
 
 
 def bake(place: Place, host: Host, options: Json, directory: Path) -> None:
