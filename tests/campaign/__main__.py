@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.campaign")
     parser.add_argument("--nodes", type=int, default=5000, help="simulated nodes (default: %(default)s)")
-    parser.add_argument("--processes", type=int, default=2, help="processes that simulate them (default: %(default)s)")
+    parser.add_argument("--processes", type=int, default=4, help="processes that simulate them (default: %(default)s)")
     parser.add_argument("--ttl", type=int, default=30, help="seconds of their leases (default: %(default)s)")
     parser.add_argument("--minutes", type=float, default=10, help="of the steady state (default: %(default)s)")
     parser.add_argument("--faults", type=float, default=10, help="minutes of random faults (default: %(default)s)")
