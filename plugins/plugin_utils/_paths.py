@@ -40,7 +40,7 @@ def evaluate(expression: t.Any, variables: dict[str, t.Any], shadowed: t.Contain
 class Path(t.NamedTuple):
     """The keys to walk along, the first of them a variable, and what stands for an undefined value, if anything."""
 
-    keys: tuple[t.Any, ...]
+    keys: tuple[str, ...]
     has_default: bool = False
     default: t.Any = None
 
@@ -51,7 +51,8 @@ class Path(t.NamedTuple):
             raise NotAPath
         value = variables[variable]
         for key in keys:
-            if type(value) is not dict and value is not None:
+            kind = type(value)
+            if kind is not dict and value is not None:
                 raise NotAPath
             if value is None or key not in value:
                 if self.has_default:
@@ -76,15 +77,15 @@ def parse(expression: str) -> Path | None:
 
 
 def _path(node: t.Any, **default: t.Any) -> Path | None:
-    keys: list[t.Any] = []
+    keys: list[str] = []
     while not isinstance(node, nodes.Name):
         match node:
-            case nodes.Getattr(attr=str(key)) if key not in _ATTRIBUTES and not key.startswith("_"):
-                keys.append(key)
-            case nodes.Getitem(arg=nodes.Const(value=str(key))) if key not in _ATTRIBUTES and not key.startswith("_"):
+            case nodes.Getattr(attr=key) | nodes.Getitem(arg=nodes.Const(value=key)):
                 keys.append(key)
             case _:
                 return None
+        if not isinstance(key, str) or key in _ATTRIBUTES or key.startswith("_"):
+            return None
         node = node.node
     return Path((node.name, *reversed(keys)), **default)
 

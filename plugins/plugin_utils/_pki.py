@@ -21,11 +21,17 @@ import typing as t
 from pathlib import Path
 
 from ansible.errors import AnsibleError
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+try:
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+except ImportError as exc:
+    MISSING: str | None = str(exc)
+else:
+    MISSING = None
 
 _CA_DAYS = 3650
 _SKEW = datetime.timedelta(hours=1)  # how far behind the clock of a host may be
@@ -43,6 +49,8 @@ class Authority:
     """The CA in `directory`: made when it is used for the first time, and afterwards never again."""
 
     def __init__(self, directory: Path) -> None:
+        if MISSING:
+            raise AnsibleError(f"Certificates need the Python library cryptography on the controller: {MISSING}")
         self._directory = directory
         self._ca_cert, self._ca_key = directory / "ca.crt", directory / "ca.key"
 

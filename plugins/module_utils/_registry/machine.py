@@ -45,7 +45,7 @@ def host_name() -> str:
         raise RegistryError(
             f"Cannot tell what to call this host: it calls itself {name!r}, and {exc}. "
             "Give it a name (hostnamectl hostname), or set `name` in the configuration"
-        ) from exc
+        ) from None
 
 
 def _keyed_hash(key: bytes, text: bytes) -> str:
