@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Run one layer of the tests: pytest.sh LAYER [pytest's arguments].
 # The integration layer runs twice, with the oldest supported ansible-core and, where a Python for it was found, with
-# the newest, but for the programs of the nodes, which know nothing of Ansible. The counts are left in build/reports for the summary of tests/tools/suite.py.
+# the newest, but for the programs of the nodes, which know nothing of Ansible. Its tests mostly wait for leases to end
+# and the like, so two files run at a time. The counts are left in build/reports for the summary of tests/tools/suite.py.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/tools/common.sh
@@ -18,6 +19,7 @@ run() {
 
 isolate_ansible
 rm -f "build/reports/$layer".*.xml
+if [ "$layer" = integration ]; then set -- --numprocesses 2 --dist loadfile "$@"; fi
 status=0
 run .venv "$@" || status=$?
 if [ "$layer" = integration ]; then
