@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -215,9 +216,10 @@ def test_readiness_waits_for_the_first_reading_where_there_is_no_snapshot(etcd, 
 
 def consumer(etcd):
     """The consumer key, and the lease that holds it."""
-    answer = json.loads(etcd.ctl("get", "/rollcall/infrastructure/consumers/lb1", "-w", "json")).get("kvs", [])
-    value = etcd.ctl("get", "--print-value-only", "/rollcall/infrastructure/consumers/lb1")
-    return (json.loads(value), answer[0]["lease"], answer[0]["version"]) if answer else ({}, 0, 0)
+    answer = json.loads(etcd.ctl("get", "/rollcall/infrastructure/consumers/lb1", "-w", "json")).get("kvs")
+    if not answer:
+        return {}, 0, 0
+    return json.loads(base64.b64decode(answer[0]["value"])), answer[0]["lease"], answer[0]["version"]
 
 
 def test_what_is_applied_is_published_under_a_lease(etcd, renderer, put):
