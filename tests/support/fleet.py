@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.agent import Agent
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.pacing import boottime
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.run_directory import RunDirectory
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering.agent import Agent
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering.run_directory import RunDirectory
 
 Json = dict[str, Any]
 Turn = Callable[[], float]  # does what is due, and returns when (boottime) to come again

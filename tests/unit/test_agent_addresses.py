@@ -12,8 +12,12 @@ import subprocess
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent import interfaces
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.addresses import Found, Locator, Source
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering import interfaces
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering.addresses import (
+    Found,
+    Locator,
+    Source,
+)
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.words import parse_networks
 
 SOURCE = Source("interface", "eth0", 0, 5)

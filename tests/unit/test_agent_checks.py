@@ -13,15 +13,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.check_config import CheckConfig
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checks import (
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.check_config import CheckConfig
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.checks import (
     NOT_YET,
     Checks,
     Hysteresis,
     Outcome,
 )
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe import UNKNOWN, Result
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.pacing import Writes
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.probe import UNKNOWN, Result
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Check
 
 PASSING, WARNING, CRITICAL = "passing", "warning", "critical"

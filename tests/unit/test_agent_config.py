@@ -16,12 +16,15 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent import check_config
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.addresses import Source
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking import check_config
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe_http import Http
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe_tcp import Tcp
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.config import ConfigError
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.probe_http import Http
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.probe_tcp import Tcp
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.register_config import RegisterConfig, load
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering.addresses import Source
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering.register_config import (
+    RegisterConfig,
+    load,
+)
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import RegistryError
 
 Json = dict[str, Any]
@@ -229,7 +232,8 @@ def test_only_the_types_that_are_configured_are_imported(tmp_path: Path) -> None
     config = tmp_path / "register.json"
     config.write_text(json.dumps({**LEAST, "checks": {"a": {"type": "tcp", "port": 1}}}))
     program = (
-        "import sys; from ansible_collections.rollcall.discovery.plugins.module_utils._agent import register_config;"
+        "import sys;"
+        "from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering import register_config;"
         f"register_config.load({str(config)!r});"
         "print(*sorted(name.rpartition('.')[2] for name in sys.modules if '.probe' in name),"
         " *sorted({'subprocess', 'tempfile'} & set(sys.modules)))"

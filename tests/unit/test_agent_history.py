@@ -10,7 +10,7 @@ import json
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.history import History
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.commands.history import History
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import PERMISSION_DENIED, PermissionDenied
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Layout
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.mirror import Selector, read_state

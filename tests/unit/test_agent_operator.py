@@ -18,10 +18,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent import access, status, terminal
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.cli import COMMANDS, main
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.metrics import MetricsFile, exposition
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.commands import access, status, terminal
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.pacing import boottime
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering.metrics import (
+    MetricsFile,
+    exposition,
+)
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import RollcallError
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import ETCDCTL
 
@@ -318,18 +321,15 @@ def test_what_is_missing_or_wrong_is_said(
 
 def test_the_agent_carries_nothing_of_what_operators_need(tmp_path: Any) -> None:
     """It runs on every node for ever."""
-    (tmp_path / "rollcall").symlink_to(Path(terminal.__file__).parents[1])
+    (tmp_path / "rollcall").symlink_to(Path(terminal.__file__).parents[2])
     program = """
-import sys, rollcall._agent.cli, rollcall._agent.register
-for name in ("terminal", "access", "filters", "history", "metrics", "status", "nodes", "watch", "maintenance"):
-    if "rollcall._agent." + name in sys.modules:
-        print(name)
-if "rollcall._registry.times" in sys.modules:
-    print("times")
+import sys, rollcall._agent.cli, rollcall._agent.commands.register
+print(*sorted(name for name in sys.modules if name.startswith("rollcall._agent.commands.")))
+print(*{"rollcall._agent.registering.metrics", "rollcall._registry.times"} & set(sys.modules))
 """
     command = [sys.executable, "-B", "-c", program]
     said = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": str(tmp_path)}, check=True)
-    assert said.stdout == ""
+    assert said.stdout == "rollcall._agent.commands.register\n\n"
 
 
 def test_a_host_that_is_not_registered_has_to_say_which_node(

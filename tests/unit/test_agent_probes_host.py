@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent import probe_process, probe_ttl, spawn
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.probe_process import Process
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.probe_script import Script
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.probe_systemd import Systemd
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.probe_ttl import Ttl
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking import probe_process, probe_ttl, spawn
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe_process import Process
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe_script import Script
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe_systemd import Systemd
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe_ttl import Ttl
 from tests.support.waiting import wait_for
 
 

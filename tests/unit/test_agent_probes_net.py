@@ -16,12 +16,12 @@ from contextlib import closing
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent import probe_http, probe_tcp
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking import probe_http, probe_tcp
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe import Host, Probe
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe_http import Http
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe_tcp import Tcp
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.timed_socket import Secured
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.config import Section
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.probe import Host, Probe
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.probe_http import Http
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.probe_tcp import Tcp
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.timed_socket import Secured
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import Settings, Tls
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Layout
 from tests.support.certs import Authority

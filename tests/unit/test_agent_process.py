@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent import unit
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.cli import COMMANDS, main
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.notify import Notifier
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.run_directory import (
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering import unit
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering.run_directory import (
     Memory,
     Place,
     RunDirectory,
@@ -175,12 +175,12 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) ->
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_openssl_is_loaded_only_where_something_is_encrypted(scheme: str, tmp_path: Path) -> None:
     """The agent runs on every node for ever: OpenSSL would be a fifth of its memory."""
-    utils = Path(unit.__file__).parents[1]
+    utils = Path(unit.__file__).parents[2]
     (tmp_path / "rollcall").symlink_to(utils)
     program = f"""
 from rollcall._agent.lean import leave_out_openssl
 leave_out_openssl()
-import sys, rollcall._agent.cli, rollcall._agent.register
+import sys, rollcall._agent.cli, rollcall._agent.commands.register
 from rollcall._etcd.client import Client
 from rollcall._etcd.errors import Unreachable
 from rollcall._etcd.settings import Settings

@@ -34,7 +34,7 @@ ARROWS = {
 # The layers that are also the package `rollcall` on a node: standard library, and each other by relative imports.
 PURE = {"_agent", "_registry", "_etcd"}
 # The one exception: the renderer's host has Jinja2, and only this file asks for it.
-JINJA = "module_utils/_agent/templates.py"
+JINJA = "module_utils/_agent/rendering/templates.py"
 
 
 def layer_of(parts: tuple[str, ...]) -> str:

@@ -126,8 +126,9 @@ def test_an_unreadable_key_is_replaced_and_fields_of_others_are_kept(fake_etcd, 
     assert (said(fake_etcd)["ticket"], said(fake_etcd)["reason"]) == (4711, "disk")
 
 
-@pytest.mark.parametrize("until", [1, int(time.time()) - 5, int(time.time()) + 400 * 86400])
-def test_an_end_that_makes_no_sense_is_refused(fake_etcd, client, until):
+@pytest.mark.parametrize("ahead", [-1e9, -5, 400 * 86400])
+def test_an_end_that_makes_no_sense_is_refused(fake_etcd, client, ahead):
+    until = int(time.time() + ahead)
     with pytest.raises(InvalidTime, match="check the time given, and this machine's clock"):
         maintenance.begin(client, LAYOUT, [WEB1], Wish("ann", until=until))
     assert fake_etcd.tree() == {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.coalesce import Coalescer
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.coalesce import Coalescer
 
 
 def applies(changes, work=0.0, quiet=0.3, max_wait=3.0):

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.follow import Follower, Intervals
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.follow import Follower, Intervals
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client import Client
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import PERMISSION_DENIED
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import Settings

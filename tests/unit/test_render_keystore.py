@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.keystore import KeyStore, Pair, TemplateFailed
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.keystore import (
+    KeyStore,
+    Pair,
+    TemplateFailed,
+)
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import KeyValue
 
 

@@ -11,9 +11,9 @@ import time
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent import commands
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.render_config import File
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.target import ApplyFailed, Target
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent import shell
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.render_config import File
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.target import ApplyFailed, Target
 
 
 class Place:
@@ -193,7 +193,7 @@ def test_diff_and_check_touch_nothing(place):
 def test_a_command_that_hangs_is_killed_with_what_it_started(tmp_path):
     pid = tmp_path / "pid"
     started = time.monotonic()
-    ended = commands.run(f"echo begun; sleep 600 & echo $! > {pid}; wait", 0.5)
+    ended = shell.run(f"echo begun; sleep 600 & echo $! > {pid}; wait", 0.5)
     assert (ended.ok, ended.status, ended.output) == (False, None, "begun\n")
     assert time.monotonic() - started < 5
     assert "killed after 0.5 s: begun" in ended.story("x", 0.5)
@@ -202,14 +202,14 @@ def test_a_command_that_hangs_is_killed_with_what_it_started(tmp_path):
 
 def test_a_daemon_that_a_command_leaves_is_not_waited_for(tmp_path):
     started = time.monotonic()
-    ended = commands.run(f"sleep 30 & echo $! > {tmp_path}/pid", 10)
+    ended = shell.run(f"sleep 30 & echo $! > {tmp_path}/pid", 10)
     os.kill(int((tmp_path / "pid").read_text()), 9)
     assert ended.ok
     assert time.monotonic() - started < 5
 
 
 def test_only_the_end_of_much_output_is_kept():
-    ended = commands.run("yes | head -c 1000000; echo the end; exit 3", 10)
+    ended = shell.run("yes | head -c 1000000; echo the end; exit 3", 10)
     assert (ended.status, len(ended.output), ended.output[-8:]) == (3, 8192, "the end\n")
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent import view
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.guard import Guard
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.keystore import TemplateFailed
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.snapshot import Snapshot
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.templates import Template
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering import view
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.guard import Guard
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.keystore import TemplateFailed
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.snapshot import Snapshot
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.templates import Template
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import KeyValue
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import InvalidLayout
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Layout

@@ -64,7 +64,7 @@ def main(argv: t.Sequence[str]) -> int:
     for name, summary in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=summary, description=f"rollcall {name}: {summary}.")
         if name == asked:
-            module = importlib.import_module(f".{name}", __package__)
+            module = importlib.import_module(f".commands.{name}", __package__)
             module.add_arguments(subparser)
             subparser.set_defaults(run=module.run)
     args, unknown = parser.parse_known_args(argv)

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.templates import Template
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.view import View
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.templates import Template
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.view import View
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import (
     CRITICAL,
     Document,

@@ -1,0 +1,60 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Looking once whether something works: what every type of check has in common.
+
+Internal to the collection: no promise is made to other users of this file.
+
+A type is a module `probe_<type>` of this package, imported only where a check of it is configured:
+
+    configure(section: Section, host: Host) -> Probe        raises ConfigError
+
+A probe can be called in any thread, though never in two at once, with the seconds it may take. It never raises, and
+keeps to its time as far as the operating system lets it. Probes of the same settings are equal.
+"""
+
+from __future__ import annotations
+
+import socket
+import typing as t
+
+from ..._etcd.settings import Settings
+from ..._registry.layout import Layout
+from ..._registry.words import Network
+
+UNKNOWN = ""  # nothing was learned: the status stays
+
+
+class Result(t.NamedTuple):
+    """What a probe found: one of the healths or UNKNOWN, and a line that says why."""
+
+    status: str
+    output: str
+
+
+class Probe(t.Protocol):
+    """What `configure` gives."""
+
+    def __call__(self, timeout: float) -> Result:
+        """Look once, within `timeout` seconds."""
+
+
+class Host(t.NamedTuple):
+    """Who is looking, and how it reaches the registry: for what is looked up there. `name` is "" for the host's own."""
+
+    settings: Settings
+    layout: Layout
+    name: str
+    roles: t.Tuple[str, ...]
+    dc: str
+    allowed: t.Tuple[Network, ...] = ()
+
+
+def reason(exc: Exception, timeout: float) -> str:
+    """A failure in a few words."""
+    if isinstance(exc, socket.timeout):
+        return f"no answer within {timeout:g} s"
+    if isinstance(exc, OSError) and exc.strerror:
+        return exc.strerror.lower()
+    return str(exc) or type(exc).__name__

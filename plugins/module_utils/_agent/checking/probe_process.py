@@ -1,0 +1,80 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A check of type `process`: whether a process runs, as /proc has it.
+
+Internal to the collection: no promise is made to other users of this file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+
+from ..._registry.model import CRITICAL, PASSING
+from ..config import Section
+from .probe import Host, Probe, Result, reason
+
+_NAME = 15  # characters of a process's name that the kernel keeps
+_DEAD = frozenset("ZXx")  # states: ended, and only not yet fetched by its parent
+_HIDDEN = "this process cannot see those of others: /proc is mounted with hidepid, or the unit has ProtectProc"
+
+
+class Process(t.NamedTuple):
+    """Passing while there is a process of this name and command line, or id in `pidfile`. Each may be empty."""
+
+    name: str = ""
+    cmdline: t.Optional[t.Pattern[str]] = None
+    pidfile: str = ""
+
+    def __call__(self, timeout: float) -> Result:
+        try:
+            found = next(filter(self._is_meant, self._candidates()), "")
+        except (OSError, ValueError) as exc:
+            return Result(CRITICAL, f"reading {self.pidfile or '/proc'}: {reason(exc, timeout)}")
+        if found:
+            return Result(PASSING, f"{self} runs, process {found}")
+        hidden = not _read("/proc/1/stat")
+        return Result(CRITICAL, _HIDDEN if hidden else f"{self} does not run")
+
+    def __str__(self) -> str:
+        pattern = self.cmdline.pattern if self.cmdline else ""
+        words = (("", self.name), ("command line ", pattern), ("process of ", self.pidfile))
+        return ", ".join(what + text for what, text in words if text)
+
+    def _candidates(self) -> t.Iterable[str]:
+        if not self.pidfile:
+            return (entry for entry in os.listdir("/proc") if entry.isdigit() and entry != str(os.getpid()))
+        with open(self.pidfile, encoding="ascii") as file:
+            return [str(int(file.read(32)))]
+
+    def _is_meant(self, pid: str) -> bool:
+        stat = _read(f"/proc/{pid}/stat")  # "1234 (name) S ...", and a name may have spaces and parentheses
+        name, _end, rest = stat.partition(" (")[2].rpartition(") ")
+        if not rest or rest[0] in _DEAD or (self.name and name != self.name[:_NAME]):
+            return False
+        return self.cmdline is None or bool(
+            self.cmdline.search(_read(f"/proc/{pid}/cmdline").replace("\0", " ").rstrip())
+        )
+
+
+def _read(path: str) -> str:
+    """What /proc says; "" of a process that has ended meanwhile."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.read(65536).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def configure(section: Section, host: Host) -> Probe:
+    """From the keys `process` (its name), `cmdline` (a regular expression) and `pidfile`. Raises ConfigError."""
+    name, pattern, pidfile = section.text("process"), section.text("cmdline"), section.text("pidfile")
+    if not (name or pattern or pidfile):
+        raise section.error("", "one of process, cmdline and pidfile is wanted")
+    try:
+        return Process(name, re.compile(pattern) if pattern else None, pidfile)
+    except re.error as exc:
+        raise section.error("cmdline", f"{pattern!r} is not a regular expression: {exc}") from exc

@@ -1,0 +1,134 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How the operator's commands get to etcd and to the registry in it.
+
+Internal to the collection: no promise is made to other users of this file.
+
+The command line comes first, then etcdctl's variables, then a configuration of this host. A password of the
+configuration is used only for its own user at its own endpoints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import getpass
+import os
+import sys
+import typing as t
+
+from ..._etcd.client import Client
+from ..._etcd.errors import InvalidSettings, PermissionDenied, RollcallError
+from ..._etcd.settings import ETCDCTL, Settings
+from ..._registry.layout import DEFAULT_PREFIX, LAYOUTS, ROLE_NAME, Layout
+from ..._registry.words import Network, parse_networks
+from ..config import Section, etcd_options, read
+
+REGISTER, RENDER = "/etc/rollcall/register.json", "/etc/rollcall/render.json"
+
+_FLAGS = (
+    ("endpoints", ("--endpoints",), "URLS", "etcd's members, with commas between"),
+    ("discovery_srv", ("--discovery-srv",), "DOMAIN", "domain whose SRV records name the members"),
+    ("ca_cert", ("--ca-cert", "--cacert"), "FILE", "CA certificates that etcd's certificate is verified with"),
+    ("client_cert", ("--client-cert", "--cert"), "FILE", "certificate to show to etcd"),
+    ("client_key", ("--client-key", "--key"), "FILE", "its private key"),
+    ("tls_server_name", ("--tls-server-name",), "NAME", "name that etcd's certificate is for"),
+    ("user", ("--user",), "NAME", "user of etcd; the password is asked for, or see --password-file"),
+    ("timeout", ("--timeout",), "SECONDS", "for one request"),
+)
+
+
+class Access(t.NamedTuple):
+    """`source` tells where it comes from, for messages. `allowed` as `allowed_networks` of the configuration."""
+
+    settings: Settings
+    layout: Layout
+    allowed: t.Tuple[Network, ...]
+    source: str
+
+    @contextlib.contextmanager
+    def client(self) -> t.Iterator[Client]:
+        """A client for the block. A refusal to read says what the operator can do."""
+        try:
+            with Client(self.settings) as client:
+                yield client
+        except PermissionDenied as exc:
+            raise RollcallError(f"{exc}\n{self._advice()}") from exc
+
+    def _advice(self) -> str:
+        advice = (
+            f"The user {self.settings.user or '(none)'} of {self.source} may not do that: a node's own user sees no "
+            "more than its own keys. Say --user NAME, or ETCDCTL_USER and ETCDCTL_PASSWORD, for one who may"
+        )
+        return advice + (f", or --config {RENDER}" if self.source == REGISTER and os.path.exists(RENDER) else "")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command line may say of it."""
+    group = parser.add_argument_group(
+        "the way to etcd",
+        "By default as etcdctl's variables say (ETCDCTL_ENDPOINTS and so on), else as this host's configuration does.",
+    )
+    group.add_argument(
+        "--config", metavar="FILE", help=f"configuration (default: {REGISTER}, where there is none {RENDER})"
+    )
+    for name, flags, value, words in _FLAGS:
+        group.add_argument(*flags, dest=name, metavar=value, help=words)
+    group.add_argument("--password-file", metavar="FILE", help="file with the password of --user")
+    registry = (
+        ("prefix", f"prefix of the nodes' keys (default: as configured, else {DEFAULT_PREFIX})"),
+        ("layout", f"{' or '.join(LAYOUTS)} (default: as configured, else {ROLE_NAME})"),
+        ("state-prefix", "prefix of the kept keys (default: as configured, else /rollcall and the prefix)"),
+    )
+    for name, words in registry:
+        group.add_argument(f"--{name}", metavar=name.upper(), help=words)
+
+
+def access(args: argparse.Namespace) -> Access:
+    """What the command line, the environment and the configuration come to. Raises RollcallError."""
+    given = {name: os.environ[variable] for name, variable in ETCDCTL.items() if os.environ.get(variable)}
+    given.update((name, getattr(args, name)) for name, *_rest in _FLAGS if getattr(args, name) is not None)
+    elsewhere, own_user = "endpoints" in given or "discovery_srv" in given, "user" in given
+    file = args.config or next(filter(os.path.exists, (REGISTER, RENDER)), "")
+    if not file and not elsewhere:
+        raise RollcallError(
+            f"Where is etcd? There is no {REGISTER} on this host: say --endpoints, or set ETCDCTL_ENDPOINTS"
+        )
+    root = read(file) if file else Section("", "", {})
+    if not elsewhere:
+        given = {**_configured(root, not own_user), **given}
+    _add_password(args, given)
+    try:
+        settings = Settings.from_mapping(given)
+    except InvalidSettings as exc:
+        raise RollcallError(f"Cannot tell how to get to etcd: {exc}") from exc
+    layout = Layout(
+        args.prefix or root.text("prefix", DEFAULT_PREFIX),
+        args.layout or root.text("layout", ROLE_NAME),
+        args.state_prefix or ("" if args.prefix else root.text("state_prefix")),
+    )
+    source = "the command line or environment" if elsewhere or own_user else file
+    return Access(settings, layout, parse_networks(root.texts("allowed_networks")), source)
+
+
+def _configured(root: Section, with_password: bool) -> t.Dict[str, t.Any]:
+    try:
+        options = etcd_options(root, with_password)
+    except RollcallError as exc:
+        raise RollcallError(f"{exc}. Do this as root, or say --user or --endpoints") from exc
+    return {name: value for name, value in options.items() if value not in ("", None) and value != []}
+
+
+def _add_password(args: argparse.Namespace, given: t.Dict[str, t.Any]) -> None:
+    """The password of a user that is not the configuration's."""
+    user = given.get("user", "")
+    if args.password_file:
+        try:
+            with open(args.password_file, encoding="utf-8") as file:
+                given["password"] = file.read().rstrip("\r\n")
+        except (OSError, ValueError) as exc:
+            raise RollcallError(f"Cannot read the password: {exc}") from exc
+    elif user and ":" not in user and not given.get("password") and sys.stdin.isatty():
+        given["password"] = getpass.getpass(f"Password of {user}: ")

@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""`rollcall maintenance`: take this node out of service, and put it back.
+
+Internal to the collection: no promise is made to other users of this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+import typing as t
+
+from ..._etcd.client import Client
+from ..._etcd.errors import RollcallError
+from ..._registry import maintenance
+from ..._registry.layout import Identity
+from ..._registry.times import parse_duration, parse_moment
+from ..registering import register_config
+from . import access
+from .terminal import maintenance as in_words
+from .terminal import note, say
+
+_DESCRIPTION = (
+    "A node in maintenance stays registered, but load balancers give it no new traffic. It outlives a reboot, and ends "
+    "by itself where --for or --until says when."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command line may say."""
+    parser.description = f"{parser.description} {_DESCRIPTION}"
+    parser.add_argument("state", choices=("on", "off"), help="whether the node is in maintenance from now on")
+    parser.add_argument(
+        "--node", action="append", help="name or role/name of another node, any number of times (default: this host)"
+    )
+    parser.add_argument("--reason", help="why (default: what is said already)")
+    parser.add_argument("--by", help="who says so (default: what is said already, else the user who calls this)")
+    end = parser.add_mutually_exclusive_group()
+    end.add_argument("--for", dest="duration", metavar="TIME", help="how long from now on, as 30m, 2h or 1d")
+    end.add_argument("--until", metavar="TIME", help="until when, as 06:30 or 2026-11-23T06:30; 'never': no end")
+    access.add_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Begin or end it; returns the exit status."""
+    way = access.access(args)
+    with way.client() as client:
+        nodes = _nodes(args, client, way)
+        if args.state == "on":
+            outcomes = maintenance.begin(client, way.layout, nodes, _wish(args))
+        else:
+            outcomes = maintenance.end(client, way.layout, nodes)
+    for outcome in outcomes:
+        if outcome.after is None:
+            said = "back in service" if outcome.changed else "not in maintenance"
+        else:
+            said = f"in maintenance: {in_words(outcome.after)}" + ("" if outcome.changed else ", as before")
+            if not outcome.registered:
+                note(f"{outcome.who} is not registered: the maintenance is for when it comes")
+        say(f"{outcome.who} is {said}")
+    return 0
+
+
+def _nodes(args: argparse.Namespace, client: Client, way: access.Access) -> t.Sequence[Identity]:
+    if args.node:
+        return maintenance.find(client, way.layout, args.node, must_exist=args.state == "on")
+    file = args.config or access.REGISTER
+    if not os.path.exists(file):
+        raise RollcallError(f"This host does not answer the roll call, for there is no {file}: say --node NAME")
+    return register_config.load(file).identify().identities
+
+
+def _wish(args: argparse.Namespace) -> maintenance.Wish:
+    now = time.time()
+    until: t.Optional[int] = None
+    if args.duration:
+        until = int(now) + parse_duration(args.duration)
+    elif args.until:
+        until = maintenance.NEVER if args.until == "never" else parse_moment(args.until, now)
+    return maintenance.Wish(maintenance.author(), args.by, args.reason, until)

@@ -1,0 +1,103 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""`rollcall render`: keep files up to date with the registry.
+
+Internal to the collection: no promise is made to other users of this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from ..._etcd.client import Client
+from ..._etcd.errors import RollcallError
+from ..._registry.mirror import read_state
+from .. import log
+from ..locks import Locks
+from ..rendering import view
+from ..rendering.guard import Guard
+from ..rendering.keystore import TemplateFailed
+from ..rendering.render_config import RenderConfig, load
+from ..rendering.renderer import Renderer
+from ..rendering.snapshot import Snapshot
+from ..rendering.target import ApplyFailed, Target
+from ..rendering.templates import Template, require_jinja2
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command line may say."""
+    parser.add_argument("--config", default="/etc/rollcall/render.json", help="configuration (default: %(default)s)")
+    parser.add_argument("--run-dir", default="/run/rollcall", help="for render.json (default: %(default)s)")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--once", action="store_true", help="render everything once and exit, with 1 where that failed")
+    how.add_argument("--check", action="store_true", help="only tell what --once would change; writes nothing")
+    parser.add_argument("--diff", action="store_true", help="with --once or --check: show how the files change")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Render until told to stop, or once; returns the exit status."""
+    config = load(args.config)
+    require_jinja2()
+    if args.check:
+        return _render(config, False, args.diff)
+    locks = Locks()
+    _lock(locks, config)
+    if args.once:
+        return _render(config, True, args.diff)
+    Renderer(config, args.run_dir).run()
+    return 0
+
+
+def _lock(locks: Locks, config: RenderConfig) -> None:
+    """Keep other renderers away from the state directory and from each file. Raises RollcallError."""
+    try:
+        os.makedirs(config.state_dir, mode=0o700, exist_ok=True)
+    except OSError as exc:
+        raise RollcallError(f"Cannot use the directory {config.state_dir}: {exc.strerror}") from exc
+    locks.take(os.path.join(config.state_dir, "render.lock"))
+    for file in config.files:
+        directory, name = os.path.split(file.dest)
+        locks.take(os.path.join(directory, f".{name}.rollcall-lock"))
+
+
+def _render(config: RenderConfig, write: bool, diff: bool) -> int:
+    """Read the registry now and render each file; prints `changed: FILE` or `ok: FILE`. Returns the exit status.
+
+    Without `write` it only tells what would change.
+    """
+    with Client(config.settings) as client:
+        state = read_state(client, config.selectors)
+    seen = view.build(state, config.layout, config.allowed)
+    refusal = Guard(config.layout, config.allow_empty).refusal(seen)
+    if refusal:
+        raise RollcallError(f"{refusal} (etcd at {client.endpoint})")
+    for rejected in seen.rejected:
+        log.warning(f"Left out: {rejected}")
+    failed = False
+    for file in config.files:
+        target = Target(file, config.state_dir)
+        try:
+            content = Template(file.src, file.prefix).render(seen)
+            difference = target.diff(content) if diff else ""
+            changed = target.apply(content) if write else _preview(target, content)
+        except (TemplateFailed, ApplyFailed, OSError) as exc:
+            log.error(str(exc))
+            failed = True
+        else:
+            sys.stdout.write(f"{difference}{'changed' if changed else 'ok'}: {file.dest}\n")
+            sys.stdout.flush()
+    if write:
+        Snapshot(config.state_dir).save(state)
+    return int(failed)
+
+
+def _preview(target: Target, content: bytes) -> bool:
+    """Whether applying it would change anything. The check command sees a copy; nothing else is touched."""
+    changes = target.differs(content) or target.dirty
+    if changes:
+        target.check(content)
+    return changes

@@ -1,0 +1,218 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The address under which others reach this host: given, or found and followed.
+
+Internal to the collection: no promise is made to other users of this file.
+
+An address is only ever replaced by another one: while none can be found, or what is found must not be published, the
+last one stays.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import shlex
+import threading
+import typing as t
+
+from ..._registry.errors import InvalidNode, RegistryError
+from ..._registry.words import Network, shown, valid_address
+from .. import log
+from ..config import Section, checked
+from ..pacing import jittered
+from . import interfaces
+
+GIVEN, INTERFACE, CIDR, ROUTE, COMMAND = "given", "interface", "cidr", "route", "command"
+KINDS = (INTERFACE, CIDR, ROUTE, COMMAND)
+
+DEFAULT_ROUTE = "default"
+# Somewhere on the internet, the same as for Ansible's facts default_ipv4 and default_ipv6. Nothing is sent there.
+_FAR_AWAY = {4: "8.8.8.8", 6: "2404:6800:400a:800::1012"}
+
+_INTERVAL = 5.0  # seconds between two questions to the kernel, which cost 0.3 ms
+_COMMAND_INTERVAL = 60.0
+_COMMAND_TIMEOUT = 10.0  # seconds
+
+
+class Source(t.NamedTuple):
+    """Where the address comes from. `family` is 4, 6, or 0 for either, IPv4 first; `interval` is seconds."""
+
+    kind: str
+    value: str
+    family: int = 0
+    interval: float = float("inf")
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.value}"
+
+
+class Found(t.NamedTuple):
+    """What a look at `source` gave: candidates, the best first, or why there are none."""
+
+    source: Source
+    candidates: t.Tuple[str, ...]
+    problem: str = ""
+
+
+def read(root: Section, allowed: t.Sequence[Network]) -> Source:
+    """The source from the key `address`: a text, or an object with one of KINDS. Raises ConfigError."""
+    if isinstance(root.get("address", ""), str):
+        text = root.text("address")
+        if text:
+            return Source(GIVEN, checked(root, "address", lambda: valid_address(text, allowed)))
+        return Source(ROUTE, DEFAULT_ROUTE, 0, _INTERVAL)
+    section = root.section("address")
+    kinds = [kind for kind in KINDS if section.get(kind) is not None]
+    if len(kinds) != 1:
+        raise section.error("", f"one of {', '.join(KINDS)} is wanted")
+    kind = kinds[0]
+    value = shlex.join(section.texts(COMMAND)) if kind == COMMAND else section.required_text(kind)
+    family = section.whole("family", 0, 0, 6)
+    usual = _COMMAND_INTERVAL if kind == COMMAND else _INTERVAL
+    source = Source(kind, value, family, section.seconds("interval", usual, 0.1))
+    section.end()
+    if family not in (0, 4, 6):
+        raise section.error("family", f"{family} is neither 4 nor 6")
+    if not value:
+        raise section.error(kind, "it is empty")
+    if kind == CIDR or (kind == ROUTE and value != DEFAULT_ROUTE):
+        _check_ip(section, source)
+    return source
+
+
+class Locator:
+    """Knows this host's address. `deliver` takes what a command has found, in the command's own thread."""
+
+    def __init__(self, source: Source, allowed: t.Sequence[Network], deliver: t.Callable[[Found], None]) -> None:
+        self.address = ""  # the last that could be published
+        self.problem = ""  # why the last look gave none
+        self._deliver = deliver
+        self.configure(source, allowed)
+
+    def configure(self, source: Source, allowed: t.Sequence[Network]) -> None:
+        """Take another source; the address stays until that one gives another."""
+        self._source, self._allowed = source, allowed
+        self._due = 0.0
+
+    @property
+    def next_due(self) -> float:
+        """When `turn` has something to do again."""
+        return self._due
+
+    def turn(self, now: float) -> None:
+        """Look if it is time. Only a command takes time, and a thread of its own."""
+        if now < self._due:
+            return
+        source = self._source
+        self._due = now + jittered(source.interval, 0.1)
+        if source.kind == COMMAND:
+            self._due += _COMMAND_TIMEOUT  # never two at a time
+            threading.Thread(target=lambda: self._deliver(_look(source)), name="address", daemon=True).start()
+        else:
+            self.take(_look(source), now)
+
+    def take(self, found: Found, now: float) -> None:
+        """Use what a look has found."""
+        if found.source != self._source:
+            return  # of a former configuration
+        if found.source.kind == COMMAND:
+            self._due = now + jittered(found.source.interval, 0.1)
+        usable, problem = self._usable(found)
+        # The address in use stays as long as it is there, however many come and go beside it.
+        if usable and not (self.address in usable and _family(self.address) == _family(usable[0])):
+            self.address = usable[0]
+        if problem != self.problem and problem:
+            kept = f"; {self.address} stays" if self.address else ""
+            log.warning(f"No address for this host ({found.source}): {problem}{kept}")
+        self.problem = problem
+
+    def _usable(self, found: Found) -> t.Tuple[t.List[str], str]:
+        """The candidates that may be published; where there are none, why."""
+        usable, problem = [], found.problem
+        for text in found.candidates:
+            try:
+                usable.append(valid_address(text, self._allowed))
+            except InvalidNode as exc:
+                problem = problem or str(exc)
+        return (usable, "") if usable else ([], problem or "there is none")
+
+
+def _look(source: Source) -> Found:
+    """All addresses that `source` gives, in the order in which they are wanted."""
+    try:
+        candidates = _LOOKS[source.kind](source)
+    except (OSError, RegistryError) as exc:
+        return Found(source, (), str(exc))
+    wanted = [text for text in candidates if source.family in (0, _family(text))]
+    return Found(source, tuple(sorted(wanted, key=_family)))
+
+
+def _given(source: Source) -> t.List[str]:
+    return [source.value]
+
+
+def _interface(source: Source) -> t.List[str]:
+    found = [found for found in interfaces.addresses() if found.interface == source.value]
+    return _primary_first(found)
+
+
+def _cidr(source: Source) -> t.List[str]:
+    network = ipaddress.ip_network(source.value)
+    return _primary_first([each for each in interfaces.addresses() if ipaddress.ip_address(each.address) in network])
+
+
+def _route(source: Source) -> t.List[str]:
+    if source.value != DEFAULT_ROUTE:
+        return [interfaces.towards(source.value)]
+    found, problem = [], None
+    for family in (source.family,) if source.family else (4, 6):
+        try:
+            found.append(interfaces.towards(_FAR_AWAY[family]))
+        except OSError as exc:
+            problem = exc
+    if problem and not found:
+        raise problem
+    return found
+
+
+def _command(source: Source) -> t.List[str]:
+    from .. import shell  # subprocess is 0.3 MB, which most agents need not carry
+
+    ended = shell.run(source.value, _COMMAND_TIMEOUT)
+    if not ended.ok:
+        raise RegistryError(ended.story(source.value, _COMMAND_TIMEOUT))
+    words = ended.output.split()
+    if not words:
+        raise RegistryError(f"{source.value} printed nothing")
+    return words
+
+
+_LOOKS: t.Dict[str, t.Callable[[Source], t.List[str]]] = {
+    GIVEN: _given,
+    INTERFACE: _interface,
+    CIDR: _cidr,
+    ROUTE: _route,
+    COMMAND: _command,
+}
+
+
+def _primary_first(found: t.Sequence[interfaces.Found]) -> t.List[str]:
+    return [each.address for each in sorted(found, key=lambda each: each.secondary)]
+
+
+def _family(text: str) -> int:
+    return 6 if ":" in text else 4
+
+
+def _check_ip(section: Section, source: Source) -> None:
+    """A network for `cidr`, an address for `route`, of the family that is wanted. Raises ConfigError."""
+    parse = ipaddress.ip_network if source.kind == CIDR else ipaddress.ip_address
+    try:
+        version = parse(source.value).version
+    except ValueError as exc:
+        words = f"{DEFAULT_ROUTE!r} or an IP address" if source.kind == ROUTE else "a network as 10.0.0.0/8"
+        raise section.error(source.kind, f"{shown(source.value)} is not {words}") from exc
+    if source.family not in (0, version):
+        raise section.error("family", f"{source.value} is of family {version}")

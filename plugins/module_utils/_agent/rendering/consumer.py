@@ -1,0 +1,166 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Telling the registry what this load balancer has applied: the consumer key, on a lease of its own.
+
+Internal to the collection: no promise is made to other users of this file.
+
+Whoever waits for a revision relies on it: everything up to it is in the files. Several watches do not arrive in step,
+so a revision is published only after a read as of it has shown the state that was rendered.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+import typing as t
+
+from ..._etcd.client import Client
+from ..._etcd.errors import Compacted, EtcdError, LeaseNotFound
+from ..._registry.mirror import Pulse, Selector, read_pulse
+from .. import log
+from ..pacing import Backoff, boottime, jittered
+
+_RECHECK = 1.0  # seconds until the next look at a revision whose changes have not all arrived yet
+
+
+class Applied(t.NamedTuple):
+    """What is in the files now. `hash` is of their contents; `stale`: the registry has moved on, and the guard holds;
+    `error` is "" or why they are not up to date.
+
+    Where they are up to date, `revision` and `pulses` are those of the state that was rendered; else pulses is None,
+    and the revision that was published before stays true.
+    """
+
+    hash: str
+    stale: bool
+    error: str
+    revision: int
+    pulses: t.Optional[t.Mapping[Selector, Pulse]]
+
+    def document(self, revision: int) -> str:
+        """The value of the key."""
+        fields = {"revision": revision, "hash": self.hash, "stale": self.stale, "error": self.error[:500]}
+        return json.dumps(fields, sort_keys=True, separators=(",", ":"))
+
+
+class Consumer:
+    """Keeps the key `key` in a thread of its own: etcd may be away for as long as it likes."""
+
+    def __init__(self, client: Client, key: str, ttl: int) -> None:
+        self._client = client
+        self._key = key
+        self._ttl = ttl
+        self._inbox: queue.SimpleQueue[t.Optional[Applied]] = queue.SimpleQueue()
+        self._wanted: t.Optional[Applied] = None
+        self._complete = 0
+        self._written = ""
+        self._lease = 0
+        self._renewal_due = 0.0
+        self._failure = ""
+        self._leaving = False
+        self._thread = threading.Thread(target=self._run, name="consumer", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def publish(self, applied: Applied) -> None:
+        """This is so from now on."""
+        self._inbox.put(applied)
+
+    def stop(self, leave: bool, patience: float = 2.0) -> None:
+        """End; with `leave` the key goes at once, where etcd answers within `patience` seconds.
+
+        Without, it stays for the rest of its lease: the next process writes it again under its own.
+        """
+        self._leaving = leave
+        self._inbox.put(None)
+        if leave:
+            self._thread.join(patience)
+
+    def _run(self) -> None:
+        backoff = Backoff(0.5, 15.0)
+        pause: t.Optional[float] = None
+        while self._receive(pause):
+            try:
+                pause = self._turn()
+            except EtcdError as exc:
+                self._tell(str(exc))
+                pause = backoff.next()
+            else:
+                self._tell("")
+                backoff.reset()
+        if self._leaving and self._lease:
+            try:
+                self._client.lease_revoke(self._lease)
+            except EtcdError:
+                pass  # it ends by itself
+
+    def _receive(self, pause: t.Optional[float]) -> bool:
+        """Wait for something to publish, at most `pause` seconds; of several the newest counts. False: stop."""
+        try:
+            message = self._inbox.get(timeout=pause)
+            while message is not None:
+                self._wanted = message
+                message = self._inbox.get_nowait()
+            return False
+        except queue.Empty:
+            return True
+
+    def _turn(self) -> float:
+        """Do what is due; returns the seconds until something is due again. Raises EtcdError kinds."""
+        if self._wanted is None:
+            return self._ttl
+        if self._lease and boottime() >= self._renewal_due:
+            self._renew()
+        if not self._lease:
+            self._lease, _granted = self._client.lease_grant(self._ttl)
+            self._written = ""
+            self._renewed()
+        if self._wanted.pulses is not None and self._wanted.revision != self._complete:
+            if not self._has_all(self._wanted.pulses, self._wanted.revision):
+                return _RECHECK
+            self._complete = self._wanted.revision
+        document = self._wanted.document(self._complete)
+        if document != self._written:
+            try:
+                self._client.put(self._key, document, self._lease)
+            except LeaseNotFound:
+                self._lease = 0
+                return 0.0
+            self._written = document
+        return max(0.0, self._renewal_due - boottime())
+
+    def _renew(self) -> None:
+        """Keep the lease alive, and see that the key is still there."""
+        try:
+            self._client.lease_keepalive(self._lease)
+        except LeaseNotFound:
+            self._lease = 0
+            return
+        self._renewed()
+        if self._client.get(self._key) is None:
+            self._written = ""
+
+    def _renewed(self) -> None:
+        self._renewal_due = boottime() + jittered(self._ttl / 3, 0.1)
+
+    def _has_all(self, pulses: t.Mapping[Selector, Pulse], revision: int) -> bool:
+        """Whether etcd as of `revision` has what was rendered, and no more: no change is still on its way to us."""
+        for selector, here in pulses.items():
+            try:
+                there = read_pulse(self._client, selector, revision)[0]
+            except Compacted:
+                there = read_pulse(self._client, selector)[0]
+            if there != here:
+                return False
+        return True
+
+    def _tell(self, failure: str) -> None:
+        """Say it once."""
+        if failure and not self._failure:
+            log.warning(f"Cannot publish what is applied, and keep trying: {failure}")
+        self._failure = failure

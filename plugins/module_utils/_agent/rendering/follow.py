@@ -1,0 +1,230 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Following keys of etcd: a mirror that is never silently behind.
+
+Internal to the collection: no promise is made to other users of this file.
+
+One thread reads everything at one revision and watches from the next, with one more thread for each watch. It reads
+again when a watch ends or misses something, and every few minutes anyway. An open watch is no proof of life (one on a
+member that is cut off stays open), so a linearizable read compares the mirror with etcd every half minute.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import queue
+import threading
+import time
+import typing as t
+
+from ..._etcd.client import Client
+from ..._etcd.errors import EtcdError
+from ..._etcd.watch import Batch, Watch
+from ..._registry.mirror import Mirror, Selector, State, read_pulse, read_state
+from .. import log
+from ..pacing import Backoff, jittered
+
+_STABLE = 5.0  # a round that lasted as many seconds was a success, so the next failure is a new one
+
+
+@dataclasses.dataclass(frozen=True)
+class Intervals:
+    """Seconds. `heartbeat` and `resync` are spread by 20 %; `doubt` is how long a difference may last before it counts;
+    after a failure the next attempt comes after `retry`, then twice that, up to `retry_max`."""
+
+    heartbeat: float = 30.0
+    doubt: float = 10.0
+    resync: float = 300.0
+    retry: float = 0.2
+    retry_max: float = 15.0
+
+
+class Report(t.NamedTuple):
+    """How following goes. `serial` grows with every change and every complete read; 0: nothing was read yet.
+
+    `failure` is "" while the watches are open, else what stands in the way.
+    """
+
+    serial: int
+    failure: str
+    endpoint: str
+
+
+class Follower:
+    """Keeps the keys of `selectors` mirrored in a thread of its own; calls `wake` after everything that happens."""
+
+    def __init__(
+        self,
+        client: Client,
+        selectors: t.Sequence[Selector],
+        wake: t.Callable[[], None],
+        intervals: Intervals = Intervals(),
+    ) -> None:
+        self._client = client
+        self._selectors = tuple(selectors)
+        self._wake = wake
+        self._intervals = intervals
+        self._lock = threading.Lock()
+        self._mirror = Mirror()
+        self._report = Report(0, "", "")
+        self._crash: t.Optional[BaseException] = None
+        self._gap = True  # changes may have been missed since the last reading
+        self._stopping = threading.Event()
+        self._inbox: _Inbox = queue.Queue()
+        self._thread = threading.Thread(target=self._run, name="follow", daemon=True)
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End it; returns at once, also where etcd keeps a request waiting."""
+        self._stopping.set()
+        self._inbox.put((None, None))
+
+    def resync(self) -> None:
+        """Read everything again."""
+        self._inbox.put((None, None))
+
+    def report(self) -> Report:
+        """How it goes. Raises what ended the thread, if something unforeseen did."""
+        if self._crash is not None:
+            raise self._crash
+        with self._lock:
+            return self._report
+
+    def state(self) -> State:
+        """A copy of the keys as they are known now."""
+        with self._lock:
+            return self._mirror.state()
+
+    def _run(self) -> None:
+        backoff = Backoff(self._intervals.retry, self._intervals.retry_max)
+        try:
+            while not self._stopping.is_set():
+                started = time.monotonic()
+                try:
+                    self._follow()
+                    backoff.reset()
+                except EtcdError as exc:
+                    self._gap = True
+                    if time.monotonic() - started > _STABLE:
+                        backoff.reset()
+                    self._tell(failure=str(exc))
+                    self._stopping.wait(backoff.next())
+        except Exception as exc:
+            self._crash = exc
+            self._wake()
+
+    def _follow(self) -> None:
+        """Read everything, then follow it until there is a reason to read again. Raises EtcdError kinds."""
+        state = read_state(self._client, self._selectors)
+        self._take(state)
+        watchers: t.List[_Watcher] = []
+        try:
+            for selector in self._selectors:
+                watch = self._client.watch(selector.key, selector.prefix, state.revision + 1)
+                watchers.append(_Watcher(watch, selector, self._inbox))
+            self._tell(failure="")
+            self._pump(watchers)
+        finally:
+            for watcher in watchers:
+                watcher.watch.close()
+
+    def _pump(self, watchers: t.Sequence[_Watcher]) -> None:
+        """Apply what the watches bring; returns when everything is to be read again. Raises EtcdError kinds."""
+        resync_at = time.monotonic() + _spread(self._intervals.resync)
+        heartbeat_at = time.monotonic() + _spread(self._intervals.heartbeat)
+        doubtful = False
+        while True:
+            now = time.monotonic()
+            if now >= resync_at:
+                return
+            if now >= heartbeat_at:
+                difference = self._difference()
+                if difference and doubtful:
+                    log.warning(f"the watch has missed a change, reading again: {difference}")
+                    return
+                doubtful = bool(difference)
+                pause = self._intervals.doubt if doubtful else _spread(self._intervals.heartbeat)
+                heartbeat_at = time.monotonic() + pause
+                continue
+            try:
+                watcher, item = self._inbox.get(timeout=min(resync_at, heartbeat_at) - now)
+            except queue.Empty:
+                continue
+            if watcher is None:
+                return
+            if watcher not in watchers:
+                continue  # of a round that is over
+            if isinstance(item, Batch):
+                self._apply(watcher.selector, item)
+            elif item is not None:
+                raise item
+
+    def _take(self, state: State) -> None:
+        with self._lock:
+            former, cluster = self._mirror.revision, self._mirror.cluster
+            # Reading everything again is no change: the revision is published, and would be written for nothing.
+            if self._gap or not self._mirror.holds(state):
+                self._mirror.replace(state)
+            self._gap = False
+        if cluster not in ("", state.cluster):
+            log.warning(f"etcd at {self._client.endpoint} is another cluster than before (id {state.cluster})")
+        elif state.revision < former:
+            log.warning(f"etcd's revision went back from {former} to {state.revision}: restored from a backup?")
+        self._tell(changed=True)
+
+    def _apply(self, selector: Selector, batch: Batch) -> None:
+        if not batch.events:
+            return
+        with self._lock:
+            self._mirror.apply(selector, batch.events)
+        self._tell(changed=True)
+
+    def _difference(self) -> str:
+        """Where etcd is not as the mirror is, which may be an event on its way; "" where all is the same."""
+        for selector in self._selectors:
+            there, revision, cluster = read_pulse(self._client, selector)
+            here = self._mirror.pulse(selector)
+            if cluster != self._mirror.cluster or revision < self._mirror.revision:
+                return f"etcd is at revision {revision} of cluster {cluster}"
+            if there != here:
+                return f"under {selector.key} etcd has {there}, the mirror {here}"
+        return ""
+
+    def _tell(self, changed: bool = False, failure: t.Optional[str] = None) -> None:
+        with self._lock:
+            self._report = Report(
+                serial=self._report.serial + changed,
+                failure=self._report.failure if failure is None else failure,
+                endpoint=self._client.endpoint,
+            )
+        self._wake()
+
+
+def _spread(seconds: float) -> float:
+    return jittered(seconds, 0.2)
+
+
+class _Watcher:
+    """A thread that hands on what a watch brings, and at last the error that ended it."""
+
+    def __init__(self, watch: Watch, selector: Selector, inbox: _Inbox) -> None:
+        self.watch = watch
+        self.selector = selector
+        self._inbox = inbox
+        threading.Thread(target=self._run, name=f"watch {selector.key}", daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            for batch in self.watch:
+                self._inbox.put((self, batch))
+        except Exception as exc:
+            self._inbox.put((self, exc))
+
+
+if t.TYPE_CHECKING:
+    _Inbox = queue.Queue[t.Tuple[t.Optional[_Watcher], t.Union[None, Batch, Exception]]]

@@ -1,0 +1,128 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The keys as templates see them: the functions that users of confd know.
+
+Internal to the collection: no promise is made to other users of this file.
+
+Keys and values are data that others wrote, and a line break in them would be a new line of configuration. So names and
+values with control characters do not come out of here, unless a template says that it wants them raw.
+"""
+
+from __future__ import annotations
+
+import bisect
+import fnmatch
+import re
+import typing as t
+
+from ..._etcd.errors import RollcallError
+from ..._etcd.wire import KeyValue
+from ..._registry.words import shown
+
+# Control characters, what Unicode counts as a line break, and bytes that are no UTF-8 (they arrive as surrogates).
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+class TemplateFailed(RollcallError):
+    """A template cannot be rendered; the text names it and says why."""
+
+
+class Pair(t.NamedTuple):
+    """A key and its value."""
+
+    key: str
+    value: str
+
+
+def is_plain(text: str) -> bool:
+    """Whether `text` is on one line, without control characters."""
+    return not _CONTROL.search(text)
+
+
+def one_line(text: str) -> str:
+    """`text` with a space for each control character."""
+    return _CONTROL.sub(" ", text)
+
+
+class KeyStore:
+    """Keys by name, as of one revision. With `prefix` the functions take and give names without it, as in confd."""
+
+    def __init__(self, kvs: t.Iterable[KeyValue], prefix: str = "") -> None:
+        self._prefix = prefix.rstrip("/")
+        self._values = {kv.key: kv.value for kv in kvs}
+        self._names = sorted(self._values)
+
+    def exists(self, key: str) -> bool:
+        """Whether there is a key of exactly this name."""
+        return self._prefix + key in self._values
+
+    def getv(self, key: str, default: t.Optional[str] = None, raw: bool = False) -> str:
+        """The value of a key, or `default` where there is none. Raises TemplateFailed.
+
+        One line break at its end is dropped: `etcdctl put` leaves it when it reads a value from its input.
+        """
+        value = self._values.get(self._prefix + key)
+        if value is not None:
+            return self._value(key, value, raw)
+        if default is None:
+            raise TemplateFailed(
+                f"getv: there is no key {shown(self._prefix + key)}; "
+                "give a default, or see that it lies under one of the template's keys"
+            )
+        return default
+
+    def gets(self, pattern: str, raw: bool = False) -> t.List[Pair]:
+        """Keys and values of all that match `pattern`, sorted: `*`, `?` and `[a-z]` stand for parts of one level."""
+        wanted = [part.replace("[^", "[!") for part in (self._prefix + pattern).split("/")]
+        found = []
+        for name in self._below(_literal(wanted)):
+            parts = name.split("/")
+            matches = len(parts) == len(wanted) and all(map(fnmatch.fnmatchcase, parts, wanted))
+            if matches and is_plain(name):
+                key = name[len(self._prefix) :]
+                found.append(Pair(key, self._value(key, self._values[name], raw)))
+        return found
+
+    def ls(self, directory: str) -> t.List[str]:
+        """Names of what is directly in a directory, keys and directories, sorted; empty where there is none."""
+        return self._children(directory, leaves=True)
+
+    def lsdir(self, directory: str) -> t.List[str]:
+        """Names of the directories that are directly in a directory, sorted; empty where there is none."""
+        return self._children(directory, leaves=False)
+
+    def _children(self, directory: str, leaves: bool) -> t.List[str]:
+        start = f"{self._prefix}{directory.rstrip('/')}/"
+        names = {}
+        for name in self._below(start):
+            child, slash, _rest = name[len(start) :].partition("/")
+            if child and (slash or leaves) and is_plain(child):
+                names[child] = True
+        return sorted(names)
+
+    def _below(self, start: str) -> t.Iterator[str]:
+        """All names that start with `start`, in their order."""
+        for index in range(bisect.bisect_left(self._names, start), len(self._names)):
+            if not self._names[index].startswith(start):
+                return
+            yield self._names[index]
+
+    @staticmethod
+    def _value(key: str, value: str, raw: bool) -> str:
+        if raw:
+            return value
+        text = re.sub(r"\r?\n\Z", "", value)
+        if not is_plain(text):
+            raise TemplateFailed(
+                f"the value of {shown(key)} has a line break or another control character in it: {shown(text)}; "
+                "put it right, or say raw=true where the template can take it"
+            )
+        return text
+
+
+def _literal(parts: t.Sequence[str]) -> str:
+    """The start of a pattern that stands for itself: its whole parts before the first with a special character."""
+    count = next((index for index, part in enumerate(parts) if re.search(r"[*?\[]", part)), len(parts) - 1)
+    return "".join(part + "/" for part in parts[:count])

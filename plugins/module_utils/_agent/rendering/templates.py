@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Jinja2 templates. Jinja2 is imported where it is used: a node that only registers does without it.
+
+Internal to the collection: no promise is made to other users of this file.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ..._etcd.errors import RollcallError
+from ..._registry.select import select
+from .keystore import KeyStore, TemplateFailed
+from .view import View
+
+if t.TYPE_CHECKING:
+    import jinja2
+
+Json = t.Dict[str, t.Any]
+
+
+def require_jinja2() -> None:
+    """Raises RollcallError where Jinja2 is not installed: the first thing to know, not the last."""
+    try:
+        import jinja2  # noqa: F401  # only whether it can be had
+    except ImportError as exc:
+        raise RollcallError(f"rollcall render needs Jinja2 ({exc}): install python3-jinja2") from exc
+
+
+class Template:
+    """One template file, read for every rendering, with what lies in its directory to include and import.
+
+    Block tags on lines of their own leave nothing behind (trim_blocks, lstrip_blocks), and what is not defined is an
+    error. `prefix` is left out of the names of keys, as in confd.
+    """
+
+    def __init__(self, path: str, prefix: str = "") -> None:
+        self.path = path
+        self._prefix = prefix
+
+    def render(self, view: View) -> bytes:
+        """The content of the file. Raises TemplateFailed."""
+        import jinja2
+
+        store = KeyStore(view.kvs, self._prefix)
+
+        def nodes(**filters: t.Any) -> t.List[Json]:
+            return [node.public() for node in select(view.nodes, **filters)]
+
+        try:
+            functions = (store.exists, store.getv, store.gets, store.ls, store.lsdir, nodes)
+            text = (
+                _environment(os.path.dirname(self.path), functions).get_template(os.path.basename(self.path)).render()
+            )
+        except jinja2.TemplateNotFound as exc:
+            missing = os.path.join(os.path.dirname(self.path), exc.name or "")
+            raise TemplateFailed(f"Template {self.path}: cannot read {missing}") from exc
+        except jinja2.TemplateSyntaxError as exc:
+            raise TemplateFailed(f"Template {exc.filename or self.path}, line {exc.lineno}: {exc.message}") from exc
+        except Exception as exc:  # whatever an expression of the template does
+            words = (
+                str(exc) if isinstance(exc, (RollcallError, jinja2.TemplateError)) else f"{type(exc).__name__}: {exc}"
+            )
+            raise TemplateFailed(f"Template {self._place(exc)}: {words}") from exc
+        return text.encode("utf-8", "surrogateescape")
+
+    def _place(self, exc: Exception) -> str:
+        """The file and line of a template where `exc` was raised."""
+        directory = os.path.dirname(self.path)
+        place, trace = self.path, exc.__traceback__
+        while trace is not None:
+            file = trace.tb_frame.f_code.co_filename
+            if os.path.dirname(file) == directory:
+                place = f"{file}, line {trace.tb_lineno}"
+            trace = trace.tb_next
+        return place
+
+
+def _environment(directory: str, functions: t.Iterable[t.Callable[..., t.Any]]) -> jinja2.Environment:
+    """A new one for every rendering: it would keep what imported templates have set from the keys of before."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(directory),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # configuration files, not HTML
+    )
+    # As globals, and not as variables, they are there in imported macros, too.
+    environment.globals.update({function.__name__: function for function in functions})
+    return environment
