@@ -285,17 +285,17 @@ from ansible.inventory.data import InventoryData
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
-from ansible_collections.rollcall.discovery.plugins.plugin_utils import (
+from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import (
     _clusters,
     _guards,
     _hosts,
     _paths,
-    _plugin,
     _reading,
 )
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._draft import Draft
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._filters import Filters
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._names import HostNames
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._draft import Draft
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._filters import Filters
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._names import HostNames
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):

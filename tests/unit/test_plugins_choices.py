@@ -12,11 +12,11 @@ from ansible.inventory.data import InventoryData
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Document, Node, Service
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.roster import LEFT, LOST
-from ansible_collections.rollcall.discovery.plugins.plugin_utils import _hosts
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._clusters import Found
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._filters import Filters
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._groups import PATTERNS, GroupNames
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._names import HostNames
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _hosts
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._clusters import Found
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._filters import Filters
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._groups import PATTERNS, GroupNames
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._names import HostNames
 
 
 def a_node(name="web1", role="web", dc="", address="10.0.0.1", services=(), tags=(), id="", **fields):

@@ -10,7 +10,7 @@ import pytest
 from ansible.errors import AnsibleError
 from ansible.inventory.data import InventoryData
 
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._draft import Draft
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._draft import Draft
 
 
 def a_draft(inventory=None):

@@ -13,9 +13,9 @@ from ansible.inventory.data import InventoryData
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import EmptyRegistry, RegistryError
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Document, Node, Service
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Rejected
-from ansible_collections.rollcall.discovery.plugins.plugin_utils import _guards, _hosts
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._clusters import Found
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._filters import Filters
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _guards, _hosts
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._clusters import Found
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._filters import Filters
 
 
 def a_node(name="web1", role="web", dc="", services=(), tags=(), id="", **fields):

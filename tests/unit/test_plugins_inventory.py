@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from ansible.errors import AnsibleError
 
-from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin, _reading
+from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _reading
 from tests.support.fake_etcd import Refuse
 from tests.support.inventory import members, own_variables, read_inventory, write_config
 

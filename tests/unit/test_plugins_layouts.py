@@ -10,7 +10,7 @@ import json
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._presets import PRESETS
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._presets import PRESETS
 from tests.support.fake_etcd import V2Store
 from tests.support.inventory import members, own_variables, read_inventory, write_config
 

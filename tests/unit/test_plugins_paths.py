@@ -11,8 +11,8 @@ from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
-from ansible_collections.rollcall.discovery.plugins.plugin_utils import _paths
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._paths import NotAPath
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _paths
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._paths import NotAPath
 
 VARIABLES = {
     "node": {

@@ -20,7 +20,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire impo
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import InvalidLayout
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import LAYOUTS
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.words import RESERVED_NAMES, parse_networks
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._presets import PRESETS, Trust
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._presets import PRESETS, Trust
 from tests.support.inventory import own_variables, read_inventory, trusted_texts, write_config
 from tests.unit.test_plugins_trust import NASTY, VALUES
 

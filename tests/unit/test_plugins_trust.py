@@ -19,9 +19,9 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire impo
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Layout
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Node
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import assemble
-from ansible_collections.rollcall.discovery.plugins.plugin_utils import _hosts
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._clusters import Found
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._groups import GroupNames
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _hosts
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._clusters import Found
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._groups import GroupNames
 from tests.support.inventory import own_variables, read_inventory, trusted_texts, write_config
 
 CLOSED_LIST = {"ansible_host", *(f"rollcall_{field}" for field in Node("", "web", "web1", "10.0.0.1").public())}

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import time
 import uuid
@@ -30,8 +29,6 @@ from tests.support.registrant import (
 )
 
 Register = Callable[..., Registrant]
-
-ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="another host's files need root")
 
 
 def test_an_agent_frozen_for_longer_than_its_lease(etcd: Cluster, agent: Registrant) -> None:
@@ -101,7 +98,6 @@ def test_an_agent_killed_while_etcd_is_away_goes_on_where_it_was(
     assert changes.until_now() == []
 
 
-@ROOT
 def test_a_host_that_lost_power_takes_its_name_back_after_the_boot(
     etcd: Cluster, agent: Registrant, register: Register, tmp_path: Path
 ) -> None:
@@ -114,7 +110,6 @@ def test_a_host_that_lost_power_takes_its_name_back_after_the_boot(
     assert leases(etcd) == {again.status["lease"]} != {lost}
 
 
-@ROOT
 def test_a_second_host_of_the_same_name_waits_until_the_first_has_left(
     etcd: Cluster, agent: Registrant, register: Register, changes: Changes, tmp_path: Path
 ) -> None:
@@ -132,7 +127,6 @@ def test_a_second_host_of_the_same_name_waits_until_the_first_has_left(
     assert values(etcd)["ip"] == "10.0.0.6"
 
 
-@ROOT
 @pytest.mark.parametrize("same_boot", [False, True], ids=["machine", "container"])
 def test_a_clone_is_refused_as_long_as_the_first_lives(
     etcd: Cluster, agent: Registrant, register: Register, changes: Changes, tmp_path: Path, same_boot: bool

@@ -17,7 +17,7 @@ import typing as t
 from ansible_collections.rollcall.discovery.plugins.module_utils import _options
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import KeyValue
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Keys
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._reader import Reader
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._reader import Reader
 
 Json = dict[str, t.Any]
 

@@ -20,12 +20,12 @@ from ansible.inventory.data import InventoryData
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Node
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Rejected, merge
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.roster import LEFT, LOST
-from ansible_collections.rollcall.discovery.plugins.plugin_utils import _groups
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._clusters import Found
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._draft import Draft
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._filters import Filters
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._groups import GroupNames
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._names import HostNames
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _groups
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._clusters import Found
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._draft import Draft
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._filters import Filters
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._groups import GroupNames
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._names import HostNames
 
 
 class Rules(t.NamedTuple):

@@ -19,9 +19,14 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._registry.error
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import ROLE_NAME
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Node
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Keys
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._draft import Draft
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._groups import GroupNames
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._presets import EVERYBODY, PRESETS, Tree, Trust
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._draft import Draft
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._groups import GroupNames
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._presets import (
+    EVERYBODY,
+    PRESETS,
+    Tree,
+    Trust,
+)
 
 
 class Reader:

@@ -14,109 +14,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import pytest
-
+from tests.support.command import Command
 from tests.support.real_etcd import Cluster
 from tests.support.registrant import PATIENCE, Registrant, Server, values, wait_for
 
-Json = dict[str, Any]
 Register = Callable[..., Registrant]
 
 KEPT = "/rollcall/infrastructure/maintenance/web/"
-
-
-class Command:
-    """The program `rollcall` as an operator calls it."""
-
-    def __init__(self, package: Path, directory: Path, python: str = sys.executable) -> None:
-        self._command = [python, "-B", "-m", "rollcall._agent.cli"]
-        self.environment = {"PYTHONPATH": str(package), "PATH": os.environ["PATH"], "TZ": "UTC", "LANG": "C.UTF-8"}
-        self._directory = directory
-        self.followers: list[Follower] = []
-
-    def __call__(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run it to its end."""
-        return subprocess.run(
-            [*self._command, *arguments],
-            env={**self.environment, **environment},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-        )
-
-    def follow(self, *arguments: str) -> Follower:
-        """Start `rollcall watch`, and wait until it follows."""
-        self.followers.append(Follower([*self._command, "watch", *arguments], self.environment, self._directory))
-        follower = self.followers[-1]
-        wait_for(lambda: "following" in follower.notes, "the watch to begin")
-        return follower
-
-    def end(self) -> None:
-        """End what still runs."""
-        for follower in self.followers:
-            follower.process.kill()
-            follower.process.wait()
-
-
-class Follower:
-    """A `rollcall watch` that runs."""
-
-    def __init__(self, command: list[str], environment: dict[str, str], directory: Path) -> None:
-        self._out, self._err = directory / "watch.out", directory / "watch.err"
-        with self._out.open("wb") as out, self._err.open("wb") as err:
-            self.process = subprocess.Popen(command, env=environment, stdout=out, stderr=err)
-
-    @property
-    def notes(self) -> str:
-        """What it said of itself."""
-        return self._err.read_text()
-
-    @property
-    def lines(self) -> list[str]:
-        """The events that it told."""
-        return self._out.read_text().splitlines()
-
-    def wait_for(self, words: str, within: float = PATIENCE) -> str:
-        """Wait for an event that matches the expression `words`; returns its line."""
-
-        def found() -> list[str]:
-            return [line for line in self.lines if re.search(words, line)]
-
-        wait_for(found, f"{words!r} in {self.lines}, {self.notes}", within)
-        return found()[0]
-
-
-@pytest.fixture
-def rollcall(package: Path, tmp_path: Path) -> Iterator[Command]:
-    """The program, from the archive that nodes get."""
-    command = Command(package, tmp_path)
-    yield command
-    command.end()
-
-
-@pytest.fixture
-def rollcall_of_other_python(package: Path, tmp_path: Path, other_python: str) -> Iterator[Command]:
-    """The program under another Python."""
-    command = Command(package, tmp_path, other_python)
-    yield command
-    command.end()
-
-
-@pytest.fixture
-def agent(etcd: Cluster, register: Register, server: Server, tmp_path: Path) -> Registrant:
-    """web1, registered and passing, with metrics."""
-    server.open()
-    check = server.check(service="web", rise=1, fall=1)
-    made = register(etcd, checks={"port": check}, writes={"dwell": 0}, metrics_file=str(tmp_path / "rollcall.prom"))
-    made.start()
-    made.wait_phase("registered")
-    wait_for(lambda: values(etcd).get("health") == "passing", "the health to be passing")
-    return made
 
 
 def status_of(rollcall: Command, agent: Registrant) -> tuple[int, str]:
@@ -189,7 +96,7 @@ def test_status_of_a_duplicate_of_one_that_left_and_of_one_that_was_killed(
 
 
 def test_the_readme_tells_of_every_field_of_the_status(agent: Registrant) -> None:
-    readme = (Path(__file__).parents[3] / "roles/register/README.md").read_text()
+    readme = (Path(__file__).parents[4] / "roles/register/README.md").read_text()
     rows = readme.partition("| field | what it is |\n")[2].partition("\n\n")[0].splitlines()[1:]
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])} == agent.status.keys()
 
@@ -328,96 +235,6 @@ def test_maintenance_that_is_over_counts_as_none_and_the_agent_deletes_it(
     wait_for(lambda: "web1" not in values(etcd, KEPT), "the agent to delete its own key")
     assert "web2" in values(etcd, KEPT), "which is not for another node to delete"
     wait_for(lambda: agent.status["maintenance"] is None, "the agent to see that")
-
-
-def test_watch_tells_who_joins_changes_leaves_and_is_lost(
-    etcd: Cluster, rollcall: Command, agent: Registrant, register: Register, server: Server
-) -> None:
-    follower = rollcall.follow(f"--config={agent.config_file}")
-    assert "following 1 nodes under /infrastructure/" in follower.notes
-    others = [register(etcd, name=name, address=f"10.0.0.{number}") for number, name in ((6, "web2"), (7, "web3"))]
-    for other in others:
-        other.start()
-        other.wait_phase("registered")
-    follower.wait_for("joined   web/web2  10.0.0.6, passing, web:8080")
-    follower.wait_for("joined   web/web3")
-    server.close()
-    follower.wait_for(r"changed  web/web1  health passing -> critical, check port passing -> critical \(.*refused\)")
-    rollcall("maintenance", "on", f"--config={agent.config_file}", "--reason=disk", "--by=ann")
-    follower.wait_for("changed  web/web1  maintenance: ann: disk")
-    others[0].end()
-    follower.wait_for("left     web/web2")
-    others[1].end(signal.SIGKILL)
-    follower.wait_for("lost     web/web3  10.0.0.7")
-    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  joined ", follower.lines[0])
-    assert not [line for line in follower.lines if "lost     web/web2" in line or "left     web/web3" in line]
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_watch_ends_when_it_is_told_to(
-    etcd: Cluster, rollcall: Command, agent: Registrant, number: signal.Signals
-) -> None:
-    follower = rollcall.follow("--json", f"--endpoints={etcd.endpoints[0]}", "--role=web")
-    etcd.ctl("put", "/infrastructure/db/db1/ip", "10.0.0.9")
-    etcd.ctl("put", "/infrastructure/web/web9/ip", "10.0.0.9")
-    event = json.loads(follower.wait_for("joined"))
-    assert (event["event"], event["name"], event["node"]["address"]) == ("joined", "web9", "10.0.0.9")
-    follower.process.send_signal(number)
-    assert follower.process.wait(PATIENCE) == 0
-    assert "Traceback" not in follower.notes
-    assert len(follower.lines) == 1, "the database is not of this role"
-
-
-def test_watch_ends_when_nobody_reads(etcd: Cluster, rollcall: Command, agent: Registrant, tmp_path: Path) -> None:
-    program = f"{sys.executable} -B -m rollcall._agent.cli watch --config={agent.config_file}"
-    line = f"{program} 2>{tmp_path}/notes | head -n 1; echo ${{PIPESTATUS[@]}}"
-    with subprocess.Popen(["bash", "-c", line], env=rollcall.environment, stdout=subprocess.PIPE, text=True) as shell:
-        notes = tmp_path / "notes"
-        wait_for(lambda: notes.exists() and "following" in notes.read_text(), "the watch to begin")
-        etcd.ctl("put", "/infrastructure/web/web9/ip", "10.0.0.9")
-        said, _nothing = shell.communicate(timeout=PATIENCE)
-    assert said.splitlines()[0].endswith("joined   web/web9  10.0.0.9, passing")
-    assert said.splitlines()[1] == "0 0"
-    assert "Traceback" not in (tmp_path / "notes").read_text()
-    listed = f"{program.replace(' watch ', ' nodes ')} | true; echo ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", listed], env=rollcall.environment, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() in ("0", "141")
-    assert done.stderr == ""
-
-
-def test_watch_survives_an_etcd_that_is_away_and_compacts(
-    etcd: Cluster, rollcall: Command, agent: Registrant, register: Register
-) -> None:
-    other = register(etcd, name="web2", address="10.0.0.6")
-    other.start()
-    other.wait_phase("registered")
-    follower = rollcall.follow(f"--config={agent.config_file}")
-    etcd.members[0].kill()
-    wait_for(lambda: "cut off from etcd, trying again" in follower.notes, "it to be told")
-    other.end(signal.SIGKILL)
-    etcd.members[0].start()
-    etcd.wait_healthy()
-    follower.wait_for("lost     web/web2", within=30)
-    revision = json.loads(etcd.ctl("get", "/", "-w", "json"))["header"]["revision"]
-    etcd.ctl("compact", str(revision))
-    etcd.ctl("put", "/infrastructure/web/web9/ip", "10.0.0.9")
-    follower.wait_for("joined   web/web9")
-    assert "following etcd at" in follower.notes
-
-
-def test_watch_survives_a_member_that_dies(etcd_cluster: Cluster, rollcall: Command) -> None:
-    follower = rollcall.follow(f"--endpoints={','.join(etcd_cluster.endpoints)}")
-    etcd_cluster.leader.kill()
-
-    def written() -> bool:
-        try:
-            etcd_cluster.ctl("put", "/infrastructure/web/web9/ip", "10.0.0.9")
-        except AssertionError:  # etcd timed out
-            return False
-        return True
-
-    wait_for(written, "a new leader", within=30)
-    follower.wait_for("joined   web/web9", within=30)
 
 
 def test_a_nodes_own_user_may_drain_itself_and_is_told_why_it_sees_nobody_else(

@@ -19,10 +19,11 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors im
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Node
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Keys, Rejected
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.words import valid_word
-from ansible_collections.rollcall.discovery.plugins.plugin_utils import _cached, _plugin
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._groups import GroupNames
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._presets import Tree
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._reader import Reader
+from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _cached
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._groups import GroupNames
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._presets import Tree
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._reader import Reader
 
 Json = dict[str, t.Any]
 

@@ -23,9 +23,9 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors im
     Unreachable,
 )
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Keys
-from ansible_collections.rollcall.discovery.plugins.plugin_utils import _cached
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._clusters import Cluster
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._state import StateFile
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _cached
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._clusters import Cluster
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._state import StateFile
 
 display = Display()
 

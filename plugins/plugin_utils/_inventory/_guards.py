@@ -15,9 +15,9 @@ import typing as t
 from ansible.errors import AnsibleError
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import EmptyRegistry, RegistryError
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._clusters import Cluster
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._hosts import Built
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._state import StateFile
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._clusters import Cluster
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._hosts import Built
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._state import StateFile
 
 ENVIRONMENT = "ANSIBLE_ROLLCALL_MAX_SHRINK"
 
