@@ -124,3 +124,18 @@ def test_an_empty_answer_is_none(fake_etcd, connect):
         client.get("/key")
     with pytest.raises(errors.Unreachable, match="without an answer"):
         client.watch("/key")
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "connection closed",
+        'connection error: desc = "transport: authentication handshake failed"',
+        "write tcp 127.0.0.1:49918->127.0.0.1:49099: write: broken pipe",
+        "read tcp 127.0.0.1:49918->127.0.0.1:49099: read: connection reset by peer",
+    ],
+)
+def test_a_gateway_that_its_own_server_refuses_is_explained(reason):
+    refused = errors.error_from_code("Reading /a", "https://etcd1:2379", 14, reason)
+    assert isinstance(refused, errors.Unavailable)
+    assert "must carry the usage clientAuth" in str(refused)

@@ -31,6 +31,9 @@ V2_KEY_NOT_FOUND = 100
 V2_UNAUTHORIZED = 110
 V2_RAFT = (300, 301)  # an error inside raft, and during the election of a leader
 
+# What the gateway says of the connection to its own server, by the moment at which that ended it.
+_GATEWAY_CUT_OFF = ("connection closed", "connection error", "broken pipe", "connection reset by peer")
+
 
 class RollcallError(Exception):
     """Root of everything that the collection raises on purpose."""
@@ -138,7 +141,7 @@ def error_from_code(what: str, where: str, code: int, reason: str) -> EtcdError:
         return LeaseExists(message, code)
     if code == OUT_OF_RANGE and "compacted" in reason:
         return Compacted(f"{message}. etcd has thrown away what was before its last compaction: read a later revision")
-    if code == UNAVAILABLE and ("connection closed" in reason or "connection error" in reason):
+    if code == UNAVAILABLE and any(words in reason for words in _GATEWAY_CUT_OFF):
         # the gateway dials its own server with the server's certificate; measured on 3.4, 3.5 and 3.6
         return Unavailable(
             f"{message}. etcd's gateway does not reach its own server. If this stays: with client-cert-auth the "
