@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking import probe_process, probe_ttl, spawn
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent import spawn
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking import probe_process, probe_ttl
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe_process import Process
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe_script import Script
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe_systemd import Systemd

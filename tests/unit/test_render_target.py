@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent import shell
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering import shell
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.render_config import File
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.target import ApplyFailed, Target
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 import typing as t
 
 from ..._registry.model import CRITICAL, PASSING, WARNING
+from .. import spawn
 from ..config import Section
-from . import spawn
 from .probe import Host, Probe, Result
 
 _VERDICTS = {0: PASSING, 1: WARNING}
@@ -31,9 +31,8 @@ class Script(t.NamedTuple):
             why = exc.strerror if isinstance(exc, OSError) else exc
             return Result(CRITICAL, f"cannot run {self.argv[0]}: {why}")
         if ended.status is None:
-            return Result(CRITICAL, f"killed after {timeout:g} s: {ended.output}")
-        words = f"killed by signal {-ended.status}" if ended.status < 0 else f"exit status {ended.status}"
-        return Result(_VERDICTS.get(ended.status, CRITICAL), ended.output.strip() or words)
+            return Result(CRITICAL, f"{ended.how(timeout)}: {ended.output}")
+        return Result(_VERDICTS.get(ended.status, CRITICAL), ended.output.strip() or ended.how(timeout))
 
 
 def configure(section: Section, host: Host) -> Probe:

@@ -16,8 +16,8 @@ import re
 import typing as t
 
 from ..._registry.model import CRITICAL, PASSING
+from .. import spawn
 from ..config import Section
-from . import spawn
 from .probe import Host, Probe, Result
 
 # A unit that starts, even again and again, serves nobody yet; one that reloads does.

@@ -178,11 +178,15 @@ def _route(source: Source) -> t.List[str]:
 
 
 def _command(source: Source) -> t.List[str]:
-    from .. import shell  # subprocess is 0.3 MB, which most agents need not carry
+    from .. import spawn  # which most agents need not carry
 
-    ended = shell.run(source.value, _COMMAND_TIMEOUT)
-    if not ended.ok:
-        raise RegistryError(ended.story(source.value, _COMMAND_TIMEOUT))
+    try:
+        ended = spawn.run(shlex.split(source.value), _COMMAND_TIMEOUT)
+    except OSError as exc:
+        raise RegistryError(f"{source.value} cannot be run: {exc.strerror or exc}") from None
+    if ended.status != 0:
+        last = ended.output.splitlines()[-1:]  # most programs say there what went wrong
+        raise RegistryError(": ".join([source.value, ended.how(_COMMAND_TIMEOUT), *last]))
     words = ended.output.split()
     if not words:
         raise RegistryError(f"{source.value} printed nothing")

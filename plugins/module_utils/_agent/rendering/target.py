@@ -22,8 +22,9 @@ import tempfile
 import typing as t
 
 from ..._etcd.errors import RollcallError
-from .. import durable, log, shell
+from .. import durable, log
 from ..durable import Attributes
+from . import shell
 from .render_config import CANDIDATE, File
 
 VERSIONS = 5

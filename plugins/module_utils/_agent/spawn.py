@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Running a program for a check: it may hang, flood, or not be there.
+"""Running a program for the agent: it may hang, flood, or not be there.
 
 Internal to the collection: no promise is made to other users of this file.
 
-os.posix_spawn and a pipe, not `subprocess`: that one would cost every agent with such a check 1 MB for what is not
+os.posix_spawn and a pipe, not `subprocess`: that one would cost every agent that runs one 1 MB for what is not
 needed here. At most a few KiB of output are kept, whatever is printed.
 """
 
@@ -29,6 +29,12 @@ class Ended(t.NamedTuple):
 
     status: t.Optional[int]
     output: str
+
+    def how(self, timeout: float) -> str:
+        """How it ended, in words."""
+        if self.status is None:
+            return f"killed after {timeout:g} s"
+        return f"killed by signal {-self.status}" if self.status < 0 else f"exit status {self.status}"
 
 
 def run(argv: t.Sequence[str], timeout: float) -> Ended:
