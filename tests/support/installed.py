@@ -63,6 +63,7 @@ class Installed:
         """Run one of Ansible's programs from the checkout's root."""
         return subprocess.run(
             [str(self._bin / program), *arguments],
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=timeout,

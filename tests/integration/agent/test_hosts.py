@@ -236,7 +236,7 @@ def test_an_address_from_a_command(etcd: Cluster, register: Register, tmp_path: 
     assert changes.until_now() == []
     says.write_text("10.0.0.8")
     wait_for(lambda: values(etcd)["ip"] == "10.0.0.8", "the new address")
-    assert agent.status["address_problem"] == ""
+    wait_for(lambda: agent.status["address_problem"] == "", "the end of the problem in the status")
 
 
 def test_a_command_that_hangs_delays_no_keepalive(etcd: Cluster, register: Register) -> None:

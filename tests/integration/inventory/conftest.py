@@ -50,7 +50,8 @@ def run(ansible_bin: Path, tmp_path: Path) -> Programs:
 
     def program(name: str, *arguments: str | Path, **environment: str) -> Done:
         done = subprocess.run(
-            [str(ansible_bin / name), *map(str, arguments)], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+            [str(ansible_bin / name), *map(str, arguments)], cwd=tmp_path, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=60,
             env={**clean, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOME": str(tmp_path / "home"), **environment}, check=False,
         )  # fmt: skip
         return Done(done.returncode, done.stdout, done.stderr)

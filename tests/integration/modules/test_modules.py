@@ -10,6 +10,7 @@ Witnesses are etcdctl and the Python library etcd3.
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -184,7 +185,16 @@ def test_tls_and_password_work_and_are_never_shown(play, etcd_programs, authorit
     assert SECRET not in json.dumps(run.results)
 
 
-def test_pytest_ansible_runs_a_module_too(ansible_adhoc, etcd, tmp_path):
+@pytest.fixture
+def inheritable():
+    """Ansible inside the process takes the standard streams away from all programs that the process starts later."""
+    was = [os.get_inheritable(stream) for stream in range(3)]
+    yield
+    for stream, value in enumerate(was):
+        os.set_inheritable(stream, value)
+
+
+def test_pytest_ansible_runs_a_module_too(inheritable, ansible_adhoc, etcd, tmp_path):
     inventory = tmp_path / "hosts"
     inventory.write_text(f"localhost ansible_connection=local ansible_python_interpreter={sys.executable}\n")
     module = getattr(ansible_adhoc(inventory=str(inventory)).localhost, "rollcall.discovery.etcd_kv")

@@ -130,7 +130,7 @@ def test_a_configuration_that_haproxy_refuses_stops_no_traffic(etcd, renderer, r
     renderer.started()
     renderer.template.write_text(renderer.template.read_text() + "  nonsense on\n")
     register("web2")
-    renderer.wait(lambda: renderer.status()["files"][0]["error"], "the refusal")
+    renderer.wait(lambda: "The check refused it" in renderer.status()["files"][0]["error"], "the refusal")
     assert balancer() == {"web1"}
     output = (renderer.state / "failed" / renderer.dest.relative_to("/")).with_name("app.cfg.output").read_text()
     assert "unknown keyword 'nonsense'" in output
