@@ -15,24 +15,81 @@ import pytest
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import RegistryError
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.machine import machine_identity
 
-MACHINE_ID = b"4a1b6f0d2c3e4f5061728394a5b6c7d8"
+MACHINE_ID = "4a1b6f0d2c3e4f5061728394a5b6c7d8"
+UUID = "4C4C4544-0043-3010-8052-B4C04F564231"
 
 
-def test_the_id_is_a_keyed_hash_of_the_machine_id(tmp_path: Path) -> None:
-    (tmp_path / "machine-id").write_bytes(MACHINE_ID + b"\n")
-    (tmp_path / "boot_id").write_text("7a8dd831-e282-4b21-a22f-062b90364c00\n")
-    expected = hmac.new(MACHINE_ID, b"rollcall.discovery/node-id/1", hashlib.sha256).hexdigest()[:32]
-    found = machine_identity(str(tmp_path / "machine-id"), str(tmp_path / "boot_id"))
-    assert found == (expected, "7a8dd831-e282-4b21-a22f-062b90364c00")
+def keyed(secret: str) -> str:
+    return hmac.new(secret.encode(), b"rollcall.discovery/node-id/1", hashlib.sha256).hexdigest()[:32]
 
 
-@pytest.mark.parametrize(("content", "message"), [(b"", "is empty"), (b"uninitialized\n", "is empty")])
-def test_a_machine_without_an_id_is_told_what_to_do(tmp_path: Path, content: bytes, message: str) -> None:
-    (tmp_path / "machine-id").write_bytes(content)
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    put(tmp_path, "etc/machine-id", MACHINE_ID)
+    put(tmp_path, "proc/sys/kernel/random/boot_id", "7a8dd831-e282-4b21-a22f-062b90364c00")
+    put(tmp_path, "sys/class/dmi/id/product_uuid", UUID)
+    interface(tmp_path, "lo", 1, "00:00:00:00:00:00", kind=772)
+    return tmp_path
+
+
+def put(root: Path, path: str, content: str) -> None:
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).write_text(f"{content}\n")
+
+
+def interface(
+    root: Path, name: str, index: int, address: str, link: int = 0, kind: int = 1, card: bool = False
+) -> None:
+    """As sysfs shows it; `link` is the index of its other end, where that is another interface."""
+    files = {"ifindex": index, "iflink": link or index, "address": address, "type": kind}
+    for file, content in files.items():
+        put(root, f"sys/class/net/{name}/{file}", str(content))
+    if card:
+        (root / "sys/class/net" / name / "device").mkdir()
+
+
+def test_the_id_is_a_keyed_hash_of_the_machine_id(root: Path) -> None:
+    assert machine_identity(root=str(root)) == (keyed(MACHINE_ID), "7a8dd831-e282-4b21-a22f-062b90364c00")
+
+
+@pytest.mark.parametrize(("content", "message"), [("", "is empty"), ("uninitialized", "is empty")])
+def test_a_machine_without_an_id_is_told_what_to_do(root: Path, content: str, message: str) -> None:
+    put(root, "etc/machine-id", content)
     with pytest.raises(RegistryError, match=f"{message}; run systemd-machine-id-setup"):
-        machine_identity(str(tmp_path / "machine-id"))
+        machine_identity(root=str(root))
 
 
-def test_a_machine_without_the_file(tmp_path: Path) -> None:
+def test_a_machine_without_the_file(root: Path) -> None:
+    (root / "etc/machine-id").unlink()
     with pytest.raises(RegistryError, match="Cannot tell which machine this is: .*No such file"):
-        machine_identity(str(tmp_path / "none"))
+        machine_identity(root=str(root))
+
+
+def test_the_id_may_be_that_of_the_mainboard(root: Path) -> None:
+    assert machine_identity("dmi", str(root))[0] == keyed(UUID.lower())
+
+
+def test_a_mainboard_whose_vendor_gave_it_no_id(root: Path) -> None:
+    put(root, "sys/class/dmi/id/product_uuid", "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF")
+    with pytest.raises(RegistryError, match="by DMI: its product UUID is 'ffffffff-"):
+        machine_identity("dmi", str(root))
+
+
+def test_the_id_may_be_that_of_the_network_cards_whatever_their_order(root: Path) -> None:
+    interface(root, "eth0", 2, "52:54:00:00:00:02", card=True)
+    interface(root, "eth1", 3, "52:54:00:00:00:01", card=True)
+    interface(root, "docker0", 4, "02:42:00:00:00:01")
+    interface(root, "veth7", 5, "02:42:00:00:00:02", link=6)
+    put(root, "sys/class/net/bonding_masters", "")
+    assert machine_identity("mac", str(root))[0] == keyed("52:54:00:00:00:01")
+
+
+def test_a_container_has_a_cable_for_a_card(root: Path) -> None:
+    interface(root, "host0", 2, "06:00:00:00:00:07", link=9)
+    interface(root, "br0", 3, "02:00:00:00:00:01")
+    assert machine_identity("mac", str(root))[0] == keyed("06:00:00:00:00:07")
+
+
+def test_a_machine_without_a_card(root: Path) -> None:
+    with pytest.raises(RegistryError, match="by MAC: no network card in .*/sys/class/net"):
+        machine_identity("mac", str(root))

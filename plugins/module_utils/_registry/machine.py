@@ -10,6 +10,7 @@ Internal to the collection: no promise is made to other users of this file.
 from __future__ import annotations
 
 import importlib
+import os
 import socket
 import typing as t
 
@@ -20,20 +21,61 @@ from .words import valid_name
 _APPLICATION = b"rollcall.discovery/node-id/1"
 
 
-def machine_identity(
-    machine_id: str = "/etc/machine-id", boot_id: str = "/proc/sys/kernel/random/boot_id"
-) -> t.Tuple[str, str]:
-    """This machine's id (32 hex digits, the same for its whole life) and the id of its boot. Raises RegistryError."""
+# What may tell one machine from another: clones of a disk share the first, but neither of the others.
+MACHINE_ID, DMI, MAC = ID_SOURCES = ("machine-id", "dmi", "mac")
+
+
+def machine_identity(id_from: str = MACHINE_ID, root: str = "/") -> t.Tuple[str, str]:
+    """This machine's id (32 hex digits, the same for its whole life) and the id of its boot. Raises RegistryError.
+
+    `id_from` is one of ID_SOURCES; `root` is the directory that has /etc, /proc and /sys.
+    """
     try:
-        with open(machine_id, "rb") as file:
-            secret = file.read().strip()
-        with open(boot_id, encoding="ascii") as file:
-            boot = file.read().strip()
+        secret = {MACHINE_ID: _machine_id, DMI: _product_uuid, MAC: _hardware_address}[id_from](root)
+        boot = _read(root, "proc/sys/kernel/random/boot_id")
     except OSError as exc:
         raise RegistryError(f"Cannot tell which machine this is: {exc}") from exc
-    if not secret or secret == b"uninitialized":
-        raise RegistryError(f"Cannot tell which machine this is: {machine_id} is empty; run systemd-machine-id-setup")
-    return _keyed_hash(secret, _APPLICATION)[:32], boot
+    return _keyed_hash(secret.encode(), _APPLICATION)[:32], boot
+
+
+def _machine_id(root: str) -> str:
+    """machine-id(5): of the file system, so that copies of a disk have the same."""
+    secret = _read(root, "etc/machine-id")
+    if secret in ("", "uninitialized"):
+        file = os.path.join(root, "etc/machine-id")
+        raise RegistryError(f"Cannot tell which machine this is: {file} is empty; run systemd-machine-id-setup")
+    return secret
+
+
+def _product_uuid(root: str) -> str:
+    """The UUID of the mainboard, or of the virtual machine. Vendors that set none leave one digit repeated."""
+    uuid = _read(root, "sys/class/dmi/id/product_uuid").lower()
+    if len(set(uuid) - {"-"}) < 2:
+        raise RegistryError(f"Cannot tell which machine this is by DMI: its product UUID is {uuid!r}")
+    return uuid
+
+
+def _hardware_address(root: str) -> str:
+    """The lowest address of the network cards, whatever their order; of a container, that of its cables."""
+    interfaces = os.path.join(root, "sys/class/net")
+    cards, cables = [], []
+    for name in os.listdir(interfaces):
+        about = os.path.join("sys/class/net", name)
+        if not os.path.isdir(os.path.join(root, about)) or _read(root, about + "/type") != "1":  # ARPHRD_ETHER
+            continue
+        address = _read(root, about + "/address")
+        if os.path.exists(os.path.join(root, about, "device")):
+            cards.append(address)
+        elif _read(root, about + "/iflink") != _read(root, about + "/ifindex"):
+            cables.append(address)
+    if not cards + cables:
+        raise RegistryError(f"Cannot tell which machine this is by MAC: no network card in {interfaces}")
+    return min(cards or cables)
+
+
+def _read(root: str, path: str) -> str:
+    with open(os.path.join(root, path), encoding="ascii") as file:
+        return file.read().strip()
 
 
 def host_name() -> str:

@@ -237,7 +237,8 @@ def _refuse_renewed(client: Client, who: Identity, other: Holder, wait: t.Callab
     if after.ttl > 0 and after.ttl > before.ttl - pause / 2:
         raise Duplicate(
             f"{who} is registered by a machine with the same machine id that is alive ({other}). "
-            "Is one of them a clone? Give it a machine id of its own (systemd-machine-id-setup) and another name"
+            "Is one of them a clone? Give it another name, and a machine id of its own (systemd-machine-id-setup), "
+            "or take the id from elsewhere (id_from: mac or dmi)"
         )
 
 

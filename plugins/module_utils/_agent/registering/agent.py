@@ -52,7 +52,7 @@ class Agent:
         last = {check.name: check for check in files.recall().checks}
         self._checks = Checks(self._config.checks, last, self._inbox.put, boottime(), self._config.writes)
         self._locator = addresses.Locator(self._config.address, self._config.allowed, self._inbox.put)
-        self._registrar = Registrar(self._config, self._checks, self._locator, files, self._live)
+        self._registrar = Registrar(self._config, self._checks, self._locator, files, self._live, self._notifier.alive)
         self._metrics: t.Optional[MetricsFile] = None
         self._open_metrics()
 

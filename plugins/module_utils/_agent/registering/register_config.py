@@ -14,7 +14,7 @@ import typing as t
 
 from ..._etcd.settings import Settings
 from ..._registry.layout import DC_ROLE_NAME, Identity, Layout
-from ..._registry.machine import host_name, machine_identity
+from ..._registry.machine import ID_SOURCES, MACHINE_ID, host_name, machine_identity
 from ..._registry.model import Document, Service, parse_service
 from ..._registry.registration import Registration
 from ..._registry.words import Network, parse_networks, valid_name, valid_word
@@ -36,7 +36,8 @@ class RegisterConfig:
     """All that `rollcall register` is told. `ttl`, `self_check` and `drain_time` are seconds.
 
     It holds nothing of the host itself, so that a file can be checked on another one, or where an image is built.
-    `name` is "" for the name that the host has when it asks. `metrics_file` is "" for none.
+    `name` is "" for the name that the host has when it asks. `id_from` is one of ID_SOURCES. `metrics_file` is "" for
+    none.
     """
 
     settings: Settings
@@ -54,12 +55,13 @@ class RegisterConfig:
     drain_time: float
     checks: t.Tuple[CheckConfig, ...]
     writes: Writes
+    id_from: str = MACHINE_ID
     metrics_file: str = ""
 
     def identify(self) -> Registration:
         """What this host wants to be known as, still without an address. Raises RegistryError."""
         name = self.name or host_name()
-        return self._registration(name, *machine_identity())
+        return self._registration(name, *machine_identity(self.id_from))
 
     def _registration(self, name: str, identity: str, boot: str) -> Registration:
         document = Document(identity, boot, self.services, self.tags, self.meta, version())
@@ -90,12 +92,20 @@ def load(file: str) -> RegisterConfig:
         drain_time=root.seconds("drain_time", _DRAIN_TIME),
         checks=parse_checks(root, {service.name for service in services}, host),
         writes=parse_writes(root),
+        id_from=_id_from(root),
         metrics_file=_metrics_file(root),
     )
     root.end()
     # What is too large for a key must be said now, not in the middle of the night.
     checked(root, "", lambda: config._registration("x", "0" * 32, "0" * 36).keys(layout))
     return config
+
+
+def _id_from(root: Section) -> str:
+    source = root.text("id_from", MACHINE_ID)
+    if source not in ID_SOURCES:
+        raise root.error("id_from", f"{source!r} is none of {', '.join(ID_SOURCES)}")
+    return source
 
 
 def _metrics_file(root: Section) -> str:

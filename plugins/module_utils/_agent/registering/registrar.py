@@ -27,6 +27,7 @@ from ..._etcd.errors import (
     RollcallError,
     TokenInvalid,
 )
+from ..._etcd.settings import Settings
 from ..._registry import maintenance
 from ..._registry.errors import Duplicate, RegistryError
 from ..._registry.layout import Identity
@@ -46,10 +47,23 @@ _REFUSALS = (AuthenticationFailed, InvalidSettings, NotGateway, PermissionDenied
 _LEAVE_WITHIN = 10.0  # seconds in which another attempt to leave is begun
 
 
+class _LiveClient(Client):
+    """Calls `alive` before each request: a few slow ones in a row are no hang, whatever the watchdog waits for."""
+
+    def __init__(self, settings: Settings, alive: t.Callable[[], None]) -> None:
+        super().__init__(settings)
+        self._alive = alive
+
+    def call(self, what: str, path: str, body: Json, repeatable: bool = False) -> Json:
+        self._alive()
+        return super().call(what, path, body, repeatable)
+
+
 class Registrar:
     """Holds the registration that `config`, `locator` and `checks` describe; belongs to one thread.
 
-    `live` is called with seconds that have to pass while the process goes on: it calls `renew` meanwhile.
+    `live` is called with seconds that have to pass while the process goes on: it calls `renew` meanwhile. `alive` is
+    called at least as often as etcd is asked for something.
     """
 
     def __init__(
@@ -59,13 +73,15 @@ class Registrar:
         locator: Locator,
         files: RunDirectory,
         live: t.Callable[[float], None],
+        alive: t.Callable[[], None] = lambda: None,
     ) -> None:
         self._checks = checks
         self._locator = locator
         self._files = files
         self._live = live
+        self._alive = alive
         self._memory = files.recall()
-        self._client = Client(config.settings)
+        self._client = _LiveClient(config.settings, alive)
         self._lease = 0
         self._previous = 0  # the lease before, which may still hold our keys
         self._granted = config.ttl  # seconds the lease has after a keepalive
@@ -93,7 +109,7 @@ class Registrar:
         self._config = config
         timeout = min(config.settings.timeout, max(1.0, config.ttl / 6))  # several attempts must fit into the lease
         self._client.close()
-        self._client = Client(dataclasses.replace(config.settings, timeout=timeout))
+        self._client = _LiveClient(dataclasses.replace(config.settings, timeout=timeout), self._alive)
         self._renewal, self._reconciliation = Task(config.ttl), Task(config.ttl)
         self._bucket = TokenBucket(config.writes.per_minute, config.writes.burst, boottime())
         lease, was, place = self._lease or self._memory.lease, self._memory.place, self._place
