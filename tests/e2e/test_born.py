@@ -15,6 +15,7 @@ import pytest
 
 from tests.lab import Host, Lab
 from tests.support.installed import Installed
+from tests.support.open_etcd import OpenEtcd, open_etcd
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
@@ -38,31 +39,14 @@ class Place(NamedTuple):
 
     lab: Lab
     installed: Installed
-    etcd: Host
+    etcd: OpenEtcd
     suite: str
-
-    def values(self, name: str) -> dict[str, str]:
-        """The keys of a host, without their prefix; etcdctl is the witness."""
-        prefix = f"/infrastructure/web/{name}/"
-        lines = self.etcd.exec(f"ETCDCTL_API=3 etcdctl get --prefix {prefix}").stdout.splitlines()
-        return {key.removeprefix(prefix): value for key, value in zip(lines[::2], lines[1::2], strict=True)}
-
-    def lease(self, name: str) -> str:
-        """The lease of a host's address, in hexadecimal."""
-        said = self.etcd.exec(f"ETCDCTL_API=3 etcdctl get /infrastructure/web/{name}/ip -w json").stdout
-        return f"{json.loads(said)['kvs'][0]['lease']:x}"
 
 
 @pytest.fixture(scope="module", params=["trixie", "bookworm"])
 def place(request: pytest.FixtureRequest, lab: Lab, installed: Installed) -> Iterator[Place]:
-    """A host with an etcd that everyone may use."""
-    name = f"{request.param[:4]}-etcd"
-    (etcd,) = lab.create([name], suite=request.param)
-    etcd.exec("apt-get update -q && apt-get install -qy etcd-server etcd-client", timeout=600)
-    settings = f"ETCD_LISTEN_CLIENT_URLS=http://0.0.0.0:2379\nETCD_ADVERTISE_CLIENT_URLS=http://{etcd.address}:2379\n"
-    etcd.exec(f"printf '{settings}' >/etc/default/etcd && systemctl restart etcd")
-    yield Place(lab, installed, etcd, request.param)
-    lab.destroy([name])
+    with open_etcd(lab, request.param) as etcd:
+        yield Place(lab, installed, etcd, request.param)
 
 
 @pytest.fixture(scope="module", params=["agent", "etcdctl", "image"])
@@ -75,7 +59,7 @@ def way(request: pytest.FixtureRequest) -> str:
 def born(place: Place, way: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """A host that has just booted, and calls itself born-… since then."""
     options = {
-        "rollcall_etcd_endpoints": [f"http://{place.etcd.address}:2379"],
+        "rollcall_etcd_endpoints": [place.etcd.endpoint],
         "register_role": "web",
         "register_ttl": TTL,
         "register_self_check": 3,
@@ -87,7 +71,7 @@ def born(place: Place, way: str, tmp_path_factory: pytest.TempPathFactory) -> It
     try:
         (bake if way == "image" else seed)(place, host, options, tmp_path_factory.mktemp("born"))
         host.stop()
-        assert place.values(name) == place.values(f"born-{way}") == {}, "nobody has registered yet"
+        assert place.etcd.values(name) == place.etcd.values(f"born-{way}") == {}, "nobody has registered yet"
         host.boot()
         yield host
     finally:
@@ -129,46 +113,46 @@ def wait_registered(host: Host) -> None:
 
 def test_it_boots_as_a_registered_host(place: Place, way: str, born: Host) -> None:
     host, name = born, f"born-{way}"
-    wait_for(lambda: place.values(name).get("ip") == host.address, f"{name}: {host.console()}", 120)
+    wait_for(lambda: place.etcd.values(name).get("ip") == host.address, f"{name}: {host.console()}", 120)
     if way != "etcdctl":
-        assert json.loads(place.values(name)["node"])["services"]["web"]["port"] == 8080
-        assert place.values(name)["health"] == "passing"
+        assert json.loads(place.etcd.values(name)["node"])["services"]["web"]["port"] == 8080
+        assert place.etcd.values(name)["health"] == "passing"
     score = host.exec("systemd-analyze security rollcall-register --no-pager").stdout.splitlines()[-1]
     assert float(score.split(":")[1].split()[0]) <= 2.0, score
 
 
 def test_what_is_lost_comes_back(place: Place, way: str, born: Host) -> None:
     name = f"born-{way}"
-    wait_for(lambda: "ip" in place.values(name), "the host", 60)
-    lease = place.lease(name)
-    place.etcd.exec(f"ETCDCTL_API=3 etcdctl del /infrastructure/web/{name}/ip")
-    wait_for(lambda: place.values(name).get("ip") == born.address, "a key deleted by hand", 20)
-    assert place.lease(name) == lease
-    place.etcd.exec(f"ETCDCTL_API=3 etcdctl lease revoke {lease}")
-    wait_for(lambda: place.values(name).get("ip") == born.address, "a lease revoked by hand", 20)
+    wait_for(lambda: "ip" in place.etcd.values(name), "the host", 60)
+    lease = place.etcd.lease(name)
+    place.etcd.ctl(f"del /infrastructure/web/{name}/ip")
+    wait_for(lambda: place.etcd.values(name).get("ip") == born.address, "a key deleted by hand", 20)
+    assert place.etcd.lease(name) == lease
+    place.etcd.ctl(f"lease revoke {lease}")
+    wait_for(lambda: place.etcd.values(name).get("ip") == born.address, "a lease revoked by hand", 20)
 
 
 def test_a_crash_is_no_event(place: Place, way: str, born: Host) -> None:
     name = f"born-{way}"
-    lease = place.lease(name)
+    lease = place.etcd.lease(name)
     born.exec("systemctl kill --signal=KILL rollcall-register")
     wait_registered(born)
-    assert place.lease(name) == lease
+    assert place.etcd.lease(name) == lease
 
 
 def test_a_cut_a_reset_and_a_reboot(place: Place, way: str, born: Host) -> None:
     name = f"born-{way}"
     born.cut()
     try:
-        wait_for(lambda: place.values(name) == {}, "the host to be lost", 3 * TTL)
+        wait_for(lambda: place.etcd.values(name) == {}, "the host to be lost", 3 * TTL)
     finally:
         born.rejoin()
-    wait_for(lambda: place.values(name).get("ip") == born.address, "the host after the cut", 6 * TTL)
+    wait_for(lambda: place.etcd.values(name).get("ip") == born.address, "the host after the cut", 6 * TTL)
     born.kill()
     born.boot()
     wait_registered(born)  # its keys may still be those of the boot before
-    assert place.values(name)["ip"] == born.address
+    assert place.etcd.values(name)["ip"] == born.address
     born.stop()
-    assert place.values(name) == {}, "it has left on purpose"
+    assert place.etcd.values(name) == {}, "it has left on purpose"
     born.boot()
-    wait_for(lambda: place.values(name).get("ip") == born.address, "the host after a reboot", 3 * TTL)
+    wait_for(lambda: place.etcd.values(name).get("ip") == born.address, "the host after a reboot", 3 * TTL)

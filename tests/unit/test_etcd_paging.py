@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import wire
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import Compacted, EtcdError
-from tests.support.fake_etcd import Answer, Meanwhile
+from tests.support.fake_etcd import Answer, Cut, Drop, Meanwhile
 
 RANGE = "/v3/kv/range"
 
@@ -39,6 +39,32 @@ def test_every_page_is_limited_and_pinned_to_the_revision_of_the_first(fake_etcd
     assert [body["revision"] for body in bodies] == [0, found.revision, found.revision]
     assert [wire.decode(body["key"]) for body in bodies] == ["/p/", "/p/3\0", "/p/7\0"]
     assert len({body["range_end"] for body in bodies}) == 1
+
+
+@pytest.mark.parametrize("fault", [Drop(), Cut()])
+def test_a_page_that_was_asked_for_ahead_and_never_came_is_asked_for_again(fake_etcd, client, fault):
+    for meanwhile in (Meanwhile(lambda: None), Meanwhile(lambda: None), fault):
+        fake_etcd.inject(RANGE, meanwhile)
+    found = client.read_all("/p/", page=4)
+    assert [kv.value for kv in found.kvs] == [str(number) for number in range(10)]
+    assert len(ranges(fake_etcd)) == 4
+
+
+def test_who_stops_in_the_middle_gets_the_answer_to_the_next_question(fake_etcd, client, monkeypatch):
+    decoded = []
+
+    def interrupted(kv):
+        decoded.append(kv)
+        if len(decoded) > 5:
+            raise KeyboardInterrupt
+        return wire.KeyValue("", "", 0, 0, 0, 0)
+
+    monkeypatch.setattr(wire.KeyValue, "parse", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        client.read_all("/p/", page=4)
+    monkeypatch.undo()
+    assert len(ranges(fake_etcd)) == 2, "and the third is on its way"
+    assert client.get("/p/9").value == "9"
 
 
 @pytest.mark.parametrize("keys", [0, 4, 8])

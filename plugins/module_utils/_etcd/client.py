@@ -139,32 +139,23 @@ class Client:
     def _whole(self, prefix: str, first: RangeResult, keys_only: bool = False, page: int = PAGE) -> RangeResult:
         """`first`, the beginning of what is under `prefix`, with the rest of it as of the same revision.
 
-        While one page is decoded etcd is already at work on the next: it takes as long for one as we do.
+        The next page is asked for before one is decoded, so that etcd is at work meanwhile. A thread that reads ahead
+        would be slower: the two would wait for Python's lock (1.0 instead of 0.7 s for 100,000 keys, measured).
         """
         kvs = list(first.kvs)
-        if len(kvs) >= first.count:
-            return first
-        from concurrent.futures import ThreadPoolExecutor  # which the agent, on a node, shall not carry for nothing
-
         what = f"Reading {_shown(prefix, True)} as of revision {first.revision}"
-        body = wire.key_range(prefix, True)
-        body.update(revision=first.revision, limit=page, keys_only=keys_only)
-
-        def read_from(key: str) -> t.List[Json]:
-            answer = self.call(what, "/v3/kv/range", {**body, "key": wire.encode(key + "\0")}, repeatable=True)
-            return answer.get("kvs") or []
-
-        left = first.count - len(kvs)
-        with ThreadPoolExecutor(1) as ahead:
-            coming = ahead.submit(read_from, kvs[-1].key)
-            while left > 0:
-                more = coming.result()
-                if not more:
-                    raise EtcdError(f"{what} failed: etcd counted {first.count} keys and gave {first.count - left}")
-                left -= len(more)
-                if left > 0:
-                    coming = ahead.submit(read_from, wire.decode(more[-1]["key"]))
-                kvs.extend(map(KeyValue.parse, more))
+        left, last = first.count - len(kvs), kvs[-1].key if kvs else prefix
+        while left > 0:
+            answer = self.call(
+                what, "/v3/kv/range", _page(prefix, last, first.revision, page, keys_only), repeatable=True
+            )
+            more = answer.get("kvs")
+            if not more:
+                raise EtcdError(f"{what} failed: etcd counted {first.count} keys and gave {first.count - left}")
+            left, last = left - len(more), wire.decode(more[-1]["key"])
+            if left > 0:
+                self._send_ahead("/v3/kv/range", _page(prefix, last, first.revision, page, keys_only))
+            kvs.extend(map(KeyValue.parse, more))
         return dataclasses.replace(first, kvs=kvs)
 
     def put(self, key: str, value: str, lease: int = 0) -> int:
@@ -237,6 +228,10 @@ class Client:
         """POST `body` with the token and return the raw answer; `what` and `repeatable` as in transport.py."""
         return self._authenticated(lambda token: self._transport.call(what, path, body, token, repeatable))
 
+    def _send_ahead(self, path: str, body: Json) -> None:
+        """Send what the next `call` will ask for, with the same path and body."""
+        self._transport.send_ahead(path, body, self._token.value or "" if self.settings.user else "")
+
     def _authenticated(self, send: t.Callable[[str], Answer]) -> Answer:
         """Send with the token. An invalid one is refused before anything is done: renew it and send once more."""
         token = self._login()
@@ -279,6 +274,12 @@ class Client:
 
 def _revision(answer: Json) -> int:
     return int(answer.get("header", {}).get("revision", 0))
+
+
+def _page(prefix: str, after: str, revision: int, limit: int, keys_only: bool) -> Json:
+    """The request for the keys under `prefix` that follow the key `after`."""
+    body = dict(wire.key_range(prefix, True), key=wire.encode(after + "\0"))
+    return dict(body, revision=revision, limit=limit, keys_only=keys_only)
 
 
 def _shown(key: str, prefix: bool) -> str:

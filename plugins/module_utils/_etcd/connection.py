@@ -57,14 +57,13 @@ class Connection(http.client.HTTPConnection):
             self.sock = self._context.wrap_socket(self.sock, server_hostname=self._server_name)
 
     def send(self, data: t.Any) -> None:
-        """Keep a part of the request until `getresponse`: head and body in two packets would wake etcd up twice."""
+        """Keep a part of the request until `flush`: head and body in two packets would wake etcd up twice."""
         self._unsent += data
 
-    def getresponse(self) -> http.client.HTTPResponse:
-        """Send the request, and read the beginning of the answer."""
+    def flush(self) -> None:
+        """Send the request."""
         unsent, self._unsent = self._unsent, b""
         self.sock.sendall(unsent)
-        return super().getresponse()
 
     def is_idle(self) -> bool:
         """True while open with nothing to read: readable means that the server closed it meanwhile."""

@@ -43,6 +43,7 @@ class Transport:
         self._context: t.Optional[ssl.SSLContext] = None
         self._context_version: t.Tuple[t.Tuple[int, int], ...] = ()
         self._kept: t.Optional[t.Tuple[Endpoint, Connection]] = None
+        self._ahead: t.Optional[t.Tuple[str, t.Optional[Json], str]] = None  # sent, and its answer not yet read
 
     @property
     def endpoint(self) -> str:
@@ -59,6 +60,8 @@ class Transport:
         deadline = time.monotonic() + self._timeout
         failures: t.List[str] = []
         causes: t.List[Exception] = []
+        if self._ahead not in (None, (path, body, token)):
+            self.close()  # the answer to something else would come first
         waiting = list(self._endpoints())
         while waiting:
             endpoint = waiting.pop(0)
@@ -85,6 +88,19 @@ class Transport:
                 )
         raise self._unreachable(what, failures, causes)
 
+    def send_ahead(self, path: str, body: Json, token: str = "") -> None:
+        """Send what the next `call` will ask for, so that etcd is at work on it meanwhile; for reads.
+
+        Where there is no connection, or it breaks, nothing is lost: `call` then sends it. Another call drops it.
+        """
+        if self._kept is None or self._ahead is not None:
+            return
+        try:
+            self._send(self._kept[1], path, body, token, {})
+            self._ahead = (path, body, token)
+        except (OSError, http.client.HTTPException):
+            self.close()
+
     def stream(
         self, what: str, path: str, body: Json, token: str = "", headers: t.Optional[t.Dict[str, str]] = None
     ) -> Stream:
@@ -98,7 +114,8 @@ class Transport:
             try:
                 connection = self._open(endpoint, share)
                 sock = connection.sock  # the connection forgets it where the server announces "Connection: close"
-                response = self._send(connection, path, body, token, headers or {})
+                self._send(connection, path, body, token, headers or {})
+                response = connection.getresponse()
                 if response.status != 200:
                     raise error_from_answer(what, str(endpoint), response.status, response.read())
                 first = response.readline()
@@ -119,6 +136,7 @@ class Transport:
 
     def close(self) -> None:
         """Drop the kept connection; the next request opens one again."""
+        self._ahead = None
         if self._kept is not None:
             self._kept[1].close()
             self._kept = None
@@ -141,7 +159,7 @@ class Transport:
         """The kept connection if it leads to `endpoint` and is still open, else a new one."""
         if self._kept is not None:
             kept_endpoint, connection = self._kept
-            if kept_endpoint == endpoint and connection.is_idle():
+            if kept_endpoint == endpoint and (self._ahead or connection.is_idle()):
                 connection.sock.settimeout(timeout)
                 return connection
             self.close()
@@ -160,16 +178,17 @@ class Transport:
     def _exchange(
         self, connection: Connection, what: str, endpoint: Endpoint, path: str, body: t.Optional[Json], token: str
     ) -> Json:
-        response = self._send(connection, path, body, token, {})
+        if self._ahead is None:
+            self._send(connection, path, body, token, {})
+        self._ahead = None
+        response = connection.getresponse()
         content = response.read()
         if response.status != 200:
             raise error_from_answer(what, str(endpoint), response.status, content)
         return _parse(what, endpoint, content)
 
     @staticmethod
-    def _send(
-        connection: Connection, path: str, body: t.Optional[Json], token: str, headers: t.Dict[str, str]
-    ) -> http.client.HTTPResponse:
+    def _send(connection: Connection, path: str, body: t.Optional[Json], token: str, headers: t.Dict[str, str]) -> None:
         headers = {"Content-Type": "application/json", **headers}
         if token:
             headers["Authorization"] = token
@@ -177,7 +196,7 @@ class Transport:
             connection.request("GET", path, headers=headers)
         else:
             connection.request("POST", path, json.dumps(body).encode("ascii"), headers)
-        return connection.getresponse()
+        connection.flush()
 
     def _unreachable(self, what: str, failures: t.Sequence[str], causes: t.Sequence[Exception]) -> Unreachable:
         if self._srv:
