@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent import log
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.cli import COMMANDS, main
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.notify import Notifier
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering import unit
@@ -27,6 +28,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._agent.register
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import RollcallError
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Identity, Layout
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Check
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.registration import Holder
 
 UNIT = "rollcall-register.service"
 
@@ -45,13 +47,14 @@ def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, abstra
         notifier.ready()
         notifier.status("one\nline")
         notifier.status("one line")  # said already
+        notifier.status("x" * 100_000)  # of which systemd would get nothing at all
         notifier.alive()
         notifier.reloading()
         notifier.stopping()
-        said = [manager.recv(4096).decode() for _ in range(5)]
-    assert said[:3] == ["READY=1", "STATUS=one line", "WATCHDOG=1"]
-    assert said[3].startswith("RELOADING=1\nMONOTONIC_USEC=")
-    assert said[4] == "STOPPING=1"
+        said = [manager.recv(4096).decode() for _ in range(6)]
+    assert said[:4] == ["READY=1", "STATUS=one line", f"STATUS={'x' * 1000}", "WATCHDOG=1"]
+    assert said[4].startswith("RELOADING=1\nMONOTONIC_USEC=")
+    assert said[5] == "STOPPING=1"
 
 
 @pytest.mark.parametrize("socket_path", [None, "/nowhere/notify"])
@@ -70,6 +73,15 @@ def test_a_watchdog_for_another_process_is_not_ours(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("WATCHDOG_USEC", "3000000")
     monkeypatch.setenv("WATCHDOG_PID", "1")
     assert Notifier().watchdog == 0
+
+
+def test_foreign_text_does_no_harm_on_its_way_to_the_operator(capsys: pytest.CaptureFixture[str]) -> None:
+    holder = Holder("\033[2J" + "x" * 400_000, "of\nme", "", "1.0", 7)
+    log.warning(f"held by {holder}\033[0m")
+    said = capsys.readouterr().err
+    assert len(said) < 250
+    assert "\033" not in said
+    assert "id 'of\\nme', agent 1.0, lease 7" in said
 
 
 @pytest.fixture

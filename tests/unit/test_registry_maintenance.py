@@ -142,12 +142,16 @@ def test_who_comes_between_is_not_overwritten(fake_etcd, client):
     assert (outcome.before["by"], outcome.after["by"], outcome.after["reason"]) == ("bob", "bob", "mine")
 
 
-def test_a_node_sweeps_its_own_key_when_that_is_over(fake_etcd, client):
-    assert maintenance.look(client, LAYOUT, WEB1) is None
+def test_a_key_that_is_over_is_told_and_cleared_unless_it_has_changed(fake_etcd, client):
+    assert maintenance.look(client, LAYOUT, WEB1) == (None, 0)
     fake_etcd.put(KEY, json.dumps({"until": int(time.time()) + 60}))
-    assert maintenance.look(client, LAYOUT, WEB1)
+    fields, over = maintenance.look(client, LAYOUT, WEB1)
+    assert (fields is not None, over) == (True, 0)
     fake_etcd.put(KEY, json.dumps({"until": int(time.time()) - 60}))
-    assert maintenance.look(client, LAYOUT, WEB1) is None
+    assert maintenance.look(client, LAYOUT, WEB1) == (None, fake_etcd.revision)
+    maintenance.clear(client, LAYOUT, WEB1, fake_etcd.revision - 1)
+    assert KEY in fake_etcd.tree(), "it is another by now"
+    maintenance.clear(client, LAYOUT, WEB1, fake_etcd.revision)
     assert fake_etcd.tree() == {}
 
 

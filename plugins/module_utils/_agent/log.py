@@ -32,6 +32,6 @@ def info(text: str) -> None:
 
 
 def _write(priority: str, text: str) -> None:
-    line = text.replace("\n", " | ")
+    line = "".join(char if char.isprintable() else "?" for char in text.replace("\n", " | "))
     sys.stderr.write(f"{priority}{line}\n")
     sys.stderr.flush()

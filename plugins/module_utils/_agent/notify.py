@@ -13,6 +13,8 @@ import os
 import socket
 import time
 
+_LONGEST = 1000  # characters of a status line; a datagram that is too large is lost as a whole
+
 
 class Notifier:
     """Sends states to the service manager; does nothing where there is none.
@@ -46,7 +48,7 @@ class Notifier:
 
     def status(self, text: str) -> None:
         """One line for `systemctl status`; sent where it is another than before."""
-        line = " ".join(text.split())
+        line = " ".join(text.split())[:_LONGEST]
         if line != self._status:
             self._status = line
             self._send(f"STATUS={line}")

@@ -8,7 +8,7 @@ Internal to the collection: no promise is made to other users of this file.
 
 The key is kept without a lease, so it outlives the node's reboot. It is JSON: `by` and `reason` (texts), `since` and
 `until` (Unix seconds; no `until`: until somebody ends it). Who reads a key whose `until` has passed takes it for none,
-so nobody has to be there at that moment; the node's agent deletes it at its next self-check, which tells the followers.
+so nobody has to be there at that moment; the node's agent deletes it later.
 
 Wall clocks decide, since no other clock survives a reboot. A clock that is slow, or an `until` that is not after
 `since`, keeps the node drained: that is the side on which a mistake does no harm.
@@ -123,14 +123,20 @@ def next_end(said: t.Iterable[t.Optional[t.Mapping[str, t.Any]]], now: float) ->
     return min((fields["until"] for fields in said if fields and fields.get("until", 0) > now), default=None)
 
 
-def look(client: Client, layout: Layout, who: Identity) -> t.Optional[Json]:
-    """What holds for one node now. A key that is over is deleted. Raises EtcdError kinds and InvalidNode."""
-    key = layout.maintenance(who)
-    kv = client.get(key)
+def look(client: Client, layout: Layout, who: Identity) -> t.Tuple[t.Optional[Json], int]:
+    """What holds for one node now, and the revision of a key that is over (0: there is none).
+
+    Raises EtcdError kinds and InvalidNode.
+    """
+    kv = client.get(layout.maintenance(who))
     fields = current(kv.value, time.time()) if kv else None
-    if kv and fields is None:
-        client.txn([wire.unchanged(key, kv.mod_revision)], [wire.delete(key)], what=f"Deleting {key}, which has ended")
-    return fields
+    return fields, kv.mod_revision if kv and fields is None else 0
+
+
+def clear(client: Client, layout: Layout, who: Identity, revision: int) -> None:
+    """Delete the key of a node, which `look` has found over, unless it has changed since. Raises EtcdError kinds."""
+    key = layout.maintenance(who)
+    client.txn([wire.unchanged(key, revision)], [wire.delete(key)], what=f"Deleting {key}, which has ended")
 
 
 def find(client: Client, layout: Layout, names: t.Sequence[str], must_exist: bool = True) -> t.List[Identity]:

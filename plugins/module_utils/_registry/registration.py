@@ -24,6 +24,7 @@ from .._etcd.wire import KeyValue
 from .errors import Duplicate, InvalidNode, RegistryError
 from .layout import CHECKS, HEALTH, IP, NODE, Identity, Layout
 from .model import PASSING, Check, Document, dump, load, parse_document
+from .words import plain
 
 JOINED = "joined"
 LEFT = "left"
@@ -77,8 +78,9 @@ class Holder(t.NamedTuple):
     lease: int
 
     def __str__(self) -> str:
-        keeper = f"agent {self.agent}" if self.agent else "no agent"
-        return f"address {self.address or 'unknown'}, id {self.id or 'none'}, {keeper}, lease {self.lease:x}"
+        keeper = f"agent {plain(self.agent)}" if self.agent else "no agent"
+        address, who = plain(self.address or "unknown"), plain(self.id or "none")
+        return f"address {address}, id {who}, {keeper}, lease {self.lease:x}"
 
 
 @dataclasses.dataclass(frozen=True)

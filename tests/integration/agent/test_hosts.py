@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.fixtures import programs_of
 from tests.support.real_etcd import Cluster
-from tests.support.registrant import KEYS, ROSTER, Changes, Registrant, leases, values, wait_for
+from tests.support.registrant import KEYS, ROSTER, Changes, Registrant, hold, leases, values, wait_for
 
 Register = Callable[..., Registrant]
 
@@ -246,3 +246,17 @@ def test_a_command_that_hangs_delays_no_keepalive(etcd: Cluster, register: Regis
     reload(agent, address={"command": ["sleep", "60"]})
     agent.wait_count("keepalives", 4)
     assert (agent.status["phase"], values(etcd)["ip"], leases(etcd)) == ("registered", "10.0.0.5", {lease})
+
+
+def test_a_host_that_gets_its_name_late_registers_under_it(etcd: Cluster, register: Register) -> None:
+    """As from DHCP, or by hostnamectl: what an image is called, many hosts are called at first."""
+    hold(etcd, 600)
+    named = ["unshare", "--uts", "sh", "-c", 'hostname web1 && exec "$@"', "sh"]
+    agent = register(etcd, name="", within=named)
+    agent.start()
+    agent.wait_phase("duplicate")
+    assert agent.process is not None
+    subprocess.run(["nsenter", "--target", str(agent.process.pid), "--uts", "hostname", "web7"], check=True)
+    agent.wait_phase("registered")
+    assert values(etcd, "/infrastructure/web/web7/")["ip"] == "10.0.0.5"
+    assert values(etcd)["ip"] == "10.0.0.9", "the holder is left alone"

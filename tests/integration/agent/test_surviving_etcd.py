@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import os
 import shutil
@@ -194,6 +195,13 @@ def test_a_member_is_removed_and_then_its_endpoint(etcd_programs: Path, register
         ({"tags": ["edge\nbackend evil"]}, "tags: "),
         ({"name": "web1/../web2"}, "name: "),
         ({"meta": {"rack": "x" * 5000}}, "more than the 4096 that one key may hold"),
+        ({"meta": {"load": float("nan")}}, "meta: every reader would leave this host out"),
+        ({"meta": {"rack": "\ud800"}}, "meta: every reader would leave this host out"),
+        (
+            {"meta": {"rack": functools.reduce(lambda inner, _level: [inner], range(20), [])}},
+            "nested more than 16 levels deep",
+        ),
+        ({"role": "", "roles": [f"role{number}" for number in range(33)]}, "33 roles are more than 32"),
     ],
 )
 def test_what_others_would_have_to_leave_out_is_never_written(

@@ -71,7 +71,7 @@ def _nodes(args: argparse.Namespace, client: Client, way: access.Access) -> t.Se
     file = args.config or access.REGISTER
     if not os.path.exists(file):
         raise RollcallError(f"This host does not answer the roll call, for there is no {file}: say --node NAME")
-    return register_config.load(file).identify().identities
+    return register_config.load(file).names()
 
 
 def _wish(args: argparse.Namespace) -> maintenance.Wish:

@@ -67,7 +67,7 @@ def exposition(status: Json) -> str:
 
 
 def _metrics(status: Json) -> t.Iterator[t.Tuple[str, str, str, Samples]]:
-    about = {name: status[name] for name in ("node", "address", "version", "instance")}
+    about = {name: status[name] for name in ("node", "address", "endpoint", "version", "instance")}
     yield "info", "gauge", "The host and its agent; always 1.", [(about, 1)]
     yield (
         "phase",

@@ -12,7 +12,14 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ..._etcd.errors import RollcallError
+from ..._etcd.errors import (
+    AuthenticationFailed,
+    InvalidSettings,
+    NotGateway,
+    PermissionDenied,
+    RollcallError,
+    TokenInvalid,
+)
 from .. import log
 from ..pacing import boottime
 
@@ -25,6 +32,9 @@ DUPLICATE = "duplicate"
 REFUSED = "refused"
 LEFT = "left"
 REMOVED = "removed"  # on purpose as well: a check says so, until it passes
+
+# What does not pass by itself: a person has to change something first, here or in etcd.
+REFUSALS = (AuthenticationFailed, InvalidSettings, NotGateway, PermissionDenied, TokenInvalid)
 
 _REMIND = 600.0  # seconds after which the same trouble is told again
 _ERRORS = 5  # different errors that are kept

@@ -13,9 +13,10 @@ import dataclasses
 import typing as t
 
 from ..._etcd.settings import Settings
+from ..._registry.errors import InvalidNode
 from ..._registry.layout import DC_ROLE_NAME, Identity, Layout
 from ..._registry.machine import ID_SOURCES, MACHINE_ID, host_name, machine_identity
-from ..._registry.model import Document, Service, parse_service
+from ..._registry.model import Document, Service, parse_document, parse_service
 from ..._registry.registration import Registration
 from ..._registry.words import Network, parse_networks, valid_name, valid_word
 from ..checking.check_config import CheckConfig, parse_checks, parse_writes
@@ -29,6 +30,8 @@ from . import addresses
 _TTL = 30
 _SELF_CHECK = 60.0
 _DRAIN_TIME = 5.0
+
+_MOST_ROLES = 32  # two operations each, for as many to come and as many to leave: etcd's 128 of a transaction
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,10 +61,13 @@ class RegisterConfig:
     id_from: str = MACHINE_ID
     metrics_file: str = ""
 
+    def names(self) -> t.Tuple[Identity, ...]:
+        """The names that this host wants to be known by. Raises RegistryError."""
+        return self._registration(self.name or host_name(), "", "").identities
+
     def identify(self) -> Registration:
         """What this host wants to be known as, still without an address. Raises RegistryError."""
-        name = self.name or host_name()
-        return self._registration(name, *machine_identity(self.id_from))
+        return self._registration(self.name or host_name(), *machine_identity(self.id_from))
 
     def _registration(self, name: str, identity: str, boot: str) -> Registration:
         document = Document(identity, boot, self.services, self.tags, self.meta, version())
@@ -96,9 +102,19 @@ def load(file: str) -> RegisterConfig:
         metrics_file=_metrics_file(root),
     )
     root.end()
-    # What is too large for a key must be said now, not in the middle of the night.
-    checked(root, "", lambda: config._registration("x", "0" * 32, "0" * 36).keys(layout))
+    # What is too large for a key, or what readers would leave out, must be said now, not in the middle of the night.
+    sample = config._registration("x", "0" * 32, "0" * 36)
+    checked(root, "", lambda: sample.keys(layout))
+    _prove_readable(root, sample.document)
     return config
+
+
+def _prove_readable(root: Section, document: Document) -> None:
+    try:
+        parse_document(document.dump())
+    except InvalidNode as exc:
+        problem = f"every reader would leave this host out, for {exc}"
+        raise root.error("meta", f"{problem}. Are there NaN, Infinity, or broken characters in it?") from exc
 
 
 def _id_from(root: Section) -> str:
@@ -130,6 +146,10 @@ def _roles(root: Section) -> t.Tuple[str, ...]:
         raise root.error("role", "either role or roles is wanted" + (", not both" if role else ""))
     if len(set(roles)) < len(roles):
         raise root.error("roles", "a role is there twice")
+    if len(roles) > _MOST_ROLES:
+        raise root.error(
+            "roles", f"{len(roles)} roles are more than {_MOST_ROLES}: they are claimed in one transaction"
+        )
     key, words = ("roles", roles) if roles else ("role", [role])
     return tuple(checked(root, key, lambda: [valid_word(word, "role") for word in words]))
 

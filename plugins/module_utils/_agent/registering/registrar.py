@@ -14,21 +14,14 @@ sees one keepalive in a third of the lease's time and one read in `self_check`, 
 from __future__ import annotations
 
 import dataclasses
+import random
 import time
 import typing as t
 
 from ..._etcd.client import Client
-from ..._etcd.errors import (
-    AuthenticationFailed,
-    InvalidSettings,
-    LeaseNotFound,
-    NotGateway,
-    PermissionDenied,
-    RollcallError,
-    TokenInvalid,
-)
+from ..._etcd.endpoints import Endpoint
+from ..._etcd.errors import LeaseNotFound, PermissionDenied, RollcallError
 from ..._etcd.settings import Settings
-from ..._registry import maintenance
 from ..._registry.errors import Duplicate, RegistryError
 from ..._registry.layout import Identity
 from ..._registry.model import DRAIN
@@ -37,14 +30,14 @@ from .. import log
 from ..checking.checks import Checks
 from ..pacing import Task, TokenBucket, boottime, jittered
 from .addresses import Locator
-from .progress import DUPLICATE, LEFT, REFUSED, REGISTERED, REMOVED, WAITING, Progress
+from .maintained import Maintained
+from .progress import DUPLICATE, LEFT, REFUSALS, REFUSED, REGISTERED, REMOVED, WAITING, Progress
 from .register_config import RegisterConfig
 from .run_directory import Json, Memory, Place, RunDirectory
 
-# What does not pass by itself: a person has to change something first, here or in etcd.
-_REFUSALS = (AuthenticationFailed, InvalidSettings, NotGateway, PermissionDenied, TokenInvalid)
-
 _LEAVE_WITHIN = 10.0  # seconds in which another attempt to leave is begun
+_LONGEST_REQUEST = 30.0  # seconds, whatever the configuration says: the unit's watchdog waits for at least twice that
+_OVER_FOR = 10  # self-checks in which a maintenance must be over before its key is deleted
 
 
 class _LiveClient(Client):
@@ -57,6 +50,10 @@ class _LiveClient(Client):
     def call(self, what: str, path: str, body: Json, repeatable: bool = False) -> Json:
         self._alive()
         return super().call(what, path, body, repeatable)
+
+    def authenticate(self, user: str, password: str) -> str:
+        self._alive()
+        return super().authenticate(user, password)
 
 
 class Registrar:
@@ -94,7 +91,7 @@ class Registrar:
         self._renewed = 0.0
         self._renewed_boottime: t.Optional[float] = None
         self._rtt: t.Optional[float] = None  # seconds that the last keepalive took
-        self._maintenance: t.Optional[Json] = None
+        self._maintained = Maintained(0.0)
         self._unwritten: t.Optional[Registration] = None  # what waits for its turn to be written
         self._superseded = 0  # how often that was replaced before its turn came
         self._counts = {"keepalives": 0, "self_checks": 0, "writes": 0, "leases_lost": 0}
@@ -107,9 +104,13 @@ class Registrar:
         """
         self._self = config.identify()
         self._config = config
-        timeout = min(config.settings.timeout, max(1.0, config.ttl / 6))  # several attempts must fit into the lease
+        # Several attempts must fit into the lease.
+        timeout = min(config.settings.timeout, max(1.0, config.ttl / 6), _LONGEST_REQUEST)
         self._client.close()
-        self._client = _LiveClient(dataclasses.replace(config.settings, timeout=timeout), self._alive)
+        self._client = _LiveClient(
+            dataclasses.replace(config.settings, timeout=timeout, endpoints=self._endpoints()), self._alive
+        )
+        self._maintained = Maintained(_OVER_FOR * config.self_check)
         self._renewal, self._reconciliation = Task(config.ttl), Task(config.ttl)
         self._bucket = TokenBucket(config.writes.per_minute, config.writes.burst, boottime())
         lease, was, place = self._lease or self._memory.lease, self._memory.place, self._place
@@ -147,6 +148,8 @@ class Registrar:
         if self._removed:
             self._stay_away()
             return
+        if self._progress.phase == DUPLICATE and not self._config.name:
+            self._look_for_a_name()
         self.renew()
         if not self._lease or self._renewal.failing or not self._may_write:
             return
@@ -171,8 +174,11 @@ class Registrar:
         self._draining = True
         if self._progress.phase != REGISTERED or not self._lease:
             return False
-        self._attempt(self._reconciliation, self._reconcile)
-        return self._progress.phase == REGISTERED
+        for _try in range(2):  # the second goes to another endpoint
+            self._attempt(self._reconciliation, self._reconcile)
+            if self._progress.phase == REGISTERED:
+                return True
+        return False
 
     def leave(self) -> None:
         """Withdraw the registration, and forget it where that worked or can never work."""
@@ -182,7 +188,7 @@ class Registrar:
                 withdraw(self._client, self._config.layout, (*self._self.identities, *self._leaving), self._lease)
                 self._lease = 0
             except RollcallError as exc:
-                if isinstance(exc, _REFUSALS) or boottime() > deadline:
+                if isinstance(exc, REFUSALS) or boottime() > deadline:
                     self._progress.enter(
                         LEFT, f"not withdrawn, so the lease ends by itself within {self._granted} s: {exc}"
                     )
@@ -213,7 +219,7 @@ class Registrar:
             "renewed_boottime": self._renewed_boottime,
             "rtt": self._rtt,
             "health": self._wanted.health,
-            "maintenance": self._maintenance,
+            "maintenance": self._maintained.fields,
             "services": {service.name: service.document() for service in self._self.document.services},
             "tags": list(self._self.document.tags),
             "checks": {check.name: check.document() for check in self._checks.published},
@@ -264,6 +270,22 @@ class Registrar:
     def _place(self) -> Place:
         return Place.of(self._config.layout, self._self.identities)
 
+    def _endpoints(self) -> t.Tuple[Endpoint, ...]:
+        """The endpoints in an order of this host's own: all hosts have one list, and must not all ask its first."""
+        endpoints = list(self._config.settings.endpoints)
+        random.Random(f"{self._self} {self._self.document.id}").shuffle(endpoints)
+        return tuple(endpoints)
+
+    def _look_for_a_name(self) -> None:
+        """Where the host has got another name since, as from DHCP, that is the one to claim."""
+        try:
+            found = self._config.identify()
+        except RegistryError:
+            return  # it has none at the moment
+        if found.identities != self._self.identities:
+            log.info(f"This host now calls itself {found}")
+            self.configure(self._config)
+
     def _attempt(self, task: Task, action: t.Callable[[], float]) -> None:
         """Do `action`, which gives the seconds until it is due again, and tell what stood in its way."""
         now = boottime()
@@ -274,7 +296,7 @@ class Registrar:
             self._written, self._known = None, False
             self._progress.trouble(DUPLICATE, exc)
         except RollcallError as exc:
-            refused = isinstance(exc, _REFUSALS)
+            refused = isinstance(exc, REFUSALS)
             task.failed(refused, boottime())
             self._progress.trouble(REFUSED if refused else WAITING, exc)
         else:
@@ -317,9 +339,7 @@ class Registrar:
             self._previous, self._lease, self._leaving = lease, 0, ()
             self._grant()
             self._put_right()
-        now = time.time()
-        end = maintenance.next_end([self._maintenance], now)  # then its key is to be deleted
-        return min(jittered(self._config.self_check, 0.2), float("inf") if end is None else end - now)
+        return min(jittered(self._config.self_check, 0.2), self._maintained.next_look())
 
     def _put_right(self) -> None:
         wanted = self._wanted
@@ -335,7 +355,7 @@ class Registrar:
         self._leaving = ()
         self._counts["writes" if claim.changed else "self_checks"] += 1
         self._written, self._known, self._unwritten = wanted, True, None
-        self._look_at_maintenance()
+        self._maintained.look(self._client, self._config.layout, self._self.identities)
         joined = self._memory.joined or int(time.time())
         self._remember(dataclasses.replace(self._memory, place=self._place, joined=joined, checks=wanted.checks))
         self._progress.enter(
@@ -373,14 +393,6 @@ class Registrar:
         self._counts["leases_lost"] += 1
         self._previous, self._lease, self._known = self._lease, 0, False
 
-    def _look_at_maintenance(self) -> None:
-        """See whether an operator has drained this host, and clean up after one whose time is over."""
-        try:
-            found = (maintenance.look(self._client, self._config.layout, who) for who in self._self.identities)
-            self._maintenance = next((fields for fields in found if fields is not None), None)
-        except (*_REFUSALS, RegistryError):
-            self._maintenance = None  # not ours to read, or not to be read
-
     def _count_superseded(self) -> None:
         """Count what was to be written and never will be, since the next change came before its turn."""
         wanted = self._wanted
@@ -395,7 +407,7 @@ class Registrar:
         place, lease = self._former
         try:
             withdraw(self._client, *place.keys(), lease)
-        except (*_REFUSALS, RegistryError) as exc:
+        except (*REFUSALS, RegistryError) as exc:
             log.warning(f"Could not withdraw the former registration, its lease {lease:x} ends by itself: {exc}")
         self._former = None
 

@@ -225,8 +225,11 @@ def test_maintenance_drains_survives_a_new_lease_and_ends(etcd: Cluster, rollcal
 
 
 def test_maintenance_that_is_over_counts_as_none_and_the_agent_deletes_it(
-    etcd: Cluster, rollcall: Command, agent: Registrant
+    etcd: Cluster, rollcall: Command, register: Register
 ) -> None:
+    agent = register(etcd, self_check=0.5)
+    agent.start()
+    agent.wait_phase("registered")
     etcd.ctl("put", KEPT + "web2", json.dumps({"by": "ann", "until": int(time.time()) - 1}))
     etcd.ctl("put", "/infrastructure/web/web2/ip", "10.0.0.6")
     assert rollcall("nodes", f"--config={agent.config_file}", "--maintenance").stdout == ""
@@ -251,7 +254,7 @@ def test_a_nodes_own_user_may_drain_itself_and_is_told_why_it_sees_nobody_else(
             etcd.ctl("role", "grant-permission", "web1", f"--prefix={prefix}", "readwrite", key, user=admin)
         password = tmp_path / "password"
         password.write_text("s3cret\n")
-        agent = register(etcd)
+        agent = register(etcd, self_check=0.5)
         agent.configure(etcd={"endpoints": etcd.endpoints, "user": "web1", "password_file": str(password)})
         agent.start()
         agent.wait_phase("registered")
