@@ -9,7 +9,9 @@ Internal to the collection: no promise is made to other users of this file.
 
 from __future__ import annotations
 
+import collections
 import contextlib
+import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -18,8 +20,15 @@ from ansible.module_utils.common.validation import check_required_if, check_requ
 from . import _options
 from ._etcd.client import Client
 from ._etcd.errors import RollcallError
+from ._registry.errors import InvalidNode
+from ._registry.model import parse_json
 
 Json = t.Dict[str, t.Any]
+
+MAX_TTL = 9_000_000_000  # seconds: etcd grants no longer lease
+MAX_PASSWORD = 72  # bytes that bcrypt takes, by which etcd keeps passwords; 3.4 drops the others without a word
+
+_CREDENTIALS = re.compile(r"(?:[a-z]+://)?[^:@]*:(.*)@", re.IGNORECASE | re.DOTALL)  # as in http://name:password@host
 
 
 class Module(AnsibleModule):
@@ -27,6 +36,11 @@ class Module(AnsibleModule):
 
     Ansible fails a task whose result is not UTF-8, also where the module has done its work.
     """
+
+    def _load_params(self) -> None:
+        """Passwords are known before anything can fail, or goes to the host's log."""
+        super()._load_params()
+        self.no_log_values.update(filter(None, _passwords(self.params)))
 
     def exit_json(self, **kwargs: t.Any) -> t.NoReturn:
         super().exit_json(**_utf8(kwargs))
@@ -40,9 +54,6 @@ def create_module(options: Json, *tables: _options.Table, **rules: t.Any) -> Ans
     spec = {**_options.argument_spec(_options.CONNECTION, *tables), **options}
     module = Module(argument_spec=spec, supports_check_mode=True, **rules)
     _check_given(module, rules)
-    if not module.params["password"]:
-        _user, _colon, password = (module.params["user"] or "").partition(":")  # as ETCDCTL_USER has it
-        module.no_log_values.update(filter(None, [password]))
     return module
 
 
@@ -69,6 +80,42 @@ def require_text(module: AnsibleModule, *names: str) -> None:
     for name in names:
         if not module.params[name]:
             module.fail_json(msg=f"{name} must not be empty")
+
+
+def require_ttl(module: AnsibleModule) -> None:
+    """End the module where the option `ttl` is given, and is no number of seconds that etcd grants."""
+    require_positive(module, "ttl")
+    if (module.params["ttl"] or 0) > MAX_TTL:
+        module.fail_json(msg=f"ttl must be at most {MAX_TTL} seconds, not {module.params['ttl']}")
+
+
+def require_names(module: AnsibleModule, option: str) -> None:
+    """End the module where items of this list have an empty `name`, or the same one: nobody could tell which counts."""
+    names = collections.Counter(item["name"] for item in module.params[option])
+    if "" in names:
+        module.fail_json(msg=f"A name in {option} is empty: give each of them a name")
+    twins = sorted(name for name, times in names.items() if times > 1)
+    if twins:
+        module.fail_json(msg=f"{option} must name everyone once, and has more than one {', '.join(twins)}")
+
+
+def require_password(module: AnsibleModule, user: str, password: str) -> None:
+    """End the module where etcd would not set this password."""
+    if len(password.encode()) > MAX_PASSWORD:
+        module.fail_json(msg=f"The password of the user {user} is longer than the {MAX_PASSWORD} bytes that etcd takes")
+
+
+def fail_for_missing(module: AnsibleModule, msg: str) -> None:
+    """End the module since something is not there; in check mode only warn, for an earlier task may be to make it."""
+    if not module.check_mode:
+        module.fail_json(msg=msg)
+    module.warn(f"{msg}. The task will fail unless an earlier one makes it")
+
+
+def foresee_lease(module: AnsibleModule, client: Client, lease: int) -> None:
+    """Warn in check mode where this lease is not there, which etcd says only as it writes. 0 stands for none."""
+    if module.check_mode and lease and client.lease_status(lease).ttl < 0:
+        fail_for_missing(module, f"Requested lease not found: {lease} ({lease:x}) has ended, or never was")
 
 
 @contextlib.contextmanager
@@ -98,9 +145,36 @@ def finish(module: AnsibleModule, diffs: t.Sequence[Json], **result: t.Any) -> N
     module.exit_json(**result)
 
 
+def readable(text: str) -> t.Any:
+    """A value for people: a mapping or list as data, anything else, or what cannot be shown, as the text it is."""
+    try:
+        data = parse_json(text, "value")
+    except InvalidNode:
+        return text
+    return data if isinstance(data, (dict, list)) else text
+
+
+def _passwords(params: Json) -> t.Iterator[str]:
+    """The passwords that stand elsewhere than in `password`: in `user` as etcdctl has it, and in URLs by mistake.
+
+    `params` are as the user gave them, of any type. Of one that a comma or slash divides the parts are secret, too.
+    """
+    yield str(params.get("user")).partition(":")[2]
+    given = params.get("endpoints")
+    for url in map(str, [params.get("host"), *(given if isinstance(given, list) else [given])]):
+        matches = [_CREDENTIALS.match(part) for part in url.split(",")]
+        for match in matches if any(matches) else [_CREDENTIALS.match(url)]:
+            if match:
+                yield from (match[1], *re.split("[,/?#]", match[1]))
+
+
 def _utf8(value: t.Any) -> t.Any:
     if isinstance(value, str):
-        return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        try:
+            raw = value.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:  # half of a surrogate pair stands for no byte
+            raw = value.encode("utf-8", "backslashreplace")
+        return raw.decode("utf-8", "backslashreplace")
     if isinstance(value, dict):
         return {_utf8(key): _utf8(inner) for key, inner in value.items()}
     return [_utf8(inner) for inner in value] if isinstance(value, (list, tuple)) else value

@@ -76,7 +76,7 @@ CONNECTION: Table = {
     "discovery_srv": Option(
         description=(
             "Domain whose SRV records C(_etcd-client-ssl._tcp) or C(_etcd-client._tcp) name etcd's members.",
-            "Give either this or O(endpoints).",
+            "Give either this or O(endpoints). Of those that a plugin finds in different places the nearer one counts.",
         ),
         var="rollcall_etcd_discovery_srv",
         etcdctl=ETCDCTL["discovery_srv"],
@@ -111,7 +111,7 @@ CONNECTION: Table = {
     "user": Option(
         description=(
             "User of etcd's password authentication, together with O(password).",
-            "Without O(password) it may be V(user:password), as etcdctl has it.",
+            "It may be V(user:password), as etcdctl has it; O(password) takes the place of that one.",
             "Prefer O(password), which is kept out of logs.",
         ),
         var="rollcall_etcd_user",

@@ -18,23 +18,17 @@ def dump(data: t.Any) -> str:
     return json.dumps(data, sort_keys=True, ensure_ascii=False)
 
 
-def parse(text: str) -> t.Any:
-    """The data that `text` is as JSON, or the text itself where it is none."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-
-
 def text_of(value: t.Any, current: t.Optional[str]) -> str:
     """The text to write for `value`: the `current` one where that is the same data already."""
     if isinstance(value, str):
         return value
     text = dump(value)
-    return current if current is not None and dump(parse(current)) == text else text
+    return current if current is not None and _dumped(current) == text else text
 
 
-def readable(text: str) -> t.Any:
-    """A value for people: a mapping or list as data, anything else as the text it is."""
-    data = parse(text)
-    return data if isinstance(data, (dict, list)) else text
+def _dumped(text: str) -> str:
+    """The JSON in `text` as `dump` writes it; the text itself where it is none, or nested too deep for Python."""
+    try:
+        return dump(json.loads(text))
+    except (ValueError, RecursionError):
+        return text

@@ -82,7 +82,13 @@ enabled:
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.admin import ROOT, Admin
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import EtcdError
-from ansible_collections.rollcall.discovery.plugins.module_utils._module import connect, create_module, diff, finish
+from ansible_collections.rollcall.discovery.plugins.module_utils._module import (
+    connect,
+    create_module,
+    diff,
+    finish,
+    require_password,
+)
 
 OPTIONS = {"state": {"type": "str", "choices": ["enabled", "disabled"], "default": "enabled"}}
 
@@ -91,6 +97,7 @@ def enable(module, client, admin):
     user, password = client.settings.user, client.settings.password
     if user != ROOT:
         module.fail_json(msg=f"Authentication is off. To switch it on, log in as {ROOT}, not as {user}")
+    require_password(module, ROOT, password)
     if module.check_mode:
         return
     if ROOT in admin.users():
@@ -115,6 +122,14 @@ def enable(module, client, admin):
         )
 
 
+def disable(module, client, admin):
+    user = client.settings.user
+    if ROOT not in admin.roles_of(user):  # everybody may read that of oneself
+        module.fail_json(msg=f"To switch authentication off, log in as a user that has the role {ROOT}: {user} has not")
+    if not module.check_mode:
+        admin.disable_auth()
+
+
 def main():
     module = create_module(OPTIONS)
     wanted = module.params["state"] == "enabled"
@@ -125,8 +140,8 @@ def main():
         enabled = bool(client.authenticate(client.settings.user, client.settings.password))
         if wanted and not enabled:
             enable(module, client, admin)
-        elif enabled and not wanted and not module.check_mode:
-            admin.disable_auth()
+        elif enabled and not wanted:
+            disable(module, client, admin)
     diffs = [diff("authentication", {"enabled": enabled}, {"enabled": wanted})] if wanted != enabled else []
     finish(module, diffs, changed=wanted != enabled, enabled=wanted)
 

@@ -16,6 +16,7 @@ description:
   - Makes sure that a key has a value, or that a key, or all keys under a prefix, are not there.
   - What is as it must be is not written again, so that those who watch the key see nothing.
 notes:
+  - O(user) needs permission to read the key, also where it writes or deletes it, for what is there is looked at first.
   - Values are shown in results and in diffs. Give the task C(no_log=true) where one is secret.
   - A task of M(community.general.etcd3) needs no other change than the name of the module.
 extends_documentation_fragment:
@@ -24,6 +25,8 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
+    details:
+      - There is a warning where O(lease) is not there, for an earlier task may be to grant it.
   diff_mode:
     support: full
   idempotent:
@@ -159,8 +162,15 @@ deleted:
 """
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import wire
-from ansible_collections.rollcall.discovery.plugins.module_utils._module import connect, create_module, diff, finish
-from ansible_collections.rollcall.discovery.plugins.module_utils._values import readable, text_of
+from ansible_collections.rollcall.discovery.plugins.module_utils._module import (
+    connect,
+    create_module,
+    diff,
+    finish,
+    foresee_lease,
+    readable,
+)
+from ansible_collections.rollcall.discovery.plugins.module_utils._values import text_of
 
 OPTIONS = {
     "key": {"type": "str", "required": True, "no_log": False},
@@ -174,6 +184,11 @@ OPTIONS = {
 
 def shown(value, lease):
     return {"value": readable(value), "lease": lease}
+
+
+def fields_of(kvs):
+    """Value, lease and mod_revision of the key that was read; the value and the last are None where it is not there."""
+    return (kvs[0].value, kvs[0].lease, kvs[0].mod_revision) if kvs else (None, 0, None)
 
 
 def change(client, module, seen, operation):
@@ -194,16 +209,17 @@ def change(client, module, seen, operation):
 def put(client, module):
     key, value, lease = (module.params[name] for name in ("key", "value", "lease"))
     found = client.range(key)
-    old = found.kvs[0] if found.kvs else None
-    old_value, old_lease = (old.value, old.lease) if old else (None, 0)
+    old_value, old_lease, written = fields_of(found.kvs)
     new = {"value": text_of(value, old_value), "lease": old_lease if lease is None else lease}
     result = {"changed": new != {"value": old_value, "lease": old_lease}, "revision": found.revision}
-    result["mod_revision"] = old.mod_revision if old else None
-    done = change(client, module, found.kvs, wire.put(key, **new)) if result["changed"] else None
+    done = change(client, module, found.kvs, wire.put(key, previous=True, **new)) if result["changed"] else None
     if done:
-        result["revision"] = result["mod_revision"] = done.revision
-    result.update(new, old_value=old_value, deleted=[])
-    return result, [diff(key, shown(old_value, old_lease) if old else None, shown(**new))]
+        old_value, old_lease, _revision = fields_of(done.previous(0))  # not what was read: others may write in between
+        result["revision"] = written = done.revision
+    elif result["changed"]:
+        foresee_lease(module, client, new["lease"])
+    result.update(new, old_value=old_value, mod_revision=written, deleted=[])
+    return result, [diff(key, None if old_value is None else shown(old_value, old_lease), shown(**new))]
 
 
 def delete(client, module):

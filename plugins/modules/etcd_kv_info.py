@@ -41,7 +41,7 @@ options:
     description:
       - Read the keys as they were at this revision of etcd.
       - It is an error when etcd has compacted it meanwhile.
-      - By default the keys are read as they are now.
+      - With V(0), the keys are read as they are now.
     type: int
     default: 0
 seealso:
@@ -138,6 +138,8 @@ OPTIONS = {
 def main():
     module = create_module(OPTIONS)
     key, revision, keys_only = (module.params[name] for name in ("key", "revision", "keys_only"))
+    if revision < 0:  # etcd takes it for now
+        module.fail_json(msg=f"revision must not be negative, and is {revision}: 0 reads the keys as they are now")
     with connect(module) as client:
         if module.params["prefix"]:
             found = client.read_all(key, revision, keys_only)

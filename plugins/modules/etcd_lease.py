@@ -24,6 +24,9 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
+    details:
+      - Whether etcd raises O(ttl) shows only as it grants the lease.
+      - There is a warning where one of O(keys) is not there, for an earlier task may be to write it.
   diff_mode:
     support: full
   idempotent:
@@ -142,13 +145,22 @@ held:
     - /deployments/app
 """
 
+import contextlib
+
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import wire
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import (
+    EtcdError,
+    LeaseNotFound,
+    OutcomeUnknown,
+)
 from ansible_collections.rollcall.discovery.plugins.module_utils._module import (
     connect,
     create_module,
     diff,
+    fail_for_missing,
     finish,
     require_positive,
+    require_ttl,
 )
 
 OPTIONS = {
@@ -159,63 +171,91 @@ OPTIONS = {
 }
 
 
-def apply(client, module):
-    """Do what the options say. Returns whether that is a change, the lease, its seconds left and granted, its keys."""
-    lease, ttl, state = (module.params[name] for name in ("lease", "ttl", "state"))
+def look(client, lease):
+    """The seconds that a lease has left, and what users see of it; 0 and None where it is not there."""
     now = client.lease_status(lease, keys=True) if lease else None
-    there = now is not None and now.ttl > 0
+    return (now.ttl, shown(now.granted, now.keys)) if now and now.ttl >= 0 else (0, None)
+
+
+def shown(granted, held):
+    return {"granted_ttl": granted, "held": sorted(held)}
+
+
+def apply(client, module):
+    """Do what the options say. Returns the lease, its seconds left, and what it was and what it is for users."""
+    lease, ttl, state = (module.params[name] for name in ("lease", "ttl", "state"))
+    left, before = look(client, lease)
     if state == "absent":
-        if there and not module.check_mode:
-            client.lease_revoke(lease)
-        return there, lease, 0, 0, now.keys if there else []
-    if state == "renewed" and not there:
+        if before and not module.check_mode:
+            with contextlib.suppress(LeaseNotFound):  # it has ended by itself
+                client.lease_revoke(lease)
+        return lease, 0, before, None
+    found = wanted(client, module)
+    if before and not module.check_mode:
+        left, before = renew(client, lease, before)
+    if state == "renewed" and not before:
         module.fail_json(
             msg=f"Lease {lease} ({lease:x}) cannot be renewed: it has ended, and its keys are gone with it"
         )
-    loose = [kv for kv in wanted(client, module) if not there or kv.lease != lease]
-    left = granted = ttl
-    if there:
-        left, granted = now.ttl if module.check_mode else client.lease_keepalive(lease), now.granted
-    elif not module.check_mode:
-        lease, left = client.lease_grant(ttl, lease or 0)
-        granted = left
+    loose = [key for key in module.params["keys"] if not (before and key in found and found[key].lease == lease)]
+    if not before:
+        lease, left = (lease, ttl) if module.check_mode else client.lease_grant(ttl, lease or 0)
     if loose and not module.check_mode:
-        attach(client, module, loose, lease)
-    held = sorted({*(now.keys if there else ()), *(kv.key for kv in loose)})
-    return bool(loose) or not there, lease, left, granted, held
+        attach(client, [found[key] for key in dict.fromkeys(loose)], lease, granted=not before)
+    now = before or shown(left, [])
+    return lease, left, before, shown(now["granted_ttl"], {*now["held"], *loose})
 
 
 def wanted(client, module):
-    """The keys that the lease must hold, as they are now: before anything is granted."""
-    keys = module.params["keys"]
-    found = client.get_many(keys)
-    for key in keys:
+    """The keys that the lease must hold, by name, as they are now: before anything is granted."""
+    found = client.get_many(module.params["keys"])
+    for key in module.params["keys"]:
         if key not in found:
-            module.fail_json(msg=f"{key} is not there, so no lease can hold it: etcd_kv writes it with its lease")
-    return list(found.values())
+            fail_for_missing(module, f"{key} is not there, so no lease can hold it: etcd_kv writes it with its lease")
+    return found
 
 
-def attach(client, module, kvs, lease):
+def renew(client, lease, before):
+    """Returns as `look` does."""
+    try:
+        return client.lease_keepalive(lease), before
+    except LeaseNotFound:  # it has ended since
+        return 0, None
+
+
+def attach(client, kvs, lease, granted):
+    """Attach all keys, or none. A lease that was `granted` for them is then revoked."""
     guards = [wire.unchanged(kv.key, kv.mod_revision) for kv in kvs]
     puts = [wire.put(kv.key, kv.value, lease) for kv in kvs]
-    if not client.txn(guards, puts, what=f"Attaching {kvs[0].key} to lease {lease:x}").succeeded:
-        module.fail_json(msg=f"One of the keys for lease {lease} ({lease:x}) was changed meanwhile: run the task again")
+    try:
+        if not client.txn(guards, puts, what=f"Attaching {kvs[0].key} to lease {lease:x}").succeeded:
+            raise EtcdError(f"One of the keys for lease {lease} ({lease:x}) was changed meanwhile: run the task again")
+    except OutcomeUnknown:
+        raise  # the lease may hold the keys by now, and they would go with it
+    except EtcdError:
+        if granted:
+            with contextlib.suppress(EtcdError):  # it holds nothing, and ends by itself
+                client.lease_revoke(lease)
+        raise
 
 
 def main():
     rules = [("state", "present", ["ttl"]), ("state", "renewed", ["lease"]), ("state", "absent", ["lease"])]
     module = create_module(OPTIONS, required_if=rules)
-    require_positive(module, "lease", "ttl")
-    if module.params["keys"] and module.params["state"] != "present":
+    require_positive(module, "lease")
+    require_ttl(module)
+    keys = set(module.params["keys"])
+    if keys and module.params["state"] != "present":
         module.fail_json(msg="keys goes with state=present only")
+    if len(keys) > wire.MAX_TXN_OPS:  # in several transactions a failure would leave some of them
+        module.fail_json(msg=f"keys are at most {wire.MAX_TXN_OPS}, which etcd changes at once, and not {len(keys)}")
     with connect(module) as client:
-        changed, lease, left, granted, held = apply(client, module)
-    sides = ({"held": held}, None)
-    if module.params["state"] != "absent":
-        sides = (None, {"granted_ttl": granted, "held": held})
-    diffs = [diff(f"lease {lease}", *sides)] if changed else []
+        lease, left, before, after = apply(client, module)
+    changed = before != after
+    diffs = [diff(f"lease {lease}", before, after)] if changed else []
+    now = after or {"granted_ttl": 0, "held": before["held"] if before else []}
     hexadecimal = None if lease is None else f"{lease:x}"
-    finish(module, diffs, changed=changed, lease=lease, hex=hexadecimal, ttl=left, granted_ttl=granted, held=held)
+    finish(module, diffs, changed=changed, lease=lease, hex=hexadecimal, ttl=left, **now)
 
 
 if __name__ == "__main__":

@@ -145,8 +145,8 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._module import 
     create_module,
     diff,
     finish,
-    require_positive,
     require_text,
+    require_ttl,
 )
 
 OPTIONS = {
@@ -157,45 +157,50 @@ OPTIONS = {
 }
 
 
+def shown(hold):
+    """For people; None for a lock that nobody holds."""
+    return hold and {"holder": hold.owner, "granted_ttl": hold.granted}
+
+
 def take(client, module, hold):
-    """Returns whether that is a change, and the owner's hold: in check mode what is known of it."""
+    """Returns what users see of the lock from now on, and the owner's hold: in check mode what is known of it."""
     key, owner, ttl = (module.params[name] for name in ("key", "owner", "ttl"))
     if hold and hold.owner != owner:
         raise lock.held(key, hold)
-    changed = not hold or hold.granted < ttl
-    if not module.check_mode:
-        hold = lock.take(client, key, owner, ttl, hold)
-    return changed, hold
+    if module.check_mode:
+        return {"holder": owner, "granted_ttl": max(ttl, hold.granted if hold else 0)}, hold
+    hold = lock.take(client, key, owner, ttl, hold)
+    return shown(hold), hold
 
 
 def release(client, module, hold):
     if not hold or hold.owner != module.params["owner"]:
-        return False, hold
+        return shown(hold), None
     if not module.check_mode:
         lock.release(client, module.params["key"], hold)
-    return True, None
+    return None, None
 
 
 def apply(client, module):
-    """Do what the options say. Returns the hold there was, whether it changes, and the hold there is."""
-    before = lock.look(client, module.params["key"])
+    """Do what the options say. Returns what users see of the lock before and after, and the owner's hold."""
+    hold = lock.look(client, module.params["key"])
     try:
         step = take if module.params["state"] == "present" else release
-        return (before, *step(client, module, before))
+        return (shown(hold), *step(client, module, hold))
     except lock.LockHeld as exc:
         module.fail_json(msg=str(exc), holder=exc.holder)
 
 
 def main():
     module = create_module(OPTIONS, required_if=[("state", "present", ["ttl"])])
-    require_positive(module, "ttl")
+    require_ttl(module)
     require_text(module, "key", "owner")
-    key, owner, present = module.params["key"], module.params["owner"], module.params["state"] == "present"
+    key = module.params["key"]
     with connect(module) as client:
-        before, changed, after = apply(client, module)
-    holder = owner if present else after and after.owner
-    diffs = [diff(f"lock {key}", before and {"holder": before.owner}, holder and {"holder": holder})] if changed else []
-    own = after._asdict() if after and present else {"since": None, "lease": None, "ttl": 0}
+        before, after, hold = apply(client, module)
+    changed, holder = before != after, after and after["holder"]
+    diffs = [diff(f"lock {key}", before, after)] if changed else []
+    own = hold._asdict() if hold else {"since": None, "lease": None, "ttl": 0}
     result = {"fencing_revision": own["since"], "lease": own["lease"], "ttl": own["ttl"]}
     finish(module, diffs, changed=changed, key=key, holder=holder, **result)
 

@@ -29,7 +29,7 @@ attributes:
 options:
   roles:
     description:
-      - The roles.
+      - The roles, each of them once. Nothing is done before all of them are known to be possible.
       - The role C(root) may do everything and needs no permissions. It need not be named here.
     type: list
     elements: dict
@@ -61,7 +61,7 @@ options:
             type: str
           range_end:
             description:
-              - The end of a range of keys, itself not part of it.
+              - The end of a range of keys, itself not part of it. It must come after the key.
             type: str
           permission:
             description:
@@ -144,8 +144,14 @@ roles:
           permission: read
 """
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.admin import KINDS, Admin, Permission
-from ansible_collections.rollcall.discovery.plugins.module_utils._module import connect, create_module, diff, finish
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.admin import KINDS, ROOT, Admin, Permission
+from ansible_collections.rollcall.discovery.plugins.module_utils._module import (
+    connect,
+    create_module,
+    diff,
+    finish,
+    require_names,
+)
 
 PERMISSION = {
     "key": {"type": "str", "no_log": False},
@@ -175,6 +181,31 @@ def shown(permissions):
     return {"permissions": [permission.public() for _range, permission in sorted(permissions.items())]}
 
 
+def plan(admin, module):
+    """All that is to be done, before any of it is: for each role its name, its permissions now and from now on."""
+    known, plans = set(admin.roles()), []
+    for role in module.params["roles"]:
+        name = role["name"]
+        old = by_range(admin.permissions_of(name)) if name in known else None
+        if module.params["state"] == "present":
+            permissions = wanted(module, role)
+            new = permissions if module.params["exact"] else {**(old or {}), **permissions}
+        else:
+            new = None
+            if name == ROOT and old is not None and admin.is_auth_enabled():
+                module.fail_json(msg=f"While authentication is on, etcd keeps the role {ROOT}")
+        plans.append((name, old, new))
+    return plans
+
+
+def wanted(module, role):
+    permissions = by_range(map(Permission.from_options, role["permissions"]))
+    for key, end in permissions:
+        if end not in ("", "\0") and end <= key:  # 3.4 takes it, and lets nobody do anything with it
+            module.fail_json(msg=f"The range of {role['name']} from {key} to {end} ends before it begins")
+    return permissions
+
+
 def change(admin, name, old, new):
     if new is None:
         admin.delete_role(name)
@@ -192,16 +223,11 @@ def change(admin, name, old, new):
 
 def main():
     module = create_module(OPTIONS)
+    require_names(module, "roles")
     roles, diffs = [], []
     with connect(module) as client:
         admin = Admin(client)
-        known = set(admin.roles())
-        for role in module.params["roles"]:
-            name, wanted = role["name"], by_range(map(Permission.from_options, role["permissions"]))
-            old = by_range(admin.permissions_of(name)) if name in known else None
-            new = wanted if module.params["exact"] else {**(old or {}), **wanted}
-            if module.params["state"] == "absent":
-                new = None
+        for name, old, new in plan(admin, module):
             if new != old:
                 diffs.append(diff(f"role {name}", shown(old), shown(new)))
                 if not module.check_mode:

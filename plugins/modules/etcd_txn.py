@@ -16,6 +16,8 @@ description:
   - Does the operations of O(success) where all comparisons of O(compare) hold, and those of O(failure) otherwise.
   - All of it happens at one revision of etcd, and nobody comes between.
   - It is not an error when a comparison does not hold. RV(succeeded) tells which operations were done.
+notes:
+  - O(user) needs permission to read the keys, also those that it writes or deletes, for what was there is told.
 extends_documentation_fragment:
   - rollcall.discovery.etcd
   - rollcall.discovery.attributes
@@ -24,6 +26,7 @@ attributes:
     support: full
     details:
       - etcd makes the comparisons, and reads the keys that would be changed.
+      - There is a warning where a lease is not there, for an earlier task may be to grant it.
   diff_mode:
     support: full
   idempotent:
@@ -192,8 +195,15 @@ responses:
 """
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import wire
-from ansible_collections.rollcall.discovery.plugins.module_utils._module import connect, create_module, diff, finish
-from ansible_collections.rollcall.discovery.plugins.module_utils._values import readable, text_of
+from ansible_collections.rollcall.discovery.plugins.module_utils._module import (
+    connect,
+    create_module,
+    diff,
+    finish,
+    foresee_lease,
+    readable,
+)
+from ansible_collections.rollcall.discovery.plugins.module_utils._values import text_of
 
 FIELDS = ("exists", *wire.TARGETS)
 COMPARISON = {
@@ -235,6 +245,20 @@ def operation(module, given):
     return wire.put(key, text_of(value, None), lease, previous=True)
 
 
+def operations(module, branch):
+    """What etcd is to do. It refuses to write a key twice, and would not say so in check mode, where it only reads."""
+    keys = [given["key"] for given in branch if given["action"] == "put"]
+    gone = [given for given in branch if given["action"] == "delete"]
+    for key in keys:
+        if keys.count(key) > 1 or any(covers(given, key) for given in gone):
+            module.fail_json(msg=f"duplicate key: {key} would be written twice in one branch, which etcd refuses")
+    return [operation(module, given) for given in branch]
+
+
+def covers(given, key):
+    return key.startswith(given["key"]) if given["prefix"] else key == given["key"]
+
+
 def difference(given, kvs):
     sides = [(kv.key, {"value": readable(kv.value), "lease": kv.lease}) for kv in kvs]
     if given["action"] == "delete":
@@ -246,11 +270,14 @@ def difference(given, kvs):
 def main():
     module = create_module(OPTIONS)
     compare = [comparison(module, given) for given in module.params["compare"]]
-    branches = [[operation(module, given) for given in module.params[name]] for name in ("success", "failure")]
+    branches = [operations(module, module.params[name]) for name in ("success", "failure")]
     with connect(module) as client:
         done = client.txn(compare, *branches)
+        chosen = module.params["success" if done.succeeded else "failure"]
+        for lease in sorted({given["lease"] for given in chosen if given["action"] == "put"}):
+            foresee_lease(module, client, lease)
     responses, diffs = [], []
-    for index, given in enumerate(module.params["success" if done.succeeded else "failure"]):
+    for index, given in enumerate(chosen):
         kvs = done.range(index).kvs if module.check_mode or given["action"] == "get" else done.previous(index)
         diffs += [] if given["action"] == "get" else difference(given, kvs)
         responses.append({"action": given["action"], "key": given["key"], "kvs": [kv._asdict() for kv in kvs]})

@@ -25,6 +25,8 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
+    details:
+      - There is a warning where a role is not there, for an earlier task may be to add it.
   diff_mode:
     support: full
     details:
@@ -37,7 +39,7 @@ attributes:
 options:
   users:
     description:
-      - The users.
+      - The users, each of them once. Nothing is done before all of them are known to be possible.
       - When the one that O(user) logs in as is among them, it is changed last.
     type: list
     elements: dict
@@ -51,6 +53,7 @@ options:
       password:
         description:
           - Password of the user, required where the user is not there yet. An empty one is refused.
+          - etcd takes no more than 72 bytes. Up to 3.4 it forgets the others without a word, so that is refused, too.
           - Not looked at with O(state=absent).
         type: str
       roles:
@@ -141,8 +144,16 @@ users:
       sample: false
 """
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.admin import Admin
-from ansible_collections.rollcall.discovery.plugins.module_utils._module import connect, create_module, diff, finish
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.admin import ROOT, Admin
+from ansible_collections.rollcall.discovery.plugins.module_utils._module import (
+    connect,
+    create_module,
+    diff,
+    fail_for_missing,
+    finish,
+    require_names,
+    require_password,
+)
 
 USER = {
     "name": {"type": "str", "required": True},
@@ -162,17 +173,35 @@ def shown(roles, password=False):
     return None if roles is None else {"roles": sorted(roles), **({"password": "(another one)"} if password else {})}
 
 
-def plan(admin, module, user, old):
+def plan(admin, module, users):
+    """What is to be done, before any of it is: each user with its roles now and from now on; does it get a password?"""
+    known, roles, plans = set(admin.users()), {ROOT, *admin.roles()}, []
+    for user in users:
+        name = user["name"]
+        old = admin.roles_of(name) if name in known else None
+        new, password = wanted(admin, module, user, old)
+        missing = sorted((new or set()) - (old or set()) - roles)
+        if missing:
+            fail_for_missing(module, f"{name} cannot get roles that are not there: {', '.join(missing)}")
+        if name == ROOT and ROOT in (old or ()) and ROOT not in (new or ()) and admin.is_auth_enabled():
+            module.fail_json(msg=f"While authentication is on, etcd keeps the user {ROOT} and its role {ROOT}")
+        plans.append((user, old, new, password))
+    return plans
+
+
+def wanted(admin, module, user, old):
     """Returns the roles of the user from now on, and whether it gets a password."""
-    password, wanted = user["password"], user["roles"]
+    name, password, given = user["name"], user["password"], user["roles"]
     if module.params["state"] == "absent":
         return None, False
     if password == "" or (old is None and password is None):
-        module.fail_json(msg=f"The user {user['name']} needs a password, and not an empty one")
-    new = set(wanted or ()) if module.params["exact"] and wanted is not None else {*(old or ()), *(wanted or ())}
-    if old is not None and (password is None or module.params["update_password"] == "on_create"):
+        module.fail_json(msg=f"The user {name} needs a password, and not an empty one")
+    new = set(given or ()) if module.params["exact"] and given is not None else {*(old or ()), *(given or ())}
+    keeps = password is None or module.params["update_password"] == "on_create"
+    if old is not None and (keeps or admin.password_is(name, password)):
         return new, False
-    return new, old is None or not admin.password_is(user["name"], password)
+    require_password(module, name, password)
+    return new, True
 
 
 def change(admin, user, old, new, password):
@@ -192,20 +221,19 @@ def change(admin, user, old, new, password):
 
 def main():
     module = create_module(OPTIONS)
-    users, diffs = [], []
+    require_names(module, "users")
+    done, diffs = [], []
     with connect(module) as client:
         admin = Admin(client)
-        known = set(admin.users())
-        for user in sorted(module.params["users"], key=lambda user: user["name"] == client.settings.user):
+        users = sorted(module.params["users"], key=lambda user: user["name"] == client.settings.user)
+        for user, old, new, password in plan(admin, module, users):
             name = user["name"]
-            old = admin.roles_of(name) if name in known else None
-            new, password = plan(admin, module, user, old)
             if new != old or password:
                 diffs.append(diff(f"user {name}", shown(old), shown(new, password and old is not None)))
                 if not module.check_mode:
                     change(admin, user, old, new, password)
-            users.append({"name": name, "roles": new if new is None else sorted(new), "password_changed": password})
-    finish(module, diffs, changed=bool(diffs), users=users)
+            done.append({"name": name, "roles": new if new is None else sorted(new), "password_changed": password})
+    finish(module, diffs, changed=bool(diffs), users=done)
 
 
 if __name__ == "__main__":

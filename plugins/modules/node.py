@@ -29,6 +29,8 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
+    details:
+      - That etcd grants no lease as short as O(ttl) shows only as it is asked for one, unless O(ttl) is V(1).
   diff_mode:
     support: full
   idempotent:
@@ -194,7 +196,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._module import 
     create_module,
     diff,
     finish,
-    require_positive,
+    require_ttl,
 )
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry import play
 
@@ -225,7 +227,7 @@ RULES = {
 
 def main():
     module = create_module(OPTIONS, _options.REGISTRY, **RULES)
-    require_positive(module, "ttl")
+    require_ttl(module)
     params, dry_run = module.params, module.check_mode
     given = params["nodes"] if params["name"] is None else [params]
     with connect(module) as client:

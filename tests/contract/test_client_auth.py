@@ -11,6 +11,8 @@ import subprocess
 import pytest
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import wire
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.admin import Admin, Permission
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.cluster import survey
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import (
     AuthenticationFailed,
     PermissionDenied,
@@ -114,6 +116,31 @@ def test_a_watch_renews_the_token_too(guarded, web):
     watch = web.watch("/web/1", start_revision=1)
     assert next(event for batch in watch for event in batch.events).kv.value == "before"
     watch.close()
+
+
+@pytest.mark.parametrize("series", VERSIONS)
+def test_whatever_an_administrator_asks_the_answer_is_known_for_etcds(series, connect):
+    """The client takes an answer without a header for somebody else's. Only the alarms come without, up to 3.4."""
+    with Cluster(programs_of(series), flags=[FAST]) as cluster:
+        client = connect(endpoints=cluster.endpoints, user="root", password="secret of root")
+        admin, permission = Admin(client), Permission.of("read", "/web/", prefix=True)
+        assert (admin.users(), admin.roles(), admin.is_auth_enabled()) == ([], [], False)
+        for name in ("root", "web"):
+            admin.add_user(name, f"secret of {name}")
+            admin.add_role(name)
+            admin.give_role(name, name)
+        admin.permit("web", permission)
+        admin.enable_auth()
+        assert (admin.roles_of("web"), admin.permissions_of("web")) == ({"web"}, [permission])
+        admin.change_password("web", "another")
+        assert admin.password_is("web", "another")
+        assert survey(client)["healthy"]
+        admin.forbid("web", permission)
+        admin.take_role("web", "web")
+        admin.delete_user("web")
+        admin.delete_role("web")
+        admin.disable_auth()
+        assert (admin.users(), admin.roles()) == (["root"], ["root"])
 
 
 def test_a_user_is_no_hindrance_where_authentication_is_off(server, connect):

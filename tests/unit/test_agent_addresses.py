@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 import queue
+import shlex
 import subprocess
+import threading
 
 import pytest
 
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent import spawn
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering import interfaces
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering.addresses import (
     Found,
@@ -19,6 +22,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._agent.register
     Source,
 )
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.words import parse_networks
+from tests.support.waiting import wait_for
 
 SOURCE = Source("interface", "eth0", 0, 5)
 
@@ -82,6 +86,86 @@ def test_a_route_of_a_family_that_is_not_there() -> None:
     here = locator(Source("route", "203.0.113.1", 6, 5))
     here.turn(0)
     assert (here.address, here.problem) == ("", "there is none")
+
+
+class Commands:
+    """A locator whose address comes from a command, and what is delivered to it; the clock is ours."""
+
+    def __init__(self, *command: str) -> None:
+        self.inbox: queue.SimpleQueue[Found] = queue.SimpleQueue()
+        self.here = Locator(Source("command", shlex.join(command), 0, 60), (), self.inbox.put)
+
+    def take(self, now: float) -> None:
+        """Wait for what the command gives."""
+        self.here.take(self.inbox.get(timeout=5), now)
+
+
+def test_a_command_is_asked_again_when_it_has_answered() -> None:
+    asked = Commands("/bin/echo", "10.0.0.1")
+    asked.here.turn(0)
+    assert asked.here.next_due > 60, "while it runs there is nothing to do but to wait"
+    asked.take(5)
+    assert (asked.here.address, asked.here.problem) == ("10.0.0.1", "")
+    assert 5 + 54 <= asked.here.next_due <= 5 + 66
+    asked.here.turn(asked.here.next_due)
+    asked.take(100)
+
+
+@pytest.mark.parametrize(
+    ("command", "problem"),
+    [
+        (("/bin/sh", "-c", "echo no lease >&2; exit 3"), "exit status 3: no lease"),
+        (("/bin/true",), "/bin/true printed nothing"),
+        (("/nowhere/address",), "/nowhere/address: not found"),
+        (("/bin/echo", "a\0b"), "ValueError: embedded null byte"),
+    ],
+)
+def test_a_command_that_gives_none_says_why(command: tuple[str, ...], problem: str) -> None:
+    asked = Commands(*command)
+    asked.here.turn(0)
+    asked.take(1)
+    assert problem in asked.here.problem
+
+
+def test_a_command_that_does_not_end_is_not_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even being killed ends a process that waits for a disk or a server that is gone."""
+    begun, ends = [], threading.Event()
+
+    def stuck(argv: list[str], timeout: float) -> spawn.Ended:
+        begun.append(argv)
+        ends.wait(10)
+        return spawn.Ended(0, "10.0.0.1")
+
+    monkeypatch.setattr(spawn, "run", stuck)
+    asked = Commands("/nfs/address")
+    asked.here.turn(0)
+    asked.here.configure(asked.here._source, ())
+    asked.here.turn(1)
+    assert asked.here.problem == "", "it has its time, after a reload, too"
+    for _look in range(3):
+        asked.here.turn(asked.here.next_due)
+    assert asked.here.problem == "/nfs/address was killed, and does not end"
+    asked.here.configure(Source("command", "/bin/address", 0, 60), ())
+    asked.here.turn(300)
+    wait_for(lambda: begun == [["/nfs/address"], ["/bin/address"]], "another command, which need not wait for it")
+    ends.set()
+    asked.take(301)
+    asked.take(302)
+    assert (asked.here.address, asked.here.problem) == ("10.0.0.1", "")
+
+
+def test_a_command_that_cannot_be_started_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_thread(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    asked = Commands("/bin/echo", "10.0.0.1")
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_thread)
+        asked.here.turn(0)
+    assert asked.here.problem == "/bin/echo 10.0.0.1 cannot be started: can't start new thread"
+    asked.here.turn(asked.here.next_due)
+    asked.take(100)
+    assert (asked.here.address, asked.here.problem) == ("10.0.0.1", "")
 
 
 def test_the_kernel_tells_what_ip_tells() -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking import checks
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.check_config import CheckConfig
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.checks import (
     NOT_YET,
@@ -23,6 +24,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe import UNKNOWN, Result
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.pacing import Writes
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Check
+from tests.support.waiting import wait_for
 
 PASSING, WARNING, CRITICAL = "passing", "warning", "critical"
 AT_ONCE = Writes(dwell=0.0)
@@ -118,10 +120,24 @@ def test_a_first_result_decides_at_once_only_if_it_is_passing() -> None:
 def test_a_check_is_critical_until_it_first_passes() -> None:
     rig = Rig()
     assert (rig.published.status, rig.published.output, rig.checks.health) == (CRITICAL, NOT_YET, CRITICAL)
-    assert not rig.checks.settled
     assert rig.look(PASSING, "HTTP 200")
     assert (rig.published.status, rig.published.output) == (PASSING, "HTTP 200")
-    assert rig.checks.settled
+
+
+def test_nobody_is_told_of_a_check_that_joins_a_registered_host_before_it_has_a_result() -> None:
+    rig = Rig(last=Check("web", PASSING, "HTTP 200", since=7))
+    started = Checks([rig.config], {}, rig.inbox.put, rig.now, AT_ONCE, registered=True)
+    rig.checks.configure([rig.config, rig.configured(name="db")], rig.now, AT_ONCE)
+    for joined, others in ((started, []), (rig.checks, ["web"])):
+        assert ([check.name for check in joined.published], joined.health) == (others, PASSING)
+        assert joined.known[-1].output == NOT_YET, "the host's own operator sees it"
+        joined.turn(rig.now + 2)
+        names = set()
+        while len(names) < len(joined.known):
+            outcome = rig.inbox.get(timeout=10)
+            names.add(outcome.name)
+            joined.take(outcome, rig.now + 2)
+        assert joined.published == joined.known
 
 
 def test_a_first_failure_is_told_in_its_own_words() -> None:
@@ -133,7 +149,6 @@ def test_a_first_failure_is_told_in_its_own_words() -> None:
 
 def test_a_restart_goes_on_from_the_last_status() -> None:
     rig = Rig(last=Check("web", PASSING, "HTTP 200", since=7))
-    assert rig.checks.settled
     assert [rig.look(CRITICAL) for _ in range(3)] == [False, False, True]
 
 
@@ -142,7 +157,6 @@ def test_another_setting_keeps_the_status() -> None:
     rig.look(PASSING)
     rig.reconfigure(rig.configured(interval=5.0, service="web"))
     assert (rig.published.status, rig.published.service) == (PASSING, "web")
-    assert rig.checks.settled
     assert rig.look(PASSING, "of the other setting"), "its words are told"
     assert rig.published.output == "of the other setting"
     assert not rig.look(PASSING, "and no more of them")
@@ -151,11 +165,46 @@ def test_another_setting_keeps_the_status() -> None:
     assert rig.checks.health == PASSING
 
 
+def test_another_setting_is_looked_at_anew_and_what_is_under_way_counts_for_nothing(hanging: Rig) -> None:
+    hanging.hanging = False
+    hanging.look(PASSING)
+    hanging.hanging = True
+    hanging.result = Result(CRITICAL, "of the former setting")
+    hanging.pass_time(11)
+    hanging.reconfigure(hanging.configured(timeout=60.0, interval=1000.0, rise=1, fall=1))
+    hanging.hanging = False
+    hanging.now += 1
+    hanging.result = Result(PASSING, "of this setting")
+    assert not hanging.checks.turn(hanging.now), "the former look is no hang of this setting"
+    assert hanging.checks.take(hanging.inbox.get(timeout=5), hanging.now)
+    assert (hanging.published.status, hanging.published.output) == (PASSING, "of this setting")
+    hanging.released.set()
+    assert not hanging.checks.take(hanging.inbox.get(timeout=5), hanging.now)
+    assert hanging.published.status == PASSING
+
+
 def test_a_result_of_a_check_that_is_gone_is_ignored() -> None:
     rig = Rig()
+    rig.result = Result(CRITICAL, "of the one that is gone")
     rig.checks.turn(rig.now + 1)
     rig.reconfigure()
-    assert not rig.checks.take(rig.inbox.get(timeout=5), rig.now)
+    late = rig.inbox.get(timeout=5)
+    assert not rig.checks.take(late, rig.now)
+    rig.reconfigure(rig.configured(initial=PASSING, fall=1))
+    rig.result = Result(PASSING, "of another one with its name")
+    rig.checks.turn(rig.now + 1)
+    assert not rig.checks.take(late, rig.now + 1)
+    assert rig.checks.take(rig.inbox.get(timeout=5), rig.now + 1)
+    assert (rig.published.status, rig.published.output) == (PASSING, "of another one with its name")
+
+
+def test_other_writes_hold_for_the_checks_that_stay() -> None:
+    rig = Rig(writes=Writes(dwell=300.0), rise=1, fall=1)
+    rig.look(PASSING)
+    assert not rig.look(CRITICAL), "it is held back"
+    rig.checks.configure([rig.config], rig.now, AT_ONCE)
+    assert rig.checks.turn(rig.now)
+    assert rig.published.status == CRITICAL
 
 
 def test_looks_are_spread_by_a_tenth_of_the_interval() -> None:
@@ -185,6 +234,34 @@ def test_a_hanging_probe_fails_again_and_again_with_one_thread(hanging: Rig) -> 
     hanging.hanging = False
     hanging.look(PASSING)
     assert hanging.started == 2
+
+
+def test_a_result_that_waits_to_be_taken_is_no_hang() -> None:
+    """The loop may be held up by an etcd that does not answer, for longer than a check has."""
+    rig = Rig(last=Check("web", PASSING, "HTTP 200"), timeout=3.0, rise=1, fall=1)
+    rig.now = rig.checks.next_due()
+    rig.checks.turn(rig.now)
+    wait_for(lambda: not rig.inbox.empty(), "the result")
+    rig.now += 25.0
+    assert not rig.checks.turn(rig.now)
+    rig.checks.take(rig.inbox.get(timeout=5), rig.now)
+    assert rig.published.status == PASSING
+    assert (rig.look(PASSING), rig.started) == (False, 2), "and the next look comes as ever"
+
+
+def test_a_probe_that_cannot_be_started_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_thread(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    rig = Rig(last=Check("web", PASSING, "HTTP 200"), fall=2)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_thread)
+        rig.pass_time(25)
+    assert rig.published.status == CRITICAL
+    assert rig.published.output == "the check cannot be started: can't start new thread"
+    rig.look(PASSING)
+    rig.look(PASSING)
+    assert rig.published.status == PASSING, "as soon as there are threads again"
 
 
 def test_a_hanging_probe_turns_a_passing_check_critical_after_fall_intervals(hanging: Rig) -> None:
@@ -219,7 +296,7 @@ def test_a_result_is_no_worse_than_the_severity() -> None:
 
 def test_the_status_before_the_first_result_is_the_initial_one() -> None:
     rig = Rig(initial=PASSING, fall=2)
-    assert (rig.published.status, rig.checks.health, rig.checks.settled) == (PASSING, PASSING, False)
+    assert (rig.published.status, rig.checks.health) == (PASSING, PASSING)
     assert rig.look(CRITICAL, "refused"), "its words are told"
     assert (rig.published.status, rig.published.output) == (PASSING, "refused")
     rig.look(CRITICAL)
@@ -229,7 +306,7 @@ def test_the_status_before_the_first_result_is_the_initial_one() -> None:
 def test_where_nothing_is_learned_the_status_stays() -> None:
     rig = Rig(rise=1, fall=1)
     assert rig.look(UNKNOWN, "etcd is away")
-    assert (rig.published.status, rig.published.output, rig.checks.settled) == (CRITICAL, "etcd is away", True)
+    assert (rig.published.status, rig.published.output) == (CRITICAL, "etcd is away")
     rig.look(PASSING)
     assert not any(rig.look(UNKNOWN) for _ in range(5))
     assert rig.published.status == PASSING
@@ -297,6 +374,18 @@ def test_a_restart_remembers_since_when_a_check_is_critical() -> None:
     last = Check("web", CRITICAL, "refused", since=int(time.time()) - 90)
     assert Rig(last=last, deregister_after=60.0).checks.removed == {""}
     assert Rig(last=last, deregister_after=600.0).checks.removed == frozenset()
+
+
+def test_a_clock_that_jumps_removes_nothing_at_a_reload(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig(deregister_after=600.0)
+    rig.look(CRITICAL)
+    jumped = time.time() + 86400
+    monkeypatch.setattr(checks.time, "time", lambda: jumped)
+    rig.reconfigure(rig.configured(deregister_after=700.0))
+    assert rig.checks.removed == frozenset()
+    rig.look(CRITICAL)
+    rig.pass_time(700)
+    assert rig.checks.removed == {""}
 
 
 def test_output_is_one_short_line() -> None:

@@ -120,8 +120,20 @@ def test_the_least_of_it(written: Load) -> None:
             {"checks": {"a": {"type": "http", "url": "http://h/", "status": ["2xx"]}}},
             "checks.a.status: '2xx' is neither",
         ),
+        (
+            {"checks": {"a": {"type": "http", "url": "http://h/", "status": ["299-200"]}}},
+            "checks.a.status: no status is in the range '299-200'; did you mean 200-299?",
+        ),
         ({"checks": {"a": {"type": "http", "url": "http://h/", "status": [True]}}}, "checks.a.status: True is neither"),
         ({"checks": {"a": {"type": "http", "url": "http://h/", "matches": "("}}}, "checks.a.matches: '(' is not a reg"),
+        (
+            {"checks": {"a": {"type": "http", "url": "http://h/", "matches": "a{99999999999}"}}},
+            "checks.a.matches: 'a{99999999999}' is not a regular expression: the repetition number is too large",
+        ),
+        (
+            {"checks": {"a": {"type": "process", "cmdline": "(" * 5000}}},
+            "is not a regular expression: maximum recursion depth exceeded",
+        ),
         ({"checks": {"a": {"type": "http", "url": "http://h/", "method": "GE T"}}}, "checks.a.method: 'GE T' is not a"),
         ({"checks": {"a": {"type": "http", "url": "http://h/", "ca_cert": "/x"}}}, "checks.a.ca_cert: this check does"),
         (
@@ -143,6 +155,10 @@ def test_the_least_of_it(written: Load) -> None:
         ({"checks": {"a": {"type": "script"}}}, "checks.a.command: it is missing"),
         ({"checks": {"a": {"type": "script", "command": []}}}, "checks.a.command: wanted is a line for the shell, or"),
         ({"checks": {"a": {"type": "script", "command": ["a", 1]}}}, "checks.a.command: wanted is a line for the"),
+        ({"checks": {"a": {"type": "script", "command": "a\0b"}}}, "checks.a.command: it has a NUL in it, which no"),
+        ({"checks": {"a": {"type": "script", "command": ["a\0b"]}}}, "checks.a.command: it has a NUL in it, which no"),
+        ({"checks": {"a": {"type": "tcp", "port": 1, "send": "\ud800"}}}, "checks.a.send: it has half of a surrogate"),
+        ({"checks": {"a": {"type": "ttl", "file": "/a\0b", "ttl": 3}}}, "checks.a.file: it has a NUL in it, which no"),
         ({"checks": {"a": {"type": "systemd", "unit": "--all"}}}, "checks.a.unit: '--all' is not the name of a unit"),
         ({"checks": {"a": {"type": "ttl", "file": "beat", "ttl": 3}}}, "checks.a.file: 'beat' is not an absolute path"),
         ({"checks": {"a": {"type": "ttl", "file": "/beat"}}}, "checks.a.ttl: it is missing"),
@@ -187,6 +203,9 @@ def test_the_least_of_it(written: Load) -> None:
         ({"address": {"route": "::1", "family": 4}}, "address.family: ::1 is of family 6"),
         ({"address": {"command": "ip a"}}, "address.command: a list is wanted, not a text"),
         ({"address": {"command": []}}, "address.command: it is empty"),
+        ({"address": {"command": ["a", "b\0"]}}, "address.command: it has a NUL in it, which no program"),
+        ({"metrics_file": "/a\0.prom"}, "metrics_file: it has a NUL in it"),
+        ({"prefix": "/\udc80"}, "prefix: it has half of a surrogate pair in it, which is no character"),
         ({"ttl": 1}, "ttl: 1 is not a whole number from 2 to 86400"),
         ({"ttl": True}, "ttl: True is not a whole number"),
         ({"self_check": "60"}, "self_check: '60' is not a number of seconds"),
@@ -226,6 +245,13 @@ def test_checks_have_the_defaults_of_their_type(written: Load) -> None:
     )
     assert written().writes == (6, 3, 5, 300)
     assert written(writes={"dwell": 1, "burst": 9}).writes == (6, 9, 1, 300)
+
+
+def test_what_is_sent_or_looked_for_may_have_a_nul(written: Load) -> None:
+    (probe,) = written(
+        checks={"postgres": {"type": "tcp", "port": 5432, "send": "\0\0\0\b\4\xd2\26/", "expect": "S"}}
+    ).checks
+    assert probe.probe == Tcp("127.0.0.1", 5432, send="\0\0\0\b\4\xd2\26/", expect="S")
 
 
 def test_only_the_types_that_are_configured_are_imported(tmp_path: Path) -> None:
@@ -284,7 +310,12 @@ def test_where_the_address_comes_from(written: Load, address: Json, source: Sour
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "this is not JSON: "), ("[]", "a JSON object is wanted, not a list"), ("\xff", "this is not JSON: ")],
+    [
+        ("{", "this is not JSON: "),
+        ("[]", "a JSON object is wanted, not a list"),
+        ("\xff", "this is not JSON: "),
+        ('{"meta":' * 100_000, "it is nested too deeply"),
+    ],
 )
 def test_a_file_that_is_no_configuration(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "register.json"

@@ -72,20 +72,23 @@ def test_a_script_gets_no_more_than_the_path(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("argv", "why"),
     [
-        (("/nowhere/check",), "cannot run /nowhere/check: No such file or directory"),
-        (("{directory}/plain",), "cannot run {directory}/plain: Permission denied"),
-        (("{directory}/strange",), "cannot run {directory}/strange: Exec format error"),
+        (("/nowhere/check",), "rollcall: 1: exec: /nowhere/check: not found"),
+        (("{directory}/plain",), "rollcall: 1: exec: {directory}/plain: Permission denied"),
         (("/bin/echo", "a\0b"), "cannot run /bin/echo: embedded null byte"),
     ],
 )
 def test_a_script_that_cannot_be_run_is_critical_and_says_why(tmp_path: Path, argv: tuple[str, ...], why: str) -> None:
     (tmp_path / "plain").write_text("#!/bin/sh\n")
-    (tmp_path / "strange").write_text("no interpreter\n")
-    (tmp_path / "strange").chmod(0o755)
     files = len(os.listdir("/proc/self/fd"))
     result = Script(tuple(word.format(directory=tmp_path) for word in argv))(5.0)
     assert tuple(result) == ("critical", why.format(directory=tmp_path))
     assert len(os.listdir("/proc/self/fd")) == files
+
+
+def test_a_script_without_its_first_line_is_run_as_a_shell_would(tmp_path: Path) -> None:
+    (tmp_path / "check").write_text('echo "$@"; exit 1\n')
+    (tmp_path / "check").chmod(0o755)
+    assert Script((str(tmp_path / "check"), "a  b", "c=d"))(5.0) == ("warning", "a  b c=d")
 
 
 def test_a_script_that_hangs_is_killed_with_all_it_has_started(tmp_path: Path) -> None:
@@ -169,6 +172,34 @@ def test_a_name_is_compared_as_the_kernel_keeps_it(tmp_path: Path) -> None:
     program.symlink_to("/bin/sleep")
     with started(str(program), "300"):
         wait_for(lambda: Process(program.name)(1.0).status == "passing", "it to run")
+
+
+def test_such_a_name_may_end_within_a_character(tmp_path: Path) -> None:
+    program = tmp_path / "überwachungsdiensté"
+    program.symlink_to("/bin/sleep")
+    split = tmp_path / "fourteen-bytesé"
+    split.symlink_to("/bin/sleep")
+    with started(str(program), "300"), started(str(split), "300"):
+        for name in (program.name, split.name):
+            wait_for(lambda name=name: Process(name)(1.0).status == "passing", "it to run")  # type: ignore[misc]  # bound
+
+
+def test_of_a_long_command_line_the_start_and_the_end_are_looked_at() -> None:
+    """That of Java begins with a class path, and ends with what runs."""
+    class_path = ":".join(f"/opt/kafka/libs/{number}.jar" for number in range(500))
+    with started("/bin/sh", "-c", "sleep 300; exit 4711", "-cp", class_path, "kafka.Kafka", "/etc/kafka.properties"):
+        for pattern in (r"^/bin/sh -c sleep 300; exit 4711 .* kafka\.Kafka ", r"kafka\.Kafka \S+$", "libs/499"):
+            probe = Process("", re.compile(pattern))
+            wait_for(lambda probe=probe: probe(1.0).status == "passing", f"{probe} to run")  # type: ignore[misc]  # bound
+        assert Process("", re.compile("libs/250.jar"))(1.0).status == "critical", "what is between is left out"
+
+
+def test_a_slow_pattern_holds_no_other_thread_up_for_long() -> None:
+    with started("/bin/sh", "-c", "sleep 300; exit 4712", " " * 60_000, "end"):
+        wait_for(lambda: Process("", re.compile("exit 4712"))(1.0).status == "passing", "it to run")
+        begun = time.monotonic()
+        assert Process("", re.compile(r"\s+exit 4713"))(1.0).status == "critical"
+        assert time.monotonic() - begun < 2, "10 s, were all of it searched"
 
 
 def test_hidden_processes_are_called_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,7 +287,9 @@ def test_the_first_line_says_how_it_is(tmp_path: Path, clock: Clock, text: str, 
 def test_neither_a_pipe_nor_a_directory_holds_a_check(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert Ttl(str(tmp_path / "pipe"), 30.0)(1.0).status == "passing"
+    files = len(os.listdir("/proc/self/fd"))
     assert "is a directory" in Ttl(str(tmp_path), 30.0)(1.0).output
+    assert len(os.listdir("/proc/self/fd")) == files, "and none is left open"
 
 
 def test_probes_of_the_same_settings_are_equal(tmp_path: Path) -> None:
@@ -295,4 +328,7 @@ def test_a_unit_is_as_systemd_says(
 
 def test_without_systemctl_a_unit_is_critical(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert Systemd("web.service")(0.5) == ("critical", "cannot run systemctl: No such file or directory")
+    assert Systemd("web.service")(0.5) == (
+        "critical",
+        "asking systemd for web.service: rollcall: 1: exec: systemctl: not found\n",
+    )

@@ -214,6 +214,17 @@ def test_http_reads_no_more_of_a_body_than_it_must(serve: Serve) -> None:
     assert sum(sent) < 32 * 1024 * 1024, "what fits into the sockets' buffers, and not for ever"
 
 
+def test_a_slow_pattern_holds_no_other_thread_up_for_long(serve: Serve) -> None:
+    port = serve(answering("HTTP/1.1 200 OK\r\n\r\nready" + " " * 60_000 + "at last"))
+    url = f"http://127.0.0.1:{port}/"
+    begun = time.monotonic()
+    result = http(url=url, matches=r'\s+"ok"')(5.0)
+    assert time.monotonic() - begun < 2, "10 s, were all of it searched"
+    assert result == ("critical", f"GET {url}: HTTP 200, but the first 4 KiB of its body do not match '\\\\s+\"ok\"'")
+    assert http(url=url, matches=r"^ready\b")(2.0).status == "passing"
+    assert http(url=url, contains="at last")(2.0).status == "passing", "a text is looked for in more of it"
+
+
 def test_http_does_not_follow_a_redirect(serve: Serve) -> None:
     seen: list[str] = []
     port = serve(answering("HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n", seen))

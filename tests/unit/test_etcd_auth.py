@@ -116,6 +116,13 @@ def test_a_timeout_drops_the_token(fake, client, call):
     assert fake.authentications == 2
 
 
+def test_a_password_in_the_name_is_in_no_message(fake, connect):
+    client = connect(endpoints=[fake.endpoint], user="wo:sekret9", password="sekret8")
+    with pytest.raises(AuthenticationFailed, match="Authenticating as wo failed") as failure:
+        client.get("/web/1")
+    assert "sekret" not in repr(failure.value) + repr(client.settings)
+
+
 def test_a_broken_connection_keeps_the_token(fake, client):
     client.get("/web/1")
     fake.inject("/v3/kv/put", Drop())

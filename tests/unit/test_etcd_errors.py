@@ -7,11 +7,16 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import errors
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.admin import Admin
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.cluster import survey
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import error_from_answer
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import Settings
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.v2 import V2Reader
 from tests.support.fake_etcd import VERSIONS, Answer, FakeEtcd, Refuse
 
 REFUSALS = [
@@ -115,6 +120,61 @@ def test_an_answer_that_is_not_of_the_gateway_is_named(answer, kind, words, call
         call(connect(endpoints=[fake_etcd.endpoint]))
     assert words in str(failure.value)
     assert fake_etcd.endpoint in str(failure.value)
+
+
+CALLS = {
+    "get": lambda client: client.get("/key"),
+    "read_all": lambda client: client.read_all("/key"),
+    "get_many": lambda client: client.get_many(["/key"]),
+    "read_many": lambda client: client.read_many(["/key"]),
+    "put": lambda client: client.put("/key", ""),
+    "delete": lambda client: client.delete("/key"),
+    "txn": lambda client: client.txn(),
+    "lease_grant": lambda client: client.lease_grant(60),
+    "lease_keepalive": lambda client: client.lease_keepalive(1),
+    "lease_status": lambda client: client.lease_status(1),
+    "lease_revoke": lambda client: client.lease_revoke(1),
+    "watch": lambda client: client.watch("/key"),
+    "status": lambda client: client.status(),
+    "authenticate": lambda client: client.authenticate("web", "secret"),
+    "users": lambda client: Admin(client).users(),
+    "add_user": lambda client: Admin(client).add_user("web", "secret"),
+    "survey": survey,
+}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"status":"ok"}',
+        b"{}",
+        b'{"result":"ok"}',
+        b'{"result":{}}',
+        b'{"header":"ok"}',
+        b'{"error":"none"}',
+        b"[" * 9999,
+    ],
+    ids=lambda body: body[:20].decode(),
+)
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_json_of_somebody_else_is_not_believed(body, call, fake_etcd, connect):
+    fake_etcd.inject("/v3", Answer(200, "application/json", body))
+    with pytest.raises(errors.NotGateway, match="Is this etcd's client URL") as failure:
+        call(connect(endpoints=[fake_etcd.endpoint]))
+    assert fake_etcd.endpoint in str(failure.value)
+
+
+def test_json_of_somebody_else_is_not_believed_where_v2_is_read(fake_etcd):
+    fake_etcd.v2 = SimpleNamespace(page=lambda path, login: (200, b'{"status":"ok"}', "application/json"))
+    reader = V2Reader(Settings.from_mapping({"endpoints": fake_etcd.endpoint}))
+    with reader, pytest.raises(errors.NotGateway, match="Is this etcd's client URL"):
+        reader.read_all("/key")
+
+
+def test_an_error_after_http_200_is_one(fake_etcd, connect):
+    fake_etcd.inject("/v3", Answer(200, "application/json", b'{"error":{"code":7,"message":"permission denied"}}'))
+    with pytest.raises(errors.PermissionDenied):
+        connect(endpoints=[fake_etcd.endpoint]).lease_keepalive(1)
 
 
 def test_an_empty_answer_is_none(fake_etcd, connect):

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import wire
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import Compacted, EtcdError
 from tests.support.fake_etcd import Answer, Cut, Drop, Meanwhile
+from tests.support.waiting import wait_for
 
 RANGE = "/v3/kv/range"
 
@@ -63,7 +64,7 @@ def test_who_stops_in_the_middle_gets_the_answer_to_the_next_question(fake_etcd,
     with pytest.raises(KeyboardInterrupt):
         client.read_all("/p/", page=4)
     monkeypatch.undo()
-    assert len(ranges(fake_etcd)) == 2, "and the third is on its way"
+    wait_for(lambda: len(ranges(fake_etcd)) == 3, "the page that was asked for ahead")
     assert client.get("/p/9").value == "9"
 
 
@@ -104,7 +105,7 @@ def test_a_compaction_meanwhile_is_an_error_and_not_a_mixture(fake_etcd, client)
 
 def test_a_server_that_counts_more_than_it_gives_is_not_asked_for_ever(fake_etcd, client):
     fake_etcd.inject(RANGE, Meanwhile(lambda: None))
-    fake_etcd.inject(RANGE, Answer(200, "application/json", b"{}"))
+    fake_etcd.inject(RANGE, Answer(200, "application/json", b'{"header":{}}'))
     with pytest.raises(EtcdError, match="etcd counted 10 keys and gave 4"):
         client.read_all("/p/", page=4)
 

@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.endpoints import parse_endpoint, parse_endpoints
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import InvalidSettings
-from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import Settings
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import Settings, nearest
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,12 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings 
         ("http://10.0.0.1:1", "http://10.0.0.1:1"),
         ("[2001:db8::1]", "http://[2001:db8::1]:2379"),
         ("https://[::1]:7", "https://[::1]:7"),
+        ("https://[fe80::1%eth0]:7", "https://[fe80::1%eth0]:7"),
         ("unix:///run/etcd.sock", "unix:///run/etcd.sock"),
+        ("unix:///tmp/etcd#1.sock", "unix:///tmp/etcd#1.sock"),
+        ("unix:///tmp/a?b", "unix:///tmp/a?b"),
+        ("unix:///tmp/a@b%20c", "unix:///tmp/a@b%20c"),
+        ("unix://localhost:2379", "unix://localhost:2379"),  # etcd takes it for a file in its working directory
     ],
 )
 def test_endpoints_that_are_well_formed(given, meant):
@@ -35,6 +40,17 @@ def test_endpoints_that_are_well_formed(given, meant):
     [
         *("", "http://", "https://:2379", ":2379", "//etcd1:2379", "ftp://etcd1", "etcd1:http", "etcd1:", "etcd1:0"),
         *("etcd1:65536", "etcd1:-1", "http://etcd1:2379/v3", "http://etcd1?x=1", "http://etcd1#x", "etcd 1", "et\ncd"),
+        *(
+            "http://etcd1?",
+            "etcd1#",
+            "unix://",
+            "unix:///",
+            "unix:///tmp/a\tb",
+            "unix:///tmp/a\0",
+            "et\x7fcd",
+            "et\x85cd",
+        ),
+        *("http://[v1.a]:1", "http://[etcd1]:1", "http://[10.0.0.1]", "http://etcd[::1]:1", "http://[::1]etcd:1"),
         *(
             "::1",
             "2001:db8::1",
@@ -53,10 +69,17 @@ def test_a_malformed_endpoint_is_named(given):
     assert "http://host:2379" in str(failure.value)
 
 
-def test_credentials_in_an_endpoint_are_refused_and_not_shown():
-    with pytest.raises(InvalidSettings, match="user and password as options") as failure:
+@pytest.mark.parametrize(
+    "password", ["sekret9", "sek@ret", "sek/ret", "sek,ret", "sek\tret", "sek[ret", "sek#ret?", "9:sek"]
+)
+@pytest.mark.parametrize("form", ["http://root:{}@etcd1:2379", "root:{}@etcd1", "a,https://root:{}@[::1]:port", "{}@"])
+def test_credentials_in_an_endpoint_are_refused_and_not_shown(form, password):
+    for given in (form.format(password), [form.format(password)]):
+        with pytest.raises(InvalidSettings, match="user and password as options") as failure:
+            parse_endpoints(given)
+        assert not any(part in repr(failure.value) for part in ("sek", "ret"))
+    with pytest.raises(InvalidSettings, match="user and password as options"):
         parse_endpoint("http://root:secret@etcd1:2379")
-    assert "secret" not in str(failure.value)
 
 
 def test_lists_and_strings_with_commas_are_read_once_each():
@@ -112,6 +135,25 @@ def test_user_and_password_in_one_as_etcdctl_has_it():
     settings = Settings.from_mapping({"endpoints": "etcd1", "user": "web:pass:word"})
     assert (settings.user, settings.password) == ("web", "pass:word")
     assert "pass:word" not in repr(settings)
+    settings = Settings.from_mapping({"endpoints": "etcd1", "user": "web:sekret9", "password": "other"})
+    assert (settings.user, settings.password) == ("web", "other")
+    assert "sekret9" not in repr(settings)
+
+
+def test_of_what_says_where_etcd_is_the_nearest_counts():
+    distances = {"endpoints": 2, "discovery_srv": 1, "host": 0, "port": 0, "user": 3}
+    given = {"endpoints": ["a"], "discovery_srv": "example.com", "user": "web"}
+    assert nearest(given, distances.get) == {**given, "endpoints": None}
+    assert nearest({**given, "port": 1}, distances.get) == {
+        "endpoints": None,
+        "discovery_srv": None,
+        "user": "web",
+        "port": 1,
+    }
+    assert nearest({**given, "discovery_srv": ""}, distances.get) == {**given, "discovery_srv": ""}
+    assert nearest({**given, "endpoints": []}, distances.get) == {**given, "endpoints": []}
+    assert nearest(given, lambda name: 1) == given
+    assert nearest({"user": "web"}, distances.get) == {"user": "web"}
 
 
 @pytest.mark.parametrize("option", ["ca_cert", "client_cert"])

@@ -36,8 +36,8 @@ def reply(query, records, flags=0x8180):
 
 
 @contextlib.contextmanager
-def resolver(answer):
-    """A DNS server on loopback; `answer` maps a query to the bytes that go back."""
+def resolver(answer, pause=0.0):
+    """A DNS server on loopback; `answer` maps a query to the bytes that go back, over TCP one every `pause` seconds."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, socket.create_server(("127.0.0.1", 0)) as tcp:
         sock.bind(tcp.getsockname())
 
@@ -56,7 +56,9 @@ def resolver(answer):
                     size = struct.unpack(">H", connection.recv(2))[0]
                     if size:
                         content = answer(connection.recv(size), True)
-                        connection.sendall(struct.pack(">H", len(content)) + content)
+                        for byte in struct.pack(">H", len(content)) + content:
+                            connection.sendall(bytes([byte]))
+                            time.sleep(pause)
 
         threads = [threading.Thread(target=serve, daemon=True) for serve in (serve_udp, serve_tcp)]
         for thread in threads:
@@ -136,6 +138,17 @@ def test_a_silent_resolver_holds_nobody_up():
         with pytest.raises(Unreachable, match="timed out"):
             discover("example.com", 0.4, [silent.getsockname(), silent.getsockname()])
     assert 0.3 < time.monotonic() - begun < 2
+
+
+def test_a_resolver_that_sends_a_byte_now_and_then_holds_nobody_up():
+    def answer(query, tcp):
+        return reply(query, [record(0, 0, "a.example.com", 7)]) if tcp else reply(query, [], flags=0x8380)
+
+    with resolver(answer, pause=0.1) as address:
+        begun = time.monotonic()
+        with pytest.raises(Unreachable, match="timed out"):
+            discover("example.com", 0.6, [address])
+    assert time.monotonic() - begun < 2
 
 
 def test_without_dns_a_client_asks_whom_it_asked_before(fake_etcd, connect, monkeypatch):

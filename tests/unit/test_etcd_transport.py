@@ -17,10 +17,11 @@ import pytest
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import (
     EtcdError,
+    NotGateway,
     OutcomeUnknown,
     Unreachable,
 )
-from tests.support.fake_etcd import Answer, Cut, Drop, FakeEtcd, Refuse, Stall
+from tests.support.fake_etcd import Answer, Cut, Drop, FakeEtcd, Farewell, Refuse, Stall, Trickle
 
 NO_LEADER = Refuse(14, "etcdserver: no leader")
 TIMED_OUT = Refuse(14, "etcdserver: request timed out")
@@ -150,6 +151,44 @@ def test_the_deadline_holds_where_all_endpoints_stall(members, connect, fault):
         assert all(member.endpoint in str(failure.value) for member in members)
 
 
+@pytest.mark.parametrize("at_once", [0, 20, 200], ids=["status", "headers", "body"])
+@pytest.mark.parametrize("secured", [False, True], ids=["http", "https"])
+def test_the_deadline_is_one_for_all_bytes_of_an_answer(connect, authority, secured, at_once):
+    pair = authority.server()
+    with FakeEtcd(cert=pair.cert if secured else None, key=pair.key) as fake:
+        fake.inject("/v3", Trickle(0.1, at_once), times=None)
+        for call in (lambda client: client.get("/key"), lambda client: client.watch("/key")):
+            started = time.monotonic()
+            with pytest.raises(Unreachable, match=r"no answer within 0.4 s") as failure:
+                call(connect(endpoints=[fake.endpoint], ca_cert=str(authority.ca_cert), timeout=0.4))
+            assert 0.3 < time.monotonic() - started < 2
+            assert failure.value.timed_out
+
+
+def test_an_endpoint_that_trickles_gets_its_share_of_the_time_and_the_next_one_serves(members, connect):
+    members[0].inject("/v3", Trickle(0.1), times=None)
+    client = connect(endpoints=endpoints(members), timeout=0.9)
+    for call in (client.get, lambda key: client.watch(key).close()):
+        started = time.monotonic()
+        call("/key")
+        assert time.monotonic() - started < 0.85
+    assert [member.count() for member in members] == [1, 2, 0]
+
+
+def test_a_slow_answer_within_the_deadline_is_taken(fake_etcd, connect):
+    fake_etcd.put("/key", "value")
+    fake_etcd.inject("/v3", Trickle(0.001))
+    assert connect(endpoints=[fake_etcd.endpoint], timeout=10).get("/key").value == "value"
+
+
+def test_a_kept_connection_outlives_the_deadline_of_the_request_that_opened_it(fake_etcd, connect):
+    client = connect(endpoints=[fake_etcd.endpoint], timeout=0.5)
+    client.get("/key")
+    time.sleep(0.6)  # that nothing happens for longer than a request may take can only be waited for
+    client.get("/key")
+    assert fake_etcd.connections == 1
+
+
 def test_an_endpoint_that_takes_no_connections_is_stopped_by_the_deadline(connect):
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, contextlib.ExitStack() as stack:
         for _ in range(3):  # the queue is full: the kernel drops what comes then
@@ -217,6 +256,27 @@ def test_a_refusal_is_final_and_asks_no_other_endpoint(members, connect):
     with pytest.raises(EtcdError, match="permission denied"):
         connect(endpoints=endpoints(members)).get("/key")
     assert [member.count() for member in members] == [1, 0, 0]
+
+
+@pytest.mark.parametrize("status", [301, 307, 308])
+def test_a_redirect_is_an_error_and_never_followed(members, connect, status):
+    moved = Answer(status, "text/html", b"Moved", (("Location", members[1].endpoint + "/v3/kv/range"),))
+    members[0].inject("/v3", moved, times=None)
+    client = connect(endpoints=[members[0].endpoint], user="web", password="secret")
+    for call in (lambda: client.put("/key", "value"), lambda: client.get("/key"), lambda: client.watch("/key")):
+        with pytest.raises(NotGateway, match=f"HTTP {status}: Moved.*no redirect is followed: give etcd's own"):
+            call()
+    assert members[1].connections == 0
+
+
+def test_a_server_that_announces_the_end_of_each_connection_is_asked_on_new_ones(fake_etcd, connect):
+    for number in range(6):
+        fake_etcd.put(f"/p/{number}", str(number))
+    fake_etcd.inject("/v3", Farewell(), times=None)
+    client = connect(endpoints=[fake_etcd.endpoint])
+    client.put("/p/6", "6")
+    assert [kv.value for kv in client.read_all("/p/", page=2).kvs] == [str(number) for number in range(7)]
+    assert fake_etcd.connections == fake_etcd.count() == 5
 
 
 def test_proxies_of_the_environment_are_not_used(members, connect, monkeypatch):

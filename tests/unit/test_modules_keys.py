@@ -2,14 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""etcd_kv, etcd_kv_info and etcd_lease, run in this process against the fake etcd."""
+"""etcd_kv and etcd_kv_info, run in this process against the fake etcd."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.rollcall.discovery.plugins.module_utils import _module
 from tests.support.fake_etcd import Drop, FakeEtcd, Meanwhile, Refuse
 from tests.support.modules import Modules
 
@@ -19,6 +21,14 @@ CHANGE = "/v3/kv/txn"
 @pytest.fixture
 def modules(fake_etcd, capsys):
     return Modules(capsys, endpoints=[fake_etcd.endpoint])
+
+
+@pytest.fixture
+def warned(monkeypatch):
+    """The warnings of the modules."""
+    warnings = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda module, warning: warnings.append(warning))
+    return warnings
 
 
 def test_a_key_is_written_once(modules, fake_etcd):
@@ -43,6 +53,19 @@ def test_a_change_tells_what_was_there(modules):
     assert (changed["changed"], changed["old_value"], changed["value"]) == (True, "x", "y")
     assert changed["diff"][0]["before"] == {"value": "x", "lease": 0}
     assert changed["diff"][0]["after"] == {"value": "y", "lease": 0}
+
+
+def test_what_others_wrote_in_between_is_what_was_there(modules, fake_etcd):
+    modules.etcd_lease(lease=7, ttl=60)
+    fake_etcd.put("/a", "x")
+    fake_etcd.inject(CHANGE, Meanwhile(lambda: fake_etcd.put("/a", "theirs", 7)))
+    changed = modules.etcd_kv(key="/a", value="y", diff=True)
+    assert (changed["old_value"], changed["value"], changed["lease"]) == ("theirs", "y", 0)
+    assert changed["diff"][0]["before"] == {"value": "theirs", "lease": 7}
+    fake_etcd.inject(CHANGE, Meanwhile(lambda: fake_etcd.delete("/a")))
+    created = modules.etcd_kv(key="/a", value="z", diff=True)
+    assert (created["old_value"], created["diff"][0]["before"]) == (None, "")
+    assert created["mod_revision"] == fake_etcd.revision
 
 
 def test_check_mode_writes_nothing_and_tells_the_same(modules, fake_etcd):
@@ -91,6 +114,18 @@ def test_bytes_that_are_no_text_are_shown_as_such(modules, fake_etcd):
     held = modules.etcd_lock(key="/lock", owner="me", ttl=60)
     assert held["holder"] == "\\xff"
     assert "is held by \\xff" in held["msg"]
+
+
+@pytest.mark.parametrize("old", ['{"a": "\\ud800"}', "[" * 900 + "]" * 900, '{"a": NaN}', '{"a": 1e999}'])
+def test_a_value_that_cannot_be_shown_as_data_is_shown_as_text(modules, fake_etcd, old):
+    fake_etcd.put("/a", old)
+    changed = modules.etcd_kv(key="/a", value={"a": 1}, diff=True)
+    assert (changed["changed"], changed["old_value"], fake_etcd.tree()) == (True, old, {"/a": '{"a": 1}'})
+    assert (changed["diff"][0]["before"]["value"], changed["diff"][0]["after"]["value"]) == (old, {"a": 1})
+
+
+def test_half_of_a_surrogate_pair_does_not_fail_a_result():
+    assert _module._utf8({"\ud800": ["\ud800 \udcff ü", 1]}) == {"\\ud800": ["\\ud800 \\udcff ü", 1]}
 
 
 @pytest.mark.parametrize(
@@ -143,10 +178,16 @@ def test_a_key_stays_with_its_lease_until_told_otherwise(modules, fake_etcd):
     assert fake_etcd.tree() == {"/a": "y"}
 
 
-def test_a_lease_that_is_not_there_is_an_error(modules, fake_etcd):
+def test_a_lease_that_is_not_there_is_an_error(modules, fake_etcd, warned):
     refused = modules.etcd_kv(key="/a", value="x", lease=4711)
     assert "lease not found" in refused["msg"]
     assert fake_etcd.endpoint in refused["msg"]
+    modules.etcd_lease(lease=7, ttl=60)
+    assert modules.etcd_kv(key="/a", value="x", lease=7, check=True)["changed"]
+    assert not warned
+    assert modules.etcd_kv(key="/a", value="x", lease=4711, check=True)["changed"]  # an earlier task may be to grant it
+    assert "lease not found: 4711 (1267) has ended, or never was. The task will fail unless" in warned[0]
+    assert fake_etcd.tree() == {}
 
 
 def test_info_is_always_a_list_with_all_that_etcd_knows(modules):
@@ -182,93 +223,11 @@ def test_info_as_of_a_revision(modules):
     assert "future revision" in refused["msg"]
 
 
-def test_a_lease_of_ones_own_id_is_granted_once_and_renewed_after_that(modules, fake_etcd):
-    would = modules.etcd_lease(lease=0x2A, ttl=60, check=True)
-    assert (would["changed"], would["lease"], fake_etcd.leases) == (True, 42, [])
-    first = modules.etcd_lease(lease=0x2A, ttl=60, diff=True)
-    assert (first["changed"], first["lease"], first["hex"], first["ttl"], first["held"]) == (True, 42, "2a", 60, [])
-    assert first["diff"][0]["before"] == ""
-    modules.etcd_kv(key="/a", value="x", lease=42)
-    fake_etcd.clock.advance(50)
-    assert modules.etcd_lease(lease=42, ttl=60, check=True)["ttl"] <= 10
-    second = modules.etcd_lease(lease=42, ttl=60)
-    assert (second["changed"], second["ttl"], second["granted_ttl"], second["held"]) == (False, 60, 60, ["/a"])
-    fake_etcd.clock.advance(50)
-    assert fake_etcd.tree() == {"/a": "x"}
-
-
-def test_without_an_id_every_run_grants_another(modules, fake_etcd):
-    assert modules.etcd_lease(ttl=60, check=True)["lease"] is None
-    ids = {modules.etcd_lease(ttl=60)["lease"] for _run in range(2)}
-    assert ids == set(fake_etcd.leases)
-
-
-def test_a_lease_without_a_keeper_ends_and_cannot_be_renewed(modules, fake_etcd):
-    modules.etcd_lease(lease=7, ttl=60)
-    modules.etcd_kv(key="/a", value="x", lease=7)
-    assert not modules.etcd_lease(lease=7, state="renewed")["changed"]
-    fake_etcd.clock.advance(61)
-    assert fake_etcd.tree() == {}
-    refused = modules.etcd_lease(lease=7, state="renewed")
-    assert "Lease 7 (7) cannot be renewed: it has ended" in refused["msg"]
-
-
-def test_revoking_a_lease_deletes_its_keys_and_is_done_once(modules, fake_etcd):
-    modules.etcd_lease(lease=7, ttl=60)
-    modules.etcd_kv(key="/a", value="x", lease=7)
-    would = modules.etcd_lease(lease=7, state="absent", check=True)
-    assert (would["changed"], would["held"], fake_etcd.leases) == (True, ["/a"], [7])
-    gone = modules.etcd_lease(lease=7, state="absent", diff=True)
-    assert (gone["changed"], gone["held"], gone["ttl"]) == (True, ["/a"], 0)
-    assert gone["diff"][0]["before"]["held"] == ["/a"]
-    assert fake_etcd.tree() == {}
-    assert not modules.etcd_lease(lease=7, state="absent")["changed"]
-
-
-def test_keys_that_are_there_are_attached_to_a_lease_once(modules, fake_etcd):
-    for key in ("/a", "/b", "/c"):
-        modules.etcd_kv(key=key, value=f"{{{{ {key} }}}}")
-    modules.etcd_lease(lease=9, ttl=60, keys=["/c"])
-    for options in ({"check": True}, {}):
-        done = modules.etcd_lease(lease=7, ttl=60, keys=["/b", "/c"], diff=True, **options)
-        assert (done["changed"], done["lease"], done["held"]) == (True, 7, ["/b", "/c"])
-        assert done["diff"][0]["after"] == {"granted_ttl": 60, "held": ["/b", "/c"]}
-    more = modules.etcd_lease(lease=7, ttl=60, keys=["/a"])
-    assert (more["changed"], more["held"]) == (True, ["/a", "/b", "/c"])
-    revision = fake_etcd.revision
-    again = modules.etcd_lease(lease=7, ttl=60, keys=["/a", "/b"])
-    assert (again["changed"], again["held"], fake_etcd.revision) == (False, ["/a", "/b", "/c"], revision)
-    kvs = modules.etcd_kv_info(key="/", prefix=True)["kvs"]
-    assert [(kv["value"], kv["lease"]) for kv in kvs] == [("{{ /a }}", 7), ("{{ /b }}", 7), ("{{ /c }}", 7)]
-
-
-def test_a_key_that_cannot_be_attached_leaves_no_lease_behind(modules, fake_etcd):
+def test_info_as_of_now_is_revision_zero_and_no_negative_one(modules, fake_etcd):
     modules.etcd_kv(key="/a", value="x")
-    refused = modules.etcd_lease(lease=7, ttl=60, keys=["/a", "/nope"])
-    assert "/nope is not there, so no lease can hold it" in refused["msg"]
-    assert fake_etcd.leases == []
-    modules.etcd_lease(lease=7, ttl=60)
-    fake_etcd.inject(CHANGE, Meanwhile(lambda: None))
-    fake_etcd.inject(CHANGE, Meanwhile(lambda: fake_etcd.put("/a", "y")))
-    assert "changed meanwhile: run the task again" in modules.etcd_lease(lease=7, ttl=60, keys=["/a"])["msg"]
-    assert fake_etcd.tree() == {"/a": "y"}
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"lease": 7, "state": "absent", "keys": ["/a"]}, "state=present only"),
-        ({}, "ttl"),
-        ({"ttl": 0}, "ttl must be a positive number"),
-        ({"lease": -1, "ttl": 60}, "lease must be a positive number"),
-        ({"state": "absent"}, "lease"),
-        ({"state": "renewed"}, "lease"),
-    ],
-)
-def test_a_lease_that_makes_no_sense_is_refused(modules, fake_etcd, options, words):
-    refused = modules.etcd_lease(**options)
-    assert words in refused["msg"]
-    assert not fake_etcd.received
+    assert modules.etcd_kv_info(key="/a", revision=0)["revision"] == fake_etcd.revision
+    for prefix in (False, True):
+        assert "must not be negative, and is -5" in modules.etcd_kv_info(key="/a", revision=-5, prefix=prefix)["msg"]
 
 
 def test_an_answer_that_never_came_is_told_as_such(modules, fake_etcd):
@@ -281,12 +240,6 @@ def test_a_refusal_names_key_endpoint_and_reason(modules, fake_etcd):
     refused = modules.etcd_kv(key="/a", value="x")
     for part in ("Changing /a failed", fake_etcd.endpoint, "permission denied", "Check the roles of the user"):
         assert part in refused["msg"]
-
-
-def test_a_password_given_with_the_user_is_hidden_too(modules):
-    refused = modules.etcd_kv(key="/a", value="x", user="root:s3cretpass", endpoints=["http://bad url"])
-    assert refused["failed"]
-    assert "s3cretpass" not in json.dumps(refused)
 
 
 def test_a_key_is_changed_only_at_the_revision_expected(modules, fake_etcd):

@@ -68,15 +68,21 @@ def test_the_lock_of_another_is_left_alone(modules, fake_etcd):
 
 def test_more_seconds_are_another_lease_of_the_same_lock(modules, plain, fake_etcd):
     first = modules.etcd_lock(owner="me", ttl=60)
-    longer = modules.etcd_lock(owner="me", ttl=600)
+    would = modules.etcd_lock(owner="me", ttl=600, check=True, diff=True)
+    longer = modules.etcd_lock(owner="me", ttl=600, diff=True)
+    assert would["diff"] == longer["diff"]
+    assert longer["diff"][0]["before"] == {"holder": "me", "granted_ttl": 60}
+    assert longer["diff"][0]["after"] == {"holder": "me", "granted_ttl": 600}
     assert (longer["changed"], longer["ttl"]) == (True, 600)
     assert longer["lease"] != first["lease"]
     assert longer["fencing_revision"] == first["fencing_revision"]
     fake_etcd.clock.advance(61)
     assert fake_etcd.tree() == {KEY: "me"}
     assert plain.etcd_lease(lease=first["lease"], state="absent")["changed"] is False
-    fewer = modules.etcd_lock(owner="me", ttl=60)
-    assert (fewer["changed"], fewer["ttl"]) == (False, 600)
+    for check in (True, False):
+        fewer = modules.etcd_lock(owner="me", ttl=60, check=check, diff=True)
+        assert (fewer["changed"], fewer["diff"]) == (False, [])
+    assert fewer["ttl"] == 600
 
 
 def test_a_key_without_lease_is_a_lock_that_stays(modules, plain, fake_etcd):
@@ -105,7 +111,7 @@ def test_releasing_late_takes_nobody_elses_lock(modules, fake_etcd):
 
 
 def test_what_cannot_be_is_refused(modules, fake_etcd):
-    for options in ({"owner": "me"}, {"owner": "me", "ttl": 0}):
+    for options in ({"owner": "me"}, {"owner": "me", "ttl": 0}, {"owner": "me", "ttl": 9_000_000_001}):
         assert "ttl" in modules.etcd_lock(**options)["msg"]
     for empty in ("key", "owner"):  # of two plays with an empty owner both would have the lock
         options = {"owner": "me", "ttl": 60, empty: ""}

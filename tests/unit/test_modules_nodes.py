@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Identity, Layout
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Document
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.registration import Registration, reconcile
+from tests.support.fake_etcd import Drop, Meanwhile, Refuse, store
 from tests.support.modules import Modules
 
 HERE = "/infrastructure/db/orders/"
@@ -72,7 +73,9 @@ def test_a_second_run_renews_the_lease_and_writes_nothing(modules, fake_etcd):
     assert not writes(fake_etcd)
     fake_etcd.clock.advance(50)
     assert fake_etcd.tree()[HERE + "ip"] == "10.0.0.40"
-    fake_etcd.clock.advance(11)
+    fake_etcd.clock.advance(9.3)
+    assert not modules.node(**ORDERS)["changed"]  # nor in its last second
+    fake_etcd.clock.advance(61)
     assert list(fake_etcd.tree()) == [ROSTER]
 
 
@@ -96,11 +99,57 @@ def test_another_ttl_is_another_lease(modules, fake_etcd):
     assert not modules.node(**{**ORDERS, "ttl": 90})["changed"]
 
 
-def test_a_ttl_that_etcd_would_raise_is_an_error_that_leaves_no_lease(modules, fake_etcd):
-    refused = modules.node(**{**ORDERS, "ttl": 1})
-    assert "give a ttl of at least 2" in refused["msg"]
+def test_a_ttl_that_etcd_would_raise_is_an_error_that_leaves_no_lease(modules, fake_etcd, monkeypatch):
+    for check in (True, False):
+        refused = modules.node(**{**ORDERS, "ttl": 1}, check=check)
+        assert "give a ttl of at least 2" in refused["msg"]
+    monkeypatch.setattr(store, "MIN_TTL", 8)  # an etcd with a longer election timeout, which it does not tell
+    refused = modules.node(**{**ORDERS, "ttl": 7})
+    assert "give a ttl of at least 8" in refused["msg"]
     assert fake_etcd.leases == []
     assert fake_etcd.tree() == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "fault", "words"),
+    [
+        ("/v3/kv/txn", Drop(executed=True), "may or may not have been done"),
+        ("/v3/lease/revoke", Refuse(2, "etcdserver: corrupt cluster"), "corrupt cluster"),
+    ],
+)
+def test_a_node_that_gets_another_lease_does_not_go_with_an_answer_that_is_lost(modules, fake_etcd, path, fault, words):
+    modules.node(**ORDERS)
+    if path == "/v3/kv/txn":
+        fake_etcd.inject(path, Meanwhile(lambda: None))  # for the transaction that reads the node
+    fake_etcd.inject(path, fault)
+    assert words in modules.node(**{**ORDERS, "ttl": 90})["msg"]
+    assert fake_etcd.tree()[HERE + "ip"] == "10.0.0.40"
+    assert not modules.node(**{**ORDERS, "ttl": 90})["changed"]
+
+
+def test_a_lease_that_is_granted_for_nothing_goes_again(modules, fake_etcd):
+    fake_etcd.inject("/v3/kv/txn", Meanwhile(lambda: None))
+    fake_etcd.inject("/v3/kv/txn", Refuse(7, "etcdserver: permission denied"))
+    assert "permission denied" in modules.node(**ORDERS)["msg"]
+    assert (fake_etcd.leases, fake_etcd.tree()) == ([], {})
+
+
+def test_a_lease_that_ends_while_it_is_looked_at_is_replaced(modules, fake_etcd):
+    lease = modules.node(**ORDERS)["nodes"][0]["lease"]
+    fake_etcd.inject("/v3/lease/keepalive", Meanwhile(lambda: fake_etcd.revoke(lease)))
+    again = modules.node(**ORDERS)
+    assert (again["changed"], [again["nodes"][0]["lease"]]) == (True, fake_etcd.leases)
+    assert fake_etcd.tree()[HERE + "ip"] == "10.0.0.40"
+
+
+def test_a_node_whose_keys_have_lost_their_lease_is_withdrawn_all_the_same(modules, fake_etcd):
+    lease = modules.node(**ORDERS)["nodes"][0]["lease"]
+    for key, value in fake_etcd.tree(HERE).items():  # as a tool that copies keys from one etcd to another writes them
+        fake_etcd.put(key, value)
+    fake_etcd.revoke(lease)
+    assert modules.node(name="orders", role="db", state="absent")["changed"]
+    assert list(fake_etcd.tree()) == [ROSTER]
+    assert not modules.node(name="orders", role="db", state="absent")["changed"]
 
 
 def test_check_mode_touches_nothing_and_tells_the_same(modules, fake_etcd):
@@ -191,6 +240,7 @@ def test_a_name_taken_under_another_role_is_refused(modules, connect, fake_etcd)
         ({"layout": "{dc}/{role}/{name}"}, "no data centre is given"),
         ({"ttl": None}, "missing: ttl"),
         ({"ttl": 0}, "ttl must be"),
+        ({"ttl": 9_000_000_001}, "ttl must be at most 9000000000 seconds"),
     ],
 )
 def test_what_readers_would_leave_out_is_refused(modules, fake_etcd, said, words):

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
 
 from tests.support.modules import Modules
 
@@ -14,6 +15,14 @@ from tests.support.modules import Modules
 @pytest.fixture
 def modules(fake_etcd, capsys):
     return Modules(capsys, endpoints=[fake_etcd.endpoint])
+
+
+@pytest.fixture
+def warned(monkeypatch):
+    """The warnings of the modules."""
+    warnings = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda module, warning: warnings.append(warning))
+    return warnings
 
 
 @pytest.fixture
@@ -75,11 +84,15 @@ def test_every_field_can_be_compared_in_every_way(modules, written):
             assert modules.etcd_txn(compare=[{"key": "/a", **fields}], check=check)["succeeded"] is holds, fields
 
 
-def test_a_key_gets_its_lease(modules, fake_etcd):
+def test_a_key_gets_its_lease(modules, warned):
     modules.etcd_lease(lease=7, ttl=60)
     modules.etcd_txn(success=[{**PUT, "lease": 7}])
     assert modules.etcd_kv_info(key="/b")["kvs"][0]["lease"] == 7
     assert "lease not found" in modules.etcd_txn(success=[{**PUT, "lease": 8}])["msg"]
+    modules.etcd_txn(success=[{**PUT, "lease": 7}], failure=[{**PUT, "lease": 8}], check=True)
+    assert not warned  # what is not done need not be possible
+    assert modules.etcd_txn(success=[{**PUT, "lease": 8}], check=True)["changed"]
+    assert "lease not found: 8 (8) has ended, or never was. The task will fail unless" in warned[0]
 
 
 @pytest.mark.parametrize(
@@ -90,8 +103,20 @@ def test_a_key_gets_its_lease(modules, fake_etcd):
         ({"success": [{"action": "put", "key": "/a"}]}, "put of /a needs a value"),
         ({"failure": [{**PUT, "prefix": True}]}, "put of /b needs a value, and is of one key"),
         ({"success": [PUT, PUT]}, "duplicate key"),
+        ({"failure": [PUT, {"action": "put", "key": "/c", "value": "z"}, PUT]}, "duplicate key: /b"),
+        ({"success": [PUT, {"action": "delete", "key": "/b"}]}, "duplicate key: /b"),
+        ({"failure": [{"action": "delete", "key": "/", "prefix": True}, PUT]}, "duplicate key: /b"),
     ],
 )
-def test_what_makes_no_sense_is_refused(modules, fake_etcd, options, words):
-    assert words in modules.etcd_txn(**options)["msg"]
+def test_what_makes_no_sense_is_refused_in_check_mode_too(modules, fake_etcd, options, words):
+    for check in (True, False):
+        assert words in modules.etcd_txn(**options, check=check)["msg"]
+    assert fake_etcd.tree() == {}
+
+
+def test_a_key_may_be_written_once_in_each_branch(modules, fake_etcd):
+    gone = {"action": "delete", "key": "/b", "prefix": False}
+    for check in (True, False):
+        assert modules.etcd_txn(success=[PUT, {**gone, "key": "/bb"}], failure=[PUT], check=check)["changed"]
+    assert modules.etcd_txn(success=[gone, {**gone, "prefix": True}])["changed"]
     assert fake_etcd.tree() == {}

@@ -7,17 +7,21 @@
 from __future__ import annotations
 
 import ast
+import itertools
 from pathlib import Path
 
 import pytest
 import yaml
+from ansible import constants
 from ansible.config.manager import ConfigManager
+from ansible.plugins import AnsiblePlugin
 
 from ansible_collections.rollcall.discovery.plugins.doc_fragments import etcd, filters, registry
 from ansible_collections.rollcall.discovery.plugins.module_utils import _options
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import InvalidSettings
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import InvalidLayout, InvalidNode
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Node
+from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin
 
 ROOT = Path(__file__).parents[2]
 TABLES = {"etcd": _options.CONNECTION, "registry": _options.REGISTRY, "filters": _options.FILTERS}
@@ -57,29 +61,91 @@ def test_the_password_is_hidden_and_not_read_from_a_shared_file():
     assert "ini" not in yaml.safe_load(etcd.ModuleDocFragment.PLUGINS)["options"]["password"]
 
 
-def source_of_endpoints(tmp_path, ini="", variables=None, direct=None):
-    """What Ansible itself makes of the documented sources."""
-    config = tmp_path / "ansible.cfg"
-    config.write_text(ini)
-    manager = ConfigManager(str(config))
-    definitions = _options.documentation(_options.CONNECTION, ("env", "ini", "vars"))["options"]
-    manager.initialize_plugin_configuration_definitions("lookup", "probe", definitions)
-    value, _origin = manager.get_config_value_and_origin(
-        "endpoints", plugin_type="lookup", plugin_name="probe", variables=variables or {}, direct=direct or {}
-    )
-    return value
+class Probe(AnsiblePlugin):
+    """A plugin with the options of the connection, which Ansible itself finds in their documented sources."""
+
+    plugin_type = "lookup"
+    ansible_name = _load_name = "probe"
 
 
-def test_nearer_sources_win(tmp_path, monkeypatch):
+@pytest.fixture
+def found(tmp_path, monkeypatch):
+    """`found(ini, variables, direct)`: the options that such a plugin has; the environment is the process's own."""
+
+    def find(ini="", variables=None, direct=None):
+        config = tmp_path / "ansible.cfg"
+        config.write_text(ini)
+        manager = ConfigManager(str(config))
+        definitions = _options.documentation(_options.CONNECTION, ("env", "ini", "vars"))["options"]
+        manager.initialize_plugin_configuration_definitions("lookup", "probe", definitions)
+        monkeypatch.setattr(constants, "config", manager)
+        plugin = Probe()
+        plugin.set_options(var_options=variables or {}, direct=direct or {})
+        return _plugin.options_of(plugin)
+
+    return find
+
+
+def test_nearer_sources_win(found, monkeypatch):
     ini = "[rollcall]\nendpoints = ini:1\n"
-    assert source_of_endpoints(tmp_path, ini) == ["ini:1"]
+    assert found(ini)["endpoints"] == ["ini:1"]
     monkeypatch.setenv("ETCDCTL_ENDPOINTS", "etcdctl:1,etcdctl:2")
-    assert source_of_endpoints(tmp_path, ini) == ["etcdctl:1", "etcdctl:2"]
+    assert found(ini)["endpoints"] == ["etcdctl:1", "etcdctl:2"]
     monkeypatch.setenv("ANSIBLE_ROLLCALL_ENDPOINTS", "ours:1")
-    assert source_of_endpoints(tmp_path, ini) == ["ours:1"]
+    assert found(ini)["endpoints"] == ["ours:1"]
     variables = {"rollcall_etcd_endpoints": ["vars:1"]}
-    assert source_of_endpoints(tmp_path, ini, variables) == ["vars:1"]
-    assert source_of_endpoints(tmp_path, ini, variables, {"endpoints": "task:1"}) == ["task:1"]
+    assert found(ini, variables)["endpoints"] == ["vars:1"]
+    assert found(ini, variables, {"endpoints": "task:1"})["endpoints"] == ["task:1"]
+
+
+PLACES = ("direct", "variables", "ours", "etcdctl", "ini")
+WAYS = {"endpoints": "etcd1", "discovery_srv": "example.com"}
+
+
+@pytest.fixture
+def put(monkeypatch):
+    """`put(option, place, sources)`: give an option of WAYS in one of PLACES."""
+
+    def give(option, place, sources):
+        if place == "ours":
+            monkeypatch.setenv(f"ANSIBLE_ROLLCALL_{option.upper()}", WAYS[option])
+        elif place == "etcdctl":
+            monkeypatch.setenv(_options.ETCDCTL[option], WAYS[option])
+        elif place == "ini":
+            sources["ini"] = sources.get("ini", "[rollcall]\n") + f"{option} = {WAYS[option]}\n"
+        else:
+            name = option if place == "direct" else f"rollcall_etcd_{option}"
+            sources.setdefault(place, {})[name] = WAYS[option]
+
+    return give
+
+
+@pytest.mark.parametrize(("near", "far"), list(itertools.combinations(PLACES, 2)))
+@pytest.mark.parametrize("option", WAYS)
+def test_of_the_ways_to_etcd_the_nearer_one_wins(found, put, option, near, far):
+    (other,) = WAYS.keys() - {option}
+    sources = {}
+    put(option, near, sources)
+    put(other, far, sources)
+    settings = _options.settings(found(**sources))
+    assert (bool(settings.endpoints), bool(settings.discovery_srv)) == (
+        option == "endpoints",
+        option == "discovery_srv",
+    )
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_two_ways_to_etcd_from_the_same_place_are_an_error(found, put, place):
+    sources = {}
+    for option in WAYS:
+        put(option, place, sources)
+    with pytest.raises(InvalidSettings, match="either endpoints or discovery_srv"):
+        _options.settings(found(**sources))
+
+
+def test_a_host_in_the_task_takes_the_place_of_a_domain_elsewhere(found, monkeypatch):
+    monkeypatch.setenv("ETCDCTL_DISCOVERY_SRV", "example.com")
+    assert endpoints(**found(direct={"host": "etcd1"})) == ["http://etcd1:2379"]
 
 
 def test_names_of_variables_and_of_the_environment_are_not_given_twice():
@@ -135,7 +201,7 @@ def test_user_may_carry_the_password_as_in_etcdctl():
     settings = _options.settings({"user": "root:a:b"})
     assert (settings.user, settings.password) == ("root", "a:b")
     settings = _options.settings({"user": "root:a", "password": "b"})
-    assert (settings.user, settings.password) == ("root:a", "b")
+    assert (settings.user, settings.password) == ("root", "b")
     with pytest.raises(InvalidSettings, match="user and password belong together"):
         _options.settings({"user": "root"})
 

@@ -173,7 +173,7 @@ def test_resync_on_demand(fake_etcd, follow):
 
 
 def test_what_nobody_foresaw_is_raised_and_not_survived_in_silence(fake_etcd, follow):
-    created = b'{"result": {"created": true}}\n{"result": {"events": [{"type": "DELETE"}]}}\n'
+    created = b'{"result": {"header": {}, "created": true}}\n{"result": {"header": {}, "events": [{"type": "DELETE"}]}}\n'
     fake_etcd.inject("/v3/watch", Answer(200, "application/json", created), times=None)
     follower = follow()
     with pytest.raises(KeyError):

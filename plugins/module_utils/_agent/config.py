@@ -60,12 +60,17 @@ class Section:
         return value
 
     def text(self, key: str, default: str = "") -> str:
-        """A text."""
-        return self._typed(key, self.get(key, default), str, "a text")
+        """A text without NUL, which no program, file or host takes."""
+        return self._plain(key, self.content(key, default))
+
+    def content(self, key: str, default: str = "") -> str:
+        """A text that is sent or looked for; NUL may be in it."""
+        return self._encodable(key, self._typed(key, self.get(key, default), str, "a text"))
 
     def required_text(self, key: str) -> str:
-        """A text that must be there and not be empty."""
-        value = self._typed(key, self.required(key), str, "a text")
+        """A text as `text` gives it, that must be there and not be empty."""
+        self.required(key)
+        value = self.text(key)
         if not value:
             raise self.error(key, "it is empty")
         return value
@@ -89,10 +94,10 @@ class Section:
         return value
 
     def texts(self, key: str) -> t.List[str]:
-        """A list of texts; empty where there is none."""
+        """A list of texts, each without NUL; empty where there is none."""
         values = self._typed(key, self.get(key, []), list, "a list")
         for value in values:
-            self._typed(key, value, str, "a list of texts")
+            self._plain(key, self._encodable(key, self._typed(key, value, str, "a list of texts")))
         return values
 
     def mapping(self, key: str) -> t.Dict[str, t.Any]:
@@ -125,6 +130,19 @@ class Section:
             raise self.error(key, f"{words} is wanted, not {_kind(value)}")
         return value
 
+    def _plain(self, key: str, text: str) -> str:
+        if "\0" in text:
+            raise self.error(key, "it has a NUL in it, which no program, file or host takes")
+        return text
+
+    def _encodable(self, key: str, text: str) -> str:
+        """JSON can spell halves of characters, which nothing outside of Python takes."""
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise self.error(key, "it has half of a surrogate pair in it, which is no character") from None
+        return text
+
 
 def read(file: str) -> Section:
     """The outermost section of a configuration file. Raises ConfigError."""
@@ -135,6 +153,8 @@ def read(file: str) -> Section:
         raise ConfigError(f"Cannot read the configuration {file}: {exc.strerror}") from exc
     except ValueError as exc:
         raise ConfigError(f"{file}: this is not JSON: {exc}") from exc
+    except RecursionError as exc:
+        raise ConfigError(f"{file}: it is nested too deeply") from exc
     return Section(file, "", data)
 
 
@@ -184,6 +204,8 @@ def checked(root: Section, key: str, make: t.Callable[[], _T]) -> _T:
         return make()
     except RegistryError as exc:
         raise root.error(key, str(exc)) from exc
+    except RecursionError as exc:
+        raise root.error(key, "it is nested too deeply") from exc
 
 
 def _password(etcd: Section, plain: str, file: str) -> str:

@@ -8,6 +8,9 @@ Internal to the collection: no promise is made to other users of this file.
 
 os.posix_spawn and a pipe, not `subprocess`: that one would cost every agent that runs one 1 MB for what is not
 needed here. At most a few KiB of output are kept, whatever is printed.
+
+posix_spawn holds up all threads of Python, also that of the keepalives, until the program's file is open and read. That
+may lie on a server that is gone, so what is started is the system's shell, which then becomes the program.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import typing as t
 _KEPT = 4096  # bytes of output, from its start
 _CHUNK = 65536
 _LONGEST_PAUSE = 0.05  # seconds between two looks at a program that prints nothing
+_SHELL = ("/bin/sh", "-c", 'exec "$@"', "rollcall")  # the last is who complains where there is no such program
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -41,13 +45,14 @@ def run(argv: t.Sequence[str], timeout: float) -> Ended:
     """Run a program with nothing of ours: no input, no file, and of the environment only the path.
 
     After `timeout` seconds it is killed, with all the processes it has started. One that it leaves behind when it
-    ends is not waited for. Raises OSError or ValueError where it cannot be started.
+    ends is not waited for. One that is not there, or cannot be run, ends as in a shell: with a word about it, and the
+    exit status 127 or 126. Raises OSError where the host has nothing left to start one with, ValueError for a NUL.
     """
     deadline = time.monotonic() + timeout
     reader, writer = os.pipe()
     try:
         child = _start(argv, writer)
-    except (OSError, ValueError):
+    except Exception:
         os.close(reader)
         raise
     finally:
@@ -66,9 +71,9 @@ def run(argv: t.Sequence[str], timeout: float) -> Ended:
 def _start(argv: t.Sequence[str], output: int) -> int:
     """The process id of a new session."""
     # A daemon of ours has no AnsibleModule.
-    return os.posix_spawnp(  # pylint: disable=ansible-bad-function
-        argv[0],
-        list(argv),
+    return os.posix_spawn(  # pylint: disable=ansible-bad-function
+        _SHELL[0],
+        [*_SHELL, *argv],
         {"PATH": os.environ.get("PATH", _PATH), "LANG": "C.UTF-8"},
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

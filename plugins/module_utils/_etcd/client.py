@@ -195,7 +195,7 @@ class Client:
         """Renew a lease; returns its seconds. Raises LeaseNotFound, though the gateway answers 200 for a dead one."""
         what = f"Keeping lease {lease:x} alive"
         answer = self.call(what, "/v3/lease/keepalive", {"ID": lease}, repeatable=True)
-        ttl = int(answer.get("result", {}).get("TTL", 0))
+        ttl = int(answer.get("TTL", 0))
         if ttl <= 0:
             raise LeaseNotFound(f"{what} failed: it has expired or was revoked")
         return ttl

@@ -12,10 +12,12 @@ from __future__ import annotations
 import http.client
 import select
 import socket
+import time
 import typing as t
 
 from .dial import dial
 from .endpoints import Endpoint
+from .timed_socket import TimedSocket
 
 if t.TYPE_CHECKING:
     import ssl
@@ -26,44 +28,65 @@ _TCP_OPTIONS = (("TCP_NODELAY", 1), ("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), 
 
 
 class Connection(http.client.HTTPConnection):
-    """Opened at once. Raises OSError. `timeout` is seconds for each wait on the socket."""
+    """Opened at once. Raises OSError. All that is done with it may take `seconds`, until `limit` says otherwise.
+
+    `timed` is its socket, also where http.client lets go of `sock` since the server announces "Connection: close".
+    """
+
+    timed: TimedSocket
 
     def __init__(
-        self, endpoint: Endpoint, timeout: float, context: t.Optional[ssl.SSLContext], server_name: str
+        self, endpoint: Endpoint, seconds: float, context: t.Optional[ssl.SSLContext], server_name: str
     ) -> None:
         host, port = ("localhost", 80) if endpoint.scheme == "unix" else (endpoint.host, endpoint.port)
-        super().__init__(host, port, timeout=timeout)
+        super().__init__(host, port)
         self._endpoint = endpoint
         self._context = context
         self._server_name = server_name or host
-        self._seconds = timeout
+        self._seconds = seconds
         self._unsent = b""
         self.connect()
 
     def connect(self) -> None:
         """Open the socket."""
+        deadline = time.monotonic() + self._seconds
+        self.timed = TimedSocket(self._dial(), deadline)
+        if self._context is not None:
+            try:
+                # the handshake as a whole takes no longer than the timeout that the socket has then
+                secured = self._context.wrap_socket(self.timed.within(), server_hostname=self._server_name)
+            except BaseException:
+                self.timed.close()
+                raise
+            self.timed = TimedSocket(secured, deadline)
+        self.sock = t.cast(socket.socket, self.timed)
+
+    def _dial(self) -> socket.socket:
         if self._endpoint.scheme == "unix":
-            self.sock = socket.socket(socket.AF_UNIX)
-            self.sock.settimeout(self._seconds)
-            self.sock.connect(self._endpoint.host)
-            return
-        self.sock = dial(self.host, self.port, self._seconds)
-        self.sock.settimeout(self._seconds)
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            sock = socket.socket(socket.AF_UNIX)
+            sock.settimeout(self._seconds)
+            sock.connect(self._endpoint.host)
+            return sock
+        sock = dial(self.host, self.port, self._seconds)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in _TCP_OPTIONS:
             if hasattr(socket, name):
-                self.sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-        if self._context is not None:
-            self.sock = self._context.wrap_socket(self.sock, server_hostname=self._server_name)
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        return sock
+
+    def limit(self, seconds: t.Optional[float]) -> None:
+        """Let all that is done from now on take `seconds`; None: as long as it may."""
+        self.timed.deadline = None if seconds is None else time.monotonic() + seconds
+
+    def request(self, *args: t.Any, **kwargs: t.Any) -> None:
+        """As HTTPConnection's, in one packet: head and body in two would wake etcd up twice."""
+        super().request(*args, **kwargs)
+        unsent, self._unsent = self._unsent, b""
+        self.timed.sendall(unsent)
 
     def send(self, data: t.Any) -> None:
-        """Keep a part of the request until `flush`: head and body in two packets would wake etcd up twice."""
+        """Keep a part of the request until all of it is there."""
         self._unsent += data
-
-    def flush(self) -> None:
-        """Send the request."""
-        unsent, self._unsent = self._unsent, b""
-        self.sock.sendall(unsent)
 
     def is_idle(self) -> bool:
         """True while open with nothing to read: readable means that the server closed it meanwhile."""

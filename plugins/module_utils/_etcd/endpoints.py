@@ -17,7 +17,8 @@ from .errors import InvalidSettings
 
 DEFAULT_PORT = 2379
 
-_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?")
+_UNIX = "unix://"
+_NETLOC = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(%[A-Za-z0-9._-]+)?\])(:[0-9]+)?")
 _FORM = "give it as http://host:2379, https://host:2379, host:2379 (IPv6 in brackets) or unix:///path"
 
 
@@ -42,26 +43,21 @@ def parse_endpoint(text: str, secure: bool = False) -> Endpoint:
     never taken for another one.
     """
     given = text.strip()
-    url = given if "://" in given else f"{'https' if secure else 'http'}://{given}"
+    _refuse_credentials(given)
+    if re.search(r"[\x00-\x1f\x7f-\x9f]", given):  # urlsplit leaves some out, and so would make another name of it
+        raise _malformed(given, "it has a control character in it")
+    if _is_unix(given) and given[len(_UNIX) :].strip("/"):
+        return Endpoint("unix", given[len(_UNIX) :], 0)
     try:
-        parts = urllib.parse.urlsplit(url)
+        parts = urllib.parse.urlsplit(given if "://" in given else f"{'https' if secure else 'http'}://{given}")
         port = DEFAULT_PORT if parts.port is None else parts.port
     except ValueError as exc:
-        if url.startswith("unix://"):  # etcd names a socket in its working directory as if it were host:port
-            return Endpoint("unix", url[len("unix://") :], 0)
-        raise InvalidSettings(f"Malformed etcd endpoint {given!r}: {exc}; {_FORM}") from exc
-    if parts.scheme == "unix" and (parts.netloc + parts.path).strip("/"):
-        return Endpoint("unix", parts.netloc + parts.path, 0)
-    host = parts.hostname or ""
-    if re.search(r"[\t\r\n]", given):  # urlsplit leaves them out, and so would make another name of it
-        raise InvalidSettings(f"Malformed etcd endpoint {given!r}; {_FORM}")
-    if "@" in parts.netloc:
-        raise InvalidSettings("An etcd endpoint must not carry credentials: give user and password as options")
-    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host) or port == 0 or parts.netloc.endswith(":"):
-        raise InvalidSettings(f"Malformed etcd endpoint {given!r}; {_FORM}")
-    if parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise InvalidSettings(f"Malformed etcd endpoint {given!r}: nothing may follow the port; {_FORM}")
-    return Endpoint(parts.scheme, host, port)
+        raise _malformed(given, str(exc)) from exc
+    if parts.scheme not in ("http", "https") or not _NETLOC.fullmatch(parts.netloc) or port == 0:
+        raise _malformed(given)
+    if parts.path not in ("", "/") or re.search("[?#]", given):
+        raise _malformed(given, "nothing may follow the port")
+    return Endpoint(parts.scheme, parts.hostname or "", port)
 
 
 def parse_endpoints(given: t.Union[str, t.Sequence[str]], secure: bool = False) -> t.Tuple[Endpoint, ...]:
@@ -69,4 +65,20 @@ def parse_endpoints(given: t.Union[str, t.Sequence[str]], secure: bool = False) 
     items = given.split(",") if isinstance(given, str) else [part for item in given for part in str(item).split(",")]
     if not any(item.strip() for item in items):
         raise InvalidSettings("No etcd endpoint is given")
+    for item in items:
+        _refuse_credentials(item.strip())  # before any of them is shown: a comma in a password makes two items of it
     return tuple(dict.fromkeys(parse_endpoint(item, secure) for item in items))
+
+
+def _is_unix(given: str) -> bool:
+    return given.lower().startswith(_UNIX)
+
+
+def _refuse_credentials(given: str) -> None:
+    """Raises InvalidSettings, without a part of what is refused: where a password begins and ends cannot be known."""
+    if "@" in given and not _is_unix(given):
+        raise InvalidSettings("An etcd endpoint must not carry credentials: give user and password as options")
+
+
+def _malformed(given: str, reason: str = "") -> InvalidSettings:
+    return InvalidSettings(f"Malformed etcd endpoint {given!r}{reason and f': {reason}'}; {_FORM}")

@@ -191,4 +191,6 @@ def _foreign_answer(what: str, where: str, status: int, reason: str) -> EtcdErro
         )
     if status >= 500:
         return Unavailable(message)
+    if 300 <= status < 400:
+        return NotGateway(f"{message}. etcd redirects nobody, and no redirect is followed: give etcd's own client URL")
     return NotGateway(f"{message}. Is this etcd's client URL?")

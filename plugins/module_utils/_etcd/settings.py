@@ -36,6 +36,9 @@ ETCDCTL = {
     "timeout": "ETCDCTL_DIAL_TIMEOUT",
 }
 
+# What says where etcd is, by the names of our options.
+WHERE = ("endpoints", "host", "port", "discovery_srv")
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION_PART = re.compile(r"([0-9]*\.?[0-9]+)(ms|s|m|h)")
 
@@ -50,6 +53,16 @@ def parse_seconds(given: t.Union[str, int, float]) -> float:
         return float(text)
     except ValueError:
         raise InvalidSettings(f"timeout must be seconds or a duration such as 5s or 1m30s, not {text!r}") from None
+
+
+def nearest(options: t.Mapping[str, t.Any], distance: t.Callable[[str], int]) -> t.Dict[str, t.Any]:
+    """The options, and of WHERE only those that were given nearest; `distance` tells how far from the task one was.
+
+    So a domain in a task takes the place of endpoints in the environment, as an endpoint in the task does.
+    """
+    given = [name for name in WHERE if options.get(name)]
+    near = min(map(distance, given), default=0)
+    return {**options, **{name: None for name in given if distance(name) > near}}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,9 +134,9 @@ class Settings:
     def from_mapping(cls, options: t.Mapping[str, t.Any]) -> Settings:
         """Settings from the option names of the collection (the same in modules, plugins and the agent's config).
 
-        `endpoints` (list or string), or `host` and `port`, which take its place, or `discovery_srv`; `user` and
-        `password`, or without the latter `user:password` as etcdctl has it; `timeout` (seconds or a duration),
-        `ca_cert`, `client_cert`, `client_key`, `validate_certs`, `tls_server_name`. Raises InvalidSettings.
+        `endpoints` (list or string), or `host` and `port`, which take its place, or `discovery_srv`; `user`, which may
+        be `user:password` as etcdctl has it, and `password`, which takes the place of that one; `timeout` (seconds or a
+        duration), `ca_cert`, `client_cert`, `client_key`, `validate_certs`, `tls_server_name`. Raises InvalidSettings.
         """
         tls = Tls(
             ca_cert=options.get("ca_cert") or "",
@@ -137,14 +150,12 @@ class Settings:
         if options.get("host") or options.get("port") or not (given or srv):
             host, port = options.get("host") or "127.0.0.1", options.get("port") or DEFAULT_PORT
             given = f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
-        user, password = options.get("user") or "", options.get("password") or ""
-        if not password:
-            user, _colon, password = user.partition(":")
+        user, _colon, password = (options.get("user") or "").partition(":")  # always: no message may show a password
         return cls(
             endpoints=parse_endpoints(given, secure=bool(tls.ca_cert or tls.client_cert)) if given else (),
             discovery_srv=srv,
             user=user,
-            password=password,
+            password=options.get("password") or password,
             timeout=DEFAULT_TIMEOUT if options.get("timeout") is None else parse_seconds(options["timeout"]),
             tls=tls,
         )

@@ -15,10 +15,12 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import time
 import typing as t
 
 from .endpoints import Endpoint
 from .errors import Unreachable
+from .timed_socket import TimedSocket
 
 # The names etcdctl and etcd's own discovery use: https://etcd.io/docs/latest/op-guide/clustering/#dns-discovery
 _SERVICES = (("https", "_etcd-client-ssl._tcp"), ("http", "_etcd-client._tcp"))
@@ -69,6 +71,7 @@ def _ask(resolver: Resolver, name: str, seconds: float) -> t.List[Record]:
     question = b"".join(bytes([len(label)]) + label.encode("idna") for label in name.split("."))
     ident = os.urandom(2)
     query = ident + struct.pack(">HHHHH", 0x0100, 1, 0, 0, 0) + question + b"\0" + struct.pack(">HH", _SRV, _INTERNET)
+    deadline = time.monotonic() + seconds
     family = socket.AF_INET6 if ":" in resolver[0] else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
         sock.settimeout(seconds)
@@ -76,16 +79,17 @@ def _ask(resolver: Resolver, name: str, seconds: float) -> t.List[Record]:
         sock.send(query)
         answer = sock.recv(4096)
     if struct.unpack_from(">H", answer, 2)[0] & _TRUNCATED:
-        answer = _ask_by_tcp(resolver, query, seconds)
+        answer = _ask_by_tcp(resolver, query, deadline)
     if answer[:2] != ident:
         raise ValueError("an answer to another question")
     return _records(answer)
 
 
-def _ask_by_tcp(resolver: Resolver, query: bytes, seconds: float) -> bytes:
-    with socket.create_connection(resolver, seconds) as sock:
-        sock.sendall(struct.pack(">H", len(query)) + query)
-        with sock.makefile("rb") as file:
+def _ask_by_tcp(resolver: Resolver, query: bytes, deadline: float) -> bytes:
+    with socket.create_connection(resolver, deadline - time.monotonic()) as sock:
+        timed = TimedSocket(sock, deadline)
+        timed.sendall(struct.pack(">H", len(query)) + query)
+        with timed.makefile("rb") as file:
             return file.read(struct.unpack(">H", file.read(2))[0])
 
 

@@ -28,6 +28,9 @@ if t.TYPE_CHECKING:
 
 Json = t.Dict[str, t.Any]
 
+_HEADER = "header"  # an object in every answer of v3, and in nobody else's
+_HEADERLESS = "/v3/maintenance/alarm"  # but for this one, up to etcd 3.4 (measured)
+
 _MIN_SHARE = 0.2  # seconds one endpoint is given, even where the deadline is all but used up
 
 
@@ -65,7 +68,7 @@ class Transport:
         waiting = list(self._endpoints())
         while waiting:
             endpoint = waiting.pop(0)
-            share = max((deadline - time.monotonic()) / (len(waiting) + 1), _MIN_SHARE)
+            share = _share(deadline, len(waiting))
             kept, sent = self._kept, False
             try:
                 connection = self._connect(endpoint, share)
@@ -93,9 +96,10 @@ class Transport:
 
         Where there is no connection, or it breaks, nothing is lost: `call` then sends it. Another call drops it.
         """
-        if self._kept is None or self._ahead is not None:
+        if self._kept is None or self._ahead is not None or not self._kept[1].is_idle():
             return
         try:
+            self._kept[1].limit(self._timeout)
             self._send(self._kept[1], path, body, token, {})
             self._ahead = (path, body, token)
         except (OSError, http.client.HTTPException):
@@ -105,15 +109,16 @@ class Transport:
         self, what: str, path: str, body: Json, token: str = "", headers: t.Optional[t.Dict[str, str]] = None
     ) -> Stream:
         """Open a stream of answers on a connection of its own. Raises as `call` does."""
+        deadline = time.monotonic() + self._timeout
         failures: t.List[str] = []
         causes: t.List[Exception] = []
-        endpoints = self._endpoints()
-        share = self._timeout / len(endpoints)
-        for endpoint in endpoints:
+        waiting = list(self._endpoints())
+        while waiting:
+            endpoint = waiting.pop(0)
+            share = _share(deadline, len(waiting))
             connection = None
             try:
                 connection = self._open(endpoint, share)
-                sock = connection.sock  # the connection forgets it where the server announces "Connection: close"
                 self._send(connection, path, body, token, headers or {})
                 response = connection.getresponse()
                 if response.status != 200:
@@ -121,7 +126,7 @@ class Transport:
                 first = response.readline()
                 if not first:
                     raise http.client.RemoteDisconnected("")
-                return Stream(what, endpoint, sock, response, first)
+                return Stream(what, endpoint, connection, response, first)
             except (OSError, http.client.HTTPException, Unavailable) as exc:
                 causes.append(exc)
                 failures.append(str(exc) if isinstance(exc, Unavailable) else f"{endpoint}: {_describe(exc, share)}")
@@ -155,25 +160,25 @@ class Transport:
             self._order = list(self._discovered)
         return tuple(self._order)
 
-    def _connect(self, endpoint: Endpoint, timeout: float) -> Connection:
-        """The kept connection if it leads to `endpoint` and is still open, else a new one."""
+    def _connect(self, endpoint: Endpoint, seconds: float) -> Connection:
+        """The kept connection if it leads to `endpoint` and is still open, else a new one; for `seconds` in all."""
         if self._kept is not None:
             kept_endpoint, connection = self._kept
             if kept_endpoint == endpoint and (self._ahead or connection.is_idle()):
-                connection.sock.settimeout(timeout)
+                connection.limit(seconds)
                 return connection
             self.close()
-        connection = self._open(endpoint, timeout)
+        connection = self._open(endpoint, seconds)
         self._kept = (endpoint, connection)
         return connection
 
-    def _open(self, endpoint: Endpoint, timeout: float) -> Connection:
+    def _open(self, endpoint: Endpoint, seconds: float) -> Connection:
         if endpoint.scheme != "https":
-            return Connection(endpoint, timeout, None, "")
+            return Connection(endpoint, seconds, None, "")
         version = self._tls.version()
         if self._context is None or version != self._context_version:
             self._context, self._context_version = self._tls.context(), version
-        return Connection(endpoint, timeout, self._context, self._tls.server_name)
+        return Connection(endpoint, seconds, self._context, self._tls.server_name)
 
     def _exchange(
         self, connection: Connection, what: str, endpoint: Endpoint, path: str, body: t.Optional[Json], token: str
@@ -185,7 +190,7 @@ class Transport:
         content = response.read()
         if response.status != 200:
             raise error_from_answer(what, str(endpoint), response.status, content)
-        return _parse(what, endpoint, content)
+        return _parse(what, endpoint, content, _sign(path))
 
     @staticmethod
     def _send(connection: Connection, path: str, body: t.Optional[Json], token: str, headers: t.Dict[str, str]) -> None:
@@ -196,7 +201,6 @@ class Transport:
             connection.request("GET", path, headers=headers)
         else:
             connection.request("POST", path, json.dumps(body).encode("ascii"), headers)
-        connection.flush()
 
     def _unreachable(self, what: str, failures: t.Sequence[str], causes: t.Sequence[Exception]) -> Unreachable:
         if self._srv:
@@ -214,25 +218,30 @@ class Stream:
     """Answers as etcd sends them, one JSON object a line. `close` may be called from another thread."""
 
     def __init__(
-        self, what: str, endpoint: Endpoint, sock: socket.socket, response: http.client.HTTPResponse, first: bytes
+        self,
+        what: str,
+        endpoint: Endpoint,
+        connection: Connection,
+        response: http.client.HTTPResponse,
+        first: bytes,
     ) -> None:
         self.endpoint = endpoint
         self._what = what
         self._response = response
-        self._socket = sock
+        self._socket = connection.timed
         self._first = first
-        sock.settimeout(None)  # hours may pass without a change; TCP keepalive notices a dead peer
+        connection.limit(None)  # hours may pass without a change; TCP keepalive notices a dead peer
 
     def __iter__(self) -> t.Iterator[Json]:
-        """Yield each answer's `result`. Raises WatchEnded when the stream is cut, or the error it carries."""
+        """Yield each answer. Raises WatchEnded when the stream is cut, or the error it carries."""
         line = self._first
         while line:
-            answer = _parse(self._what, self.endpoint, line)
-            if "error" in answer:
-                error = error_from_answer(self._what, str(self.endpoint), 200, line)
+            try:
+                answer = _parse(self._what, self.endpoint, line, _HEADER)
+            except Unavailable as exc:
                 # a member that stops or loses its leader says so in the stream, and ends it
-                raise WatchEnded(str(error), error.code) if isinstance(error, Unavailable) else error
-            yield answer.get("result", {})
+                raise WatchEnded(str(exc), exc.code) from exc
+            yield answer
             try:
                 line = self._response.readline()
             except (OSError, http.client.HTTPException, ValueError, AttributeError) as exc:
@@ -248,16 +257,38 @@ class Stream:
         self._socket.close()
 
 
-def _parse(what: str, endpoint: Endpoint, content: bytes) -> Json:
+def _share(deadline: float, others: int) -> float:
+    """Seconds for one endpoint: what is left until the deadline, shared with `others` that may be asked after it."""
+    return max((deadline - time.monotonic()) / (others + 1), _MIN_SHARE)
+
+
+def _sign(path: str) -> str:
+    """The object that tells etcd's answers from those of others, "" for none."""
+    if path.startswith("/v2/"):
+        return "node"
+    return "" if path == _HEADERLESS else _HEADER
+
+
+def _parse(what: str, endpoint: Endpoint, content: bytes, sign: str) -> Json:
+    """One answer, which must have the object `sign`; taken out of the `result` that a stream wraps it in.
+
+    Raises NotGateway, or what the error stands for that comes in its place after HTTP 200, as in a stream.
+    """
     try:
         answer = json.loads(content)
-    except ValueError:
-        answer = None
-    if not isinstance(answer, dict):
-        raise NotGateway(
-            f"{what}: {endpoint} answered with something else than JSON: {content[:100]!r}. Is this etcd's client URL?"
-        )
-    return answer
+    except (ValueError, RecursionError):
+        raise _not_gateway(what, endpoint, "something else than JSON", content) from None
+    if isinstance(answer, dict):
+        if "error" in answer:
+            raise error_from_answer(what, str(endpoint), 200, content)
+        inner = answer.get("result", answer)
+        if isinstance(inner, dict) and (not sign or isinstance(inner.get(sign), dict)):
+            return inner
+    raise _not_gateway(what, endpoint, "JSON that is not etcd's", content)
+
+
+def _not_gateway(what: str, endpoint: Endpoint, answer: str, content: bytes) -> NotGateway:
+    return NotGateway(f"{what}: {endpoint} answered with {answer}: {content[:100]!r}. Is this etcd's client URL?")
 
 
 def _kinds(causes: t.Sequence[Exception]) -> t.Tuple[bool, bool]:

@@ -13,12 +13,13 @@ import contextlib
 import dataclasses
 import typing as t
 
+from .._etcd import wire
 from .._etcd.client import Client
-from .._etcd.errors import EtcdError, RollcallError
+from .._etcd.errors import EtcdError, LeaseNotFound, OutcomeUnknown, RollcallError
 from .._etcd.wire import KeyValue
 from . import registration
 from .errors import Duplicate, InvalidNode, RegistryError
-from .layout import Identity, Layout
+from .layout import NODE, Identity, Layout
 from .model import PASSING, SCHEMA_VERSION, Node, dump, parse_document
 from .registration import Registration
 from .rollcall import assemble
@@ -28,6 +29,7 @@ Json = t.Dict[str, t.Any]
 
 KEEPER = "play"  # stands where an agent has the id of its machine
 _NO_LEASE = -1  # in a dry run: the lease that would be granted
+_SHORTEST = 2  # seconds: the shortest lease of an etcd with its defaults; one with others tells as it grants
 
 SERVICE_FIELDS = frozenset({"port", "weight", "weight_warning", "tags", "meta"})
 
@@ -57,8 +59,10 @@ def register(
     """Write what differs, and renew each node's lease once; a lease of another `ttl` (seconds) is replaced.
 
     `nodes` are as `wanted` takes them. All are checked before anything is written. Raises InvalidNode, InvalidLayout,
-    Duplicate where a name is not held by a play, and EtcdError kinds.
+    Duplicate where a name is not held by a play, RegistryError where etcd grants no such `ttl`, and EtcdError kinds.
     """
+    if ttl < _SHORTEST:
+        raise _raised(ttl, _SHORTEST)
     registrations = [wanted(fields, layout, allowed) for fields in nodes]
     _refuse_twins(client, layout, [node.who for node in registrations])
     standings = [_look(client, layout, node.who, allowed) for node in registrations]
@@ -79,6 +83,10 @@ def withdraw(
     for who, standing in zip(names, standings):
         if standing.held and not dry_run:
             registration.withdraw(client, layout, [who], standing.lease)
+            if not standing.lease:  # its keys were copied, say, and leases are not: nothing takes them along
+                directory = layout.directory(who)
+                guard, gone = wire.held_by(directory + NODE, 0), wire.delete(directory, prefix=True)
+                client.txn([guard], [gone], what=f"Withdrawing {who}")
     return [Outcome(who, standing.held, 0, standing.shown, None) for who, standing in zip(names, standings)]
 
 
@@ -130,7 +138,7 @@ def _look(client: Client, layout: Layout, who: Identity, allowed: t.Sequence[Net
             "End that registration first, or give this node another name"
         )
     status = client.lease_status(holder.lease)
-    ttl = status.granted if status.ttl > 0 else 0
+    ttl = status.granted if status.ttl >= 0 else 0  # 0 is its last second
     nodes = assemble(0, kvs, (), layout, allowed).nodes
     return _Standing(True, holder.lease, ttl, dict(nodes[0].public(), ttl=ttl) if nodes else {})
 
@@ -144,13 +152,18 @@ def _register(
         claim = registration.reconcile(client, layout, node, kept or _NO_LEASE, dry_run=True)
         return claim.changed, kept
     if kept:
-        client.lease_keepalive(kept)
+        try:
+            client.lease_keepalive(kept)
+        except LeaseNotFound:  # it has ended since
+            kept = 0
     lease = kept or _grant(client, ttl)
     try:
         claim = registration.reconcile(client, layout, node, lease)
+    except OutcomeUnknown:
+        raise  # the lease may hold the node by now, which would go with it
     except RollcallError:
         if not kept:
-            _revoke(client, lease)
+            _give_back(client, lease)
         raise
     return claim.changed, lease
 
@@ -202,15 +215,21 @@ def _refuse_twins(client: Client, layout: Layout, names: t.Sequence[Identity]) -
 def _grant(client: Client, ttl: int) -> int:
     lease, granted = client.lease_grant(ttl)
     if granted != ttl:  # then no later run could tell whether the lease is as it should be
-        _revoke(client, lease)
-        raise RegistryError(
-            f"etcd grants leases of {granted} seconds where {ttl} are asked for: give a ttl of at least {granted}"
-        )
+        _give_back(client, lease)
+        raise _raised(ttl, granted)
     return lease
 
 
-def _revoke(client: Client, lease: int) -> None:
+def _raised(ttl: int, granted: int) -> RegistryError:
+    return RegistryError(
+        f"etcd grants leases of {granted} seconds where {ttl} are asked for: give a ttl of at least {granted}"
+    )
+
+
+def _give_back(client: Client, lease: int) -> None:
+    """End a lease that was granted for nothing. One that has come to hold keys stays, as they would go with it."""
     try:
-        client.lease_revoke(lease)
+        if not client.lease_status(lease, keys=True).keys:
+            client.lease_revoke(lease)
     except EtcdError:
-        pass  # it holds nothing, and ends by itself
+        pass  # it ends by itself

@@ -192,6 +192,26 @@ def test_the_address_and_the_name_are_the_hosts_own(
     wait_for(lambda: values(etcd, f"/infrastructure/web/{name}/") == {"ip": "127.0.0.1"}, "the host's own name")
 
 
+def test_a_name_that_nobody_can_have_is_waited_out(
+    etcd: Cluster, etcd_programs: Path, member: Callable[..., Member], tmp_path: Path
+) -> None:
+    """What a cloud's image calls itself before DHCP has named it, and what would split a key."""
+    named = tmp_path / "hostname"
+    named.write_text("localhost")
+    uname = tmp_path / "uname"
+    uname.write_text(f"#!/bin/sh\ncat {named}\n")
+    uname.chmod(0o755)
+    host = member(etcd_programs, etcd, ROLLCALL_NAME="", PATH=f"{tmp_path}:{etcd_programs}:{os.environ['PATH']}")
+    host.wait_said('Waiting: nobody can be registered by the name "localhost"')
+    named.write_text("we/b1")
+    host.wait_said('Waiting: nobody can be registered by the name "we/b1"')
+    assert values(etcd, "/infrastructure/") == {}
+    named.write_text("web1.example.org")
+    wait_for(lambda: values(etcd) == {"ip": "10.0.0.5"}, "the name that it has now", 30)
+    assert host.stop() == 0
+    assert values(etcd) == {}
+
+
 def test_the_password_is_in_no_command_line(programs: Path, member: Callable[..., Member], tmp_path: Path) -> None:
     (tmp_path / "etcd-password").write_text("s3cret-of-web1")
     with Cluster(programs) as own:

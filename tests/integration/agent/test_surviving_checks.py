@@ -6,9 +6,17 @@
 
 from __future__ import annotations
 
+import ctypes
+import http.server
 import json
+import os
+import shutil
+import signal
+import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +36,64 @@ def test_a_hanging_check_delays_no_keepalive(etcd: Cluster, register: Register, 
     agent.wait_count("keepalives", 6)
     assert leases(etcd) == {lease}
     assert agent.end() == 0, "and none delays the end"
+
+
+def test_a_check_that_joins_and_hangs_delays_no_news_of_the_others(
+    etcd: Cluster, register: Register, server: Server, tmp_path: Path
+) -> None:
+    served = Server()
+    served.open()
+    server.open()
+    good = served.check(rise=1, fall=1)
+    agent = register(etcd, checks={"good": good}, writes={"dwell": 0, "burst": 100})
+    agent.start()
+    agent.wait_phase("registered")
+    wait_for(lambda: check(etcd, "good")["status"] == "passing", "the check to pass")
+    joining = {"type": "http", "url": f"http://127.0.0.1:{server.port}/", "timeout": 60}
+    agent.configure(checks={"good": good, "joining": joining})
+    agent.send(signal.SIGHUP)
+    wait_for(lambda: "joining" in agent.status["checks"], "the check to join")
+    assert values(etcd)["health"] == "passing", "nothing is known of it"
+    served.close()
+    wait_for(lambda: values(etcd)["health"] == "critical", "the news of the other", within=5)
+    assert "checks/joining" not in values(etcd)
+
+
+def test_a_slow_pattern_delays_no_keepalive(etcd: Cluster, register: Register, tmp_path: Path) -> None:
+    with blanks() as url:
+        slow = {"type": "http", "url": url, "matches": '\\s+"ok"', "timeout": 60, "interval": 0.2, "rise": 1, "fall": 1}
+        agent = register(etcd, ttl=3, checks={"slow": slow})
+        watch_over(agent, tmp_path / "notify", 2)
+    assert "the first 4 KiB of its body do not match" in check(etcd, "slow")["output"]
+    assert agent.status["counts"]["leases_lost"] == 0
+
+
+def test_a_program_on_a_disk_that_hangs_delays_no_keepalive(etcd: Cluster, register: Register, tmp_path: Path) -> None:
+    program = tmp_path / "check"
+    shutil.copy("/bin/true", program)
+    hanging = {"type": "script", "command": [str(program)], "timeout": 1, "interval": 0.2, "rise": 1, "fall": 1}
+    agent = register(etcd, ttl=3, checks={"hanging": hanging}, writes={"dwell": 0})
+    with opening_hangs(program):
+        watch_over(agent, tmp_path / "notify", 2)
+        wait_for(lambda: check(etcd, "hanging").get("output", "").startswith("killed after 1 s"), "the hang to be told")
+    wait_for(lambda: check(etcd, "hanging")["status"] == "passing", "the check to pass when the disk is back")
+    assert agent.status["counts"]["leases_lost"] == 0
+
+
+def test_an_etcd_that_hangs_makes_no_slow_check_critical(etcd: Cluster, register: Register) -> None:
+    """The agent waits for etcd longer than for the check, whose result comes meanwhile."""
+    slow = {"type": "script", "command": "sleep 0.5", "timeout": 2, "interval": 0.1, "rise": 1, "fall": 1}
+    agent = register(etcd, ttl=24, checks={"slow": slow}, writes={"dwell": 0})
+    agent.start()
+    agent.wait_phase("registered")
+    wait_for(lambda: check(etcd, "slow").get("status") == "passing", "the check to pass")
+    etcd.members[0].freeze()
+    agent.wait_phase("waiting")
+    wait_for(lambda: agent.status["counts"]["failures"] >= 2, "two requests to time out")
+    etcd.members[0].thaw()
+    agent.wait_phase("registered")
+    assert agent.status["counts"]["writes_suppressed"] == 0
+    assert check(etcd, "slow")["status"] == "passing"
 
 
 def test_a_flapping_check_costs_a_bounded_number_of_writes(
@@ -86,7 +152,7 @@ def test_a_script_that_hangs_or_floods_costs_neither_memory_nor_keepalives(
         "fine": ("passing", "all is well"),
         "hang": ("critical", "killed after 0.5 s:"),
         "lines": ("warning", "one two [31m"),
-        "none": ("critical", "cannot run /nowhere/check: No such file or directory"),
+        "none": ("critical", "rollcall: 1: exec: /nowhere/check: not found"),
     }
     for name, wanted in outputs.items():
         wait_for(partial(says, etcd, name, wanted), f"{name}: {wanted}")
@@ -108,6 +174,48 @@ def test_a_timeout_longer_than_the_interval_is_given_its_time(etcd: Cluster, reg
     agent.wait_phase("registered")
     wait_for(lambda: check(etcd, "slow").get("output") == "done", "the slow check to pass")
     assert values(etcd)["health"] == "passing"
+
+
+def watch_over(agent: Registrant, address: Path, seconds: float) -> None:
+    """Start the agent, and see it keep its lease alive three times, and tell so often enough for a watchdog."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(address))
+        manager.settimeout(seconds)
+        agent.start(NOTIFY_SOCKET=str(address), WATCHDOG_USEC=str(int(seconds * 1e6)))
+        while agent.status["counts"].get("keepalives", 0) < 3:
+            manager.recv(65536)
+
+
+@contextmanager
+def blanks() -> Iterator[str]:
+    """The URL of a server that answers with 60 KB of blanks."""
+
+    class Blanks(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b" " * 60_000)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Blanks) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+        server.shutdown()
+
+
+@contextmanager
+def opening_hangs(program: Path) -> Iterator[None]:
+    """Let whoever wants to run `program` wait, as on a disk or server that is gone; needs root. See fanotify(7)."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    descriptor = libc.fanotify_init(0x4, os.O_RDONLY)  # FAN_CLASS_CONTENT
+    try:
+        mask = ctypes.c_uint64(0x40000)  # FAN_OPEN_EXEC_PERM: nobody gives that permission, until all is closed
+        assert libc.fanotify_mark(descriptor, 1, mask, -100, os.fsencode(program)) == 0, os.strerror(ctypes.get_errno())
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def check(etcd: Cluster, name: str) -> Json:

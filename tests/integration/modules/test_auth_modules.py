@@ -10,6 +10,7 @@ The witness is etcdctl.
 from __future__ import annotations
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
 
 from tests.support.fixtures import programs_of
 from tests.support.modules import Modules
@@ -194,8 +195,9 @@ def test_authentication_goes_on_and_off_as_told(etcd, modules, as_operator):
     assert "user and password are required" in modules.etcd_auth()["msg"]
     as_operator.etcd_user(users=[{"name": "web1", "password": SECRET}])
     as_operator.etcd_auth()
-    mere = modules.etcd_auth(user="web1", password=SECRET, state="disabled")
-    assert "permission denied" in mere["msg"]
+    for check in (True, False):
+        mere = modules.etcd_auth(user="web1", password=SECRET, state="disabled", check=check)
+        assert "log in as a user that has the role root: web1 has not" in mere["msg"]
     assert modules.etcd_user(users=USERS)["failed"]
     assert is_on(etcd)
     assert as_operator.etcd_auth(state="disabled", check=True)["changed"]
@@ -205,18 +207,49 @@ def test_authentication_goes_on_and_off_as_told(etcd, modules, as_operator):
     assert not as_operator.etcd_auth(state="disabled")["changed"]
 
 
-def test_what_cannot_be_is_one_clear_message(etcd, modules):
+def test_what_cannot_be_is_one_clear_message(etcd, modules, monkeypatch):
     for options, words in [
         ({"users": [{"name": "web9"}]}, "The user web9 needs a password"),
         ({"users": [{"name": "web9", "password": ""}]}, "The user web9 needs a password, and not an empty one"),
+        ({"users": [{"name": "web9", "password": "x" * 73}]}, "password of the user web9 is longer than the 72 bytes"),
     ]:
+        options["users"].insert(0, {"name": "web1", "password": SECRET})
         for check in (True, False):
             assert words in modules.etcd_user(check=check, **options)["msg"]
-    missing = modules.etcd_user(users=[{"name": "web9", "password": SECRET, "roles": ["nobody"]}])
-    assert "Giving web9 the role nobody failed" in missing["msg"]
+    roleless = [{"name": "web1", "password": SECRET}, {"name": "web9", "password": SECRET, "roles": ["nobody", "root"]}]
+    missing = "web9 cannot get roles that are not there: nobody"
+    assert modules.etcd_user(users=roleless)["msg"] == missing
+    warned = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda module, warning: warned.append(warning))
+    assert modules.etcd_user(users=roleless, check=True)["changed"]  # an earlier task may be to add it
+    assert warned == [f"{missing}. The task will fail unless an earlier one makes it"]
+    assert users(etcd) == {}  # nor is one of them there who is all right
     both, half = {"key": "/a", "prefix": "/a"}, {"range_end": "/b"}
-    for keys in ({}, {"key": ""}, both, half, {"prefix": "/a", **half}):
-        permission = {"permission": "read", **keys}
-        answer = modules.etcd_role(roles=[{"name": "odd", "permissions": [permission]}])
-        assert "A permission needs a key" in answer["msg"], keys
-    assert "odd" not in etcd.ctl("role", "list")
+    unclear = [({}, "needs a key"), ({"key": ""}, "needs a key"), (both, "needs a key"), (half, "needs a key")]
+    unclear += [
+        ({"prefix": "/a", **half}, "needs a key"),
+        ({"key": "/b", **half}, "from /b to /b ends before it begins"),
+    ]
+    for keys, words in unclear:
+        odd = {"name": "odd", "permissions": [{"permission": "read", **keys}]}
+        for check in (True, False):
+            assert words in modules.etcd_role(roles=[ROLES[0], odd], check=check)["msg"], keys
+    assert etcd.ctl("role", "list") == ""
+
+
+def test_root_stays_while_authentication_is_on(etcd, as_operator):
+    as_operator.etcd_auth()
+    as_operator.etcd_role(roles=[{"name": "root"}])
+    web1, root = {"name": "web1", "password": SECRET}, {"name": "root"}
+    for check in (True, False):
+        gone = as_operator.etcd_user(users=[web1, root], state="absent", check=check)
+        less = as_operator.etcd_user(users=[web1, {**root, "roles": []}], exact=True, check=check)
+        none = as_operator.etcd_role(roles=[root], state="absent", check=check)
+        for refused in (gone, less, none):
+            assert "While authentication is on, etcd keeps the" in refused["msg"]
+    assert users(etcd) == {"root": ["root"]}
+    assert not as_operator.etcd_user(users=[{**root, "roles": ["root"]}], exact=True)["changed"]
+    as_operator.etcd_auth(state="disabled")
+    assert as_operator.etcd_role(roles=[root], state="absent")["changed"]
+    assert as_operator.etcd_user(users=[root], state="absent")["changed"]
+    assert users(etcd) == {}

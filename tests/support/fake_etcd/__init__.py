@@ -10,8 +10,21 @@ ranges, a raft) it refuses or leaves out rather than guesses.
 
 from __future__ import annotations
 
-from .faults import Answer, Cut, Drop, Meanwhile, Refuse, Stall
+from .faults import Answer, Cut, Drop, Farewell, Meanwhile, Refuse, Stall, Trickle
 from .server import VERSIONS, FakeEtcd, Request
 from .v2 import V2Store
 
-__all__ = ["VERSIONS", "Answer", "Cut", "Drop", "FakeEtcd", "Meanwhile", "Refuse", "Request", "Stall", "V2Store"]
+__all__ = [
+    "VERSIONS",
+    "Answer",
+    "Cut",
+    "Drop",
+    "FakeEtcd",
+    "Farewell",
+    "Meanwhile",
+    "Refuse",
+    "Request",
+    "Stall",
+    "Trickle",
+    "V2Store",
+]

@@ -25,6 +25,7 @@ class Answer:
     status: int
     content_type: str
     body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,29 @@ class Cut:
 
 
 @dataclass(frozen=True)
+class Trickle:
+    """Do what was asked, and send the answer a byte every `pause` seconds until the fake is healed.
+
+    The first bytes, `at_once` of them, come together.
+    """
+
+    pause: float
+    at_once: int = 0
+
+
+@dataclass(frozen=True)
+class Farewell:
+    """Do what was asked, and answer that the connection is closed after this, as a proxy may after every answer."""
+
+
+@dataclass(frozen=True)
 class Meanwhile:
     """Let something happen just before the request is served: `Meanwhile(fake.compact)`."""
 
     action: Callable[[], None]
 
 
-Fault = Refuse | Answer | Stall | Drop | Cut | Meanwhile
+Fault = Refuse | Answer | Stall | Drop | Cut | Trickle | Farewell | Meanwhile
 
 
 @dataclass

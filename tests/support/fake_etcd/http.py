@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import io
 import json
 import queue
 import select
@@ -16,9 +17,10 @@ import socketserver
 import ssl
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from .faults import Answer, Cut, Drop, Meanwhile, Refuse, Stall
+from .faults import Answer, Cut, Drop, Farewell, Meanwhile, Refuse, Stall, Trickle
 from .refusal import Refusal
 from .watch import End, Watch
 from .wire import Json, encode
@@ -117,10 +119,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if isinstance(fault, Meanwhile):
             fault.action()
             fault = None
+        elif isinstance(fault, Trickle):
+            self.wfile = _Trickling(self.wfile, fault, self.fake.healed)
+            fault = None
         if isinstance(fault, Stall):
             self._stall(fault.headers)
         elif isinstance(fault, Answer):
-            self._reply(fault.status, fault.body, fault.content_type)
+            self._reply(fault.status, fault.body, fault.content_type, headers=fault.headers)
         elif isinstance(fault, Refuse):
             self._refuse(Refusal(fault.code, fault.message))
         elif isinstance(fault, Drop) and not fault.executed:
@@ -132,7 +137,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             self._call(body, token, fault)
 
-    def _call(self, body: Json, token: str, fault: Drop | Cut | None) -> None:
+    def _call(self, body: Json, token: str, fault: Drop | Cut | Farewell | None) -> None:
         try:
             answer = json.dumps(encode(self.fake.answer(self.path, body, token))).encode()
         except Refusal as refusal:
@@ -141,16 +146,26 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if fault:
             self.close_connection = True
         if not isinstance(fault, Drop):
-            self._reply(200, answer, send=len(answer) // 2 if fault else len(answer))
+            farewell = [("Connection", "close")] if isinstance(fault, Farewell) else []
+            self._reply(200, answer, send=len(answer) // 2 if isinstance(fault, Cut) else None, headers=farewell)
 
     def _refuse(self, refusal: Refusal) -> None:
         status, body = refusal.answer(self.fake.numbers, stream=self.path in STREAMS)
         self._reply(status, json.dumps(body).encode())
 
-    def _reply(self, status: int, body: bytes, content_type: str = "application/json", send: int | None = None) -> None:
+    def _reply(
+        self,
+        status: int,
+        body: bytes,
+        content_type: str = "application/json",
+        send: int | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> None:
         self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
+        for name, value in headers:
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body[:send])
 
@@ -198,3 +213,26 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return
             self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
             self.wfile.flush()
+
+
+class _Trickling(io.RawIOBase):
+    """In place of a connection's `wfile`: what is written leaves as Trickle says."""
+
+    def __init__(self, out: BinaryIO, fault: Trickle, healed: threading.Event) -> None:
+        super().__init__()
+        self._out = out
+        self._pause = fault.pause
+        self._at_once = fault.at_once
+        self._healed = healed
+
+    def write(self, data: Any) -> int:
+        at_once, self._at_once = data[: self._at_once], max(0, self._at_once - len(data))
+        self._send(at_once)
+        for byte in data[len(at_once) :]:
+            self._healed.wait(self._pause)
+            self._send(bytes([byte]))
+        return len(data)
+
+    def _send(self, data: bytes) -> None:
+        self._out.write(data)
+        self._out.flush()

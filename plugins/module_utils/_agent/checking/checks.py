@@ -7,8 +7,9 @@
 Internal to the collection: no promise is made to other users of this file.
 
 All state lives in the thread that calls `turn` and `take`. Only the probe itself runs in a thread of its own, at most
-one for each check; its result comes back through `deliver`. A probe that outlives its timeout counts as failed whether
-or not its thread ever returns, and again at every interval until it does: nothing that hangs delays anything else.
+one for each check and configuration of it; its result comes back through `deliver`. A probe that outlives its timeout
+counts as failed whether or not its thread ever returns, and again at every interval until it does: nothing that hangs
+delays anything else. One that has returned has not hung, however long its result waits to be taken.
 """
 
 from __future__ import annotations
@@ -30,11 +31,19 @@ _GRACE = 0.5  # seconds beyond its timeout in which a probe may still tell itsel
 _OUTPUT = 200  # characters of output that are kept
 
 
+class Look:
+    """One call of a probe. `over` is for its thread to say: the result is there, though it may not be taken yet."""
+
+    def __init__(self, started: float) -> None:
+        self.started = started
+        self.over = False
+
+
 class Outcome(t.NamedTuple):
-    """What a probe's thread delivers. `run` tells which look it belongs to."""
+    """What a probe's thread delivers. `look` is the one that it belongs to."""
 
     name: str
-    run: int
+    look: Look
     result: Result
 
 
@@ -69,28 +78,33 @@ class Hysteresis:
 
 
 class _Watched:
-    """One check and what is known of it. Times are of the clock that `Checks.turn` gets."""
+    """One check and what is known of it. Times are of the clock that `Checks.turn` gets.
 
-    def __init__(self, config: CheckConfig, last: t.Optional[Check], dwell: Dwell, now: float) -> None:
+    A `newcomer` joins a host that is registered already: nobody is told of it before it has something to say.
+    """
+
+    def __init__(self, config: CheckConfig, last: t.Optional[Check], dwell: Dwell, now: float, newcomer: bool) -> None:
+        self.newcomer = newcomer
         self.superseded = 0  # how often a change was held back until the next one came
-        self.configure(config, last, dwell, now)
-        self.due = now + jittered(min(_FIRST_WITHIN, config.interval) / 2, 1.0)
-        self.started = 0.0
-        self.run = 0  # number of the look under way, or of the last one
-        self.waiting = False  # for the result of that look
-        self.busy = False  # its thread has not come back
         self.changed = False  # what is published is of another configuration
+        self.stood_from = now - max(0.0, time.time() - last.since) if last else now
+        self.configure(config, last, dwell, now)
 
     def configure(self, config: CheckConfig, last: t.Optional[Check], dwell: Dwell, now: float) -> None:
-        """Go on from the last known status: a restart or another setting is no reason to call something broken."""
+        """Go on from the last known status: a restart or another setting is no reason to call something broken.
+
+        It is looked at anew. What is under way looks at something else, and counts neither as a result nor as a hang.
+        """
         known = last or Check(config.name, config.initial, NOT_YET, int(time.time()))
         self.config = config
         self.published = Check(config.name, known.status, known.output, known.since, config.service)
         self.counted = Hysteresis(known.status, last is None, config.rise, config.fall)
         self.output = known.output
         self.dwell = dwell
-        self.stood_from = now - max(0.0, time.time() - known.since)
         self.removed = False  # critical for so long that its service shall not be in the registry
+        self.due = now + jittered(min(_FIRST_WITHIN, config.interval) / 2, 1.0)
+        self.look: t.Optional[Look] = None  # the one whose result was not taken yet
+        self.waiting = False  # for that result; not where it is too late to count
         self.tell(now)
 
     def count(self, result: Result, now: float) -> bool:
@@ -121,16 +135,26 @@ class _Watched:
         return before != (self.published, self.removed)
 
     @property
+    def quiet(self) -> bool:
+        """Whether nobody is to be told of it yet."""
+        return self.newcomer and self.counted.fresh
+
+    @property
     def _removal(self) -> float:
         """When this check takes its service out of the registry; infinity where it does not."""
         after = self.config.deregister_after
         return self.stood_from + after if after and self.published.status == CRITICAL else float("inf")
 
+    @property
+    def overdue(self) -> float:
+        """When the look under way has failed; infinity where there is none, and where its result is there."""
+        if self.look is None or self.look.over or not self.waiting:
+            return float("inf")
+        return self.look.started + self.config.timeout + _GRACE
+
     def next_due(self) -> float:
         """When there is something to do again."""
-        times = [self.due]
-        if self.waiting:
-            times.append(self.started + self.config.timeout + _GRACE)
+        times = [self.due, self.overdue]
         if self.counted.status != self.published.status:
             times.append(self.dwell.over)
         if self.published.flapping:
@@ -141,7 +165,10 @@ class _Watched:
 
 
 class Checks:
-    """Runs the checks of `configs`, each from its status in `last` on. `now` is of the clock that `turn` gets."""
+    """Runs the checks of `configs`, each from its status in `last` on. `now` is of the clock that `turn` gets.
+
+    Where the host is `registered` by a former process, a check that is not in `last` is a newcomer.
+    """
 
     def __init__(
         self,
@@ -150,9 +177,11 @@ class Checks:
         deliver: t.Callable[[Outcome], None],
         now: float,
         writes: Writes,
+        registered: bool = False,
     ) -> None:
         self._deliver = deliver
-        self._watched = {c.name: _Watched(c, last.get(c.name), _dwell(writes), now) for c in configs}
+        self._writes = writes
+        self._watched = {c.name: _Watched(c, last.get(c.name), _dwell(writes), now, registered) for c in configs}
 
     def configure(self, configs: t.Sequence[CheckConfig], now: float, writes: Writes) -> None:
         """Take another configuration: what keeps its name keeps its status."""
@@ -160,16 +189,23 @@ class Checks:
         for config in configs:
             old = self._watched.get(config.name)
             if old is None:
-                old = _Watched(config, None, _dwell(writes), now)
+                old = _Watched(config, None, _dwell(writes), now, newcomer=True)
             elif old.config != config:
                 old.configure(config, None if old.counted.fresh else old.published, _dwell(writes), now)
-                old.waiting, old.changed = False, True  # what is under way looks at something else
+                old.changed = True
+            elif writes != self._writes:
+                old.dwell = _dwell(writes)
             watched[config.name] = old
-        self._watched = watched
+        self._watched, self._writes = watched, writes
 
     @property
     def published(self) -> t.Tuple[Check, ...]:
         """What the registry is to say of each check."""
+        return tuple(watched.published for watched in self._watched.values() if not watched.quiet)
+
+    @property
+    def known(self) -> t.Tuple[Check, ...]:
+        """The same, and those that nobody is told of yet."""
         return tuple(watched.published for watched in self._watched.values())
 
     @property
@@ -187,16 +223,11 @@ class Checks:
         """How many changes of status were held back until the next one came, so that nobody was told of them."""
         return sum(watched.superseded for watched in self._watched.values())
 
-    @property
-    def settled(self) -> bool:
-        """Whether every check has been looked at, so that one write can tell of all."""
-        return not any(watched.counted.fresh for watched in self._watched.values())
-
     def turn(self, now: float) -> bool:
         """Do what is due: start looks, fail what hangs, tell what was held back. True where others are to know."""
         changed = False
         for watched in self._watched.values():
-            if watched.waiting and now >= watched.started + watched.config.timeout + _GRACE:
+            if now >= watched.overdue:
                 watched.waiting = False
                 changed |= watched.count(Result(CRITICAL, f"no result within {watched.config.timeout:g} s"), now)
             if now >= watched.due:
@@ -207,10 +238,9 @@ class Checks:
     def take(self, outcome: Outcome, now: float) -> bool:
         """Count what a probe delivered. True where others are to know."""
         watched = self._watched.get(outcome.name)
-        if watched is None or watched.run != outcome.run:
-            return False  # of a check that is no more
-        watched.busy = False
-        in_time, watched.waiting = watched.waiting, False
+        if watched is None or watched.look is not outcome.look:
+            return False  # of a check, or a configuration of it, that is no more
+        in_time, watched.look, watched.waiting = watched.waiting, None, False
         return in_time and watched.count(outcome.result, now)
 
     def next_due(self) -> float:
@@ -218,27 +248,29 @@ class Checks:
         return min((watched.next_due() for watched in self._watched.values()), default=float("inf"))
 
     def _look(self, watched: _Watched, now: float) -> bool:
-        """Start a look; where the last one still hangs, that is the result."""
+        """Start a look; where the last one still hangs, or none can be started, that is the result."""
         watched.due = now + jittered(watched.config.interval, 0.1)
-        if watched.waiting:
-            return False  # its timeout is longer than the interval
-        if watched.busy:
-            seconds = now - watched.started
+        if watched.look is not None:
+            if watched.waiting or watched.look.over:
+                return False  # its timeout is longer than the interval, or its result is about to be taken
+            seconds = now - watched.look.started
             return watched.count(Result(CRITICAL, f"no result for {seconds:.0f} s"), now)
-        watched.started, watched.waiting, watched.busy = now, True, True
-        watched.run += 1
-        work = threading.Thread(
-            target=self._probe, args=(watched.config, watched.run), name=f"check {watched.config.name}", daemon=True
-        )
-        work.start()
+        config, look = watched.config, Look(now)
+        work = threading.Thread(target=self._probe, args=(config, look), name=f"check {config.name}", daemon=True)
+        try:
+            work.start()
+        except RuntimeError as exc:  # the host has no process or memory left
+            return watched.count(Result(CRITICAL, f"the check cannot be started: {exc}"), now)
+        watched.look, watched.waiting = look, True
         return False
 
-    def _probe(self, config: CheckConfig, run: int) -> None:
+    def _probe(self, config: CheckConfig, look: Look) -> None:
         try:
             result = config.probe(config.timeout)
         except Exception as exc:  # whatever it is, a check without a result would hang for ever
             result = Result(CRITICAL, f"the check itself failed: {type(exc).__name__}: {exc}")
-        self._deliver(Outcome(config.name, run, result))
+        look.over = True
+        self._deliver(Outcome(config.name, look, result))
 
 
 def _dwell(writes: Writes) -> Dwell:

@@ -16,14 +16,20 @@ keeps to its time as far as the operating system lets it. Probes of the same set
 
 from __future__ import annotations
 
+import re
 import socket
 import typing as t
 
 from ..._etcd.settings import Settings
 from ..._registry.layout import Layout
-from ..._registry.words import Network
+from ..._registry.words import Network, shown
+from ..config import Section
 
 UNKNOWN = ""  # nothing was learned: the status stays
+
+# Characters in which a regular expression is looked for. Meanwhile no other thread of Python runs, not even that of the
+# keepalives, and a pattern such as `\s+"ok"` takes a time that grows with the square of the text.
+SEARCHED = 4096
 
 
 class Result(t.NamedTuple):
@@ -49,6 +55,15 @@ class Host(t.NamedTuple):
     roles: t.Tuple[str, ...]
     dc: str
     allowed: t.Tuple[Network, ...] = ()
+
+
+def pattern(section: Section, key: str) -> t.Optional[t.Pattern[str]]:
+    """A regular expression; None where there is none. Raises ConfigError."""
+    text = section.content(key)
+    try:
+        return re.compile(text) if text else None
+    except (re.error, OverflowError, RecursionError) as exc:
+        raise section.error(key, f"{shown(text)} is not a regular expression: {exc}") from exc
 
 
 def reason(exc: Exception, timeout: float) -> str:

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import http.client
 import re
-import socket
-import time
 import typing as t
 import urllib.parse
 
@@ -21,8 +19,8 @@ from ..._etcd.endpoints import Endpoint
 from ..._etcd.errors import InvalidSettings
 from ..._registry.model import CRITICAL, PASSING, WARNING
 from ..config import Section
-from .probe import Host, Probe, Result, reason
-from .timed_socket import Secured, TimedSocket
+from .probe import SEARCHED, Host, Probe, Result, pattern, reason
+from .timed_socket import Secured
 
 # Consul's agent takes it for a warning as well: busy, not broken.
 _TOO_MANY_REQUESTS = 429
@@ -41,8 +39,8 @@ Ranges = t.Tuple[t.Tuple[int, int], ...]
 class Http(t.NamedTuple):
     """Redirects are not followed: what they lead to is a check of its own. `body` is what is sent.
 
-    `contains` is a text and `matches` a regular expression, which the body of the answer must have in it. A warning for
-    429, where `status` does not have it.
+    `contains` is a text that the body of the answer must have in it, and `matches` a regular expression that its start
+    must. A warning for 429, where `status` does not have it.
     """
 
     url: str
@@ -64,17 +62,16 @@ class Http(t.NamedTuple):
             return Result(WARNING if status == _TOO_MANY_REQUESTS else CRITICAL, f"{what}: HTTP {status}")
         if self.contains not in body:
             return Result(CRITICAL, f"{what}: HTTP {status}, but its body does not contain {self.contains!r}")
-        if self.matches and not self.matches.search(body):
-            return Result(CRITICAL, f"{what}: HTTP {status}, but its body does not match {self.matches.pattern!r}")
+        if self.matches and not self.matches.search(body[:SEARCHED]):
+            where = "its body does" if len(body) <= SEARCHED else "the first 4 KiB of its body do"
+            return Result(CRITICAL, f"{what}: HTTP {status}, but {where} not match {self.matches.pattern!r}")
         return Result(PASSING, f"{what}: HTTP {status}")
 
     def _ask(self, timeout: float) -> t.Tuple[int, str]:
         """Status and body of the answer; the body is only read where something is looked for in it."""
-        deadline = time.monotonic() + timeout
         parts = urllib.parse.urlsplit(self.url)
         connection = self._connection(parts, timeout)
         try:
-            connection.sock = t.cast(socket.socket, TimedSocket(connection.sock, deadline))
             target = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
             headers = {"User-Agent": "rollcall", **dict(self.headers), "Connection": "close"}
             connection.request(self.method, target, body=self.body.encode("utf-8") or None, headers=headers)
@@ -100,20 +97,15 @@ def configure(section: Section, host: Host) -> Probe:
     method = section.text("method", "GET").upper()
     if not _METHOD.fullmatch(method):
         raise section.error("method", f"{method!r} is not a method such as GET or HEAD")
-    pattern = section.text("matches")
-    try:
-        matches = re.compile(pattern) if pattern else None
-    except re.error as exc:
-        raise section.error("matches", f"{pattern!r} is not a regular expression: {exc}") from exc
     return Http(
         url,
         Secured.configure(section, url.lower().startswith("https:")),
         method,
         _headers(section),
-        section.text("body"),
+        section.content("body"),
         _statuses(section),
-        section.text("contains"),
-        matches,
+        section.content("contains"),
+        pattern(section, "matches"),
     )
 
 
@@ -148,5 +140,8 @@ def _statuses(section: Section) -> Ranges:
         found = _RANGE.fullmatch(str(item))
         if found is None:
             raise section.error("status", f"{item!r} is neither a status such as 200 nor a range such as 200-299")
-        ranges.append((int(found[1]), int(found[2] or found[1])))
+        low, high = int(found[1]), int(found[2] or found[1])
+        if low > high:
+            raise section.error("status", f"no status is in the range {item!r}; did you mean {high}-{low}?")
+        ranges.append((low, high))
     return tuple(ranges) or _DEFAULT_STATUS

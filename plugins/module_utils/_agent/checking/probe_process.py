@@ -10,14 +10,13 @@ Internal to the collection: no promise is made to other users of this file.
 from __future__ import annotations
 
 import os
-import re
 import typing as t
 
 from ..._registry.model import CRITICAL, PASSING
 from ..config import Section
-from .probe import Host, Probe, Result, reason
+from .probe import SEARCHED, Host, Probe, Result, pattern, reason
 
-_NAME = 15  # characters of a process's name that the kernel keeps
+_NAME = 15  # bytes of a process's name that the kernel keeps
 _DEAD = frozenset("ZXx")  # states: ended, and only not yet fetched by its parent
 _HIDDEN = "this process cannot see those of others: /proc is mounted with hidepid, or the unit has ProtectProc"
 
@@ -40,8 +39,8 @@ class Process(t.NamedTuple):
         return Result(CRITICAL, _HIDDEN if hidden else f"{self} does not run")
 
     def __str__(self) -> str:
-        pattern = self.cmdline.pattern if self.cmdline else ""
-        words = (("", self.name), ("command line ", pattern), ("process of ", self.pidfile))
+        cmdline = self.cmdline.pattern if self.cmdline else ""
+        words = (("", self.name), ("command line ", cmdline), ("process of ", self.pidfile))
         return ", ".join(what + text for what, text in words if text)
 
     def _candidates(self) -> t.Iterable[str]:
@@ -53,11 +52,23 @@ class Process(t.NamedTuple):
     def _is_meant(self, pid: str) -> bool:
         stat = _read(f"/proc/{pid}/stat")  # "1234 (name) S ...", and a name may have spaces and parentheses
         name, _end, rest = stat.partition(" (")[2].rpartition(") ")
-        if not rest or rest[0] in _DEAD or (self.name and name != self.name[:_NAME]):
+        if not rest or rest[0] in _DEAD or (self.name and name != _kept(self.name)):
             return False
-        return self.cmdline is None or bool(
-            self.cmdline.search(_read(f"/proc/{pid}/cmdline").replace("\0", " ").rstrip())
-        )
+        return self.cmdline is None or bool(self.cmdline.search(_command_line(pid)))
+
+
+def _kept(name: str) -> str:
+    """A name as the kernel keeps it, and as `_read` reads it: it may end within a character."""
+    return name.encode("utf-8")[:_NAME].decode("utf-8", "replace")
+
+
+def _command_line(pid: str) -> str:
+    """The words of a process, with spaces between them; of a long line its start and its end.
+
+    What is left out is most often the class path of Java, and the end has the name of the program that runs.
+    """
+    line, half = _read(f"/proc/{pid}/cmdline").replace("\0", " ").rstrip(), SEARCHED // 2
+    return line if len(line) <= SEARCHED else f"{line[:half]} ... {line[-half:]}"
 
 
 def _read(path: str) -> str:
@@ -71,10 +82,7 @@ def _read(path: str) -> str:
 
 def configure(section: Section, host: Host) -> Probe:
     """From the keys `process` (its name), `cmdline` (a regular expression) and `pidfile`. Raises ConfigError."""
-    name, pattern, pidfile = section.text("process"), section.text("cmdline"), section.text("pidfile")
-    if not (name or pattern or pidfile):
+    probe = Process(section.text("process"), pattern(section, "cmdline"), section.text("pidfile"))
+    if not any(probe):
         raise section.error("", "one of process, cmdline and pidfile is wanted")
-    try:
-        return Process(name, re.compile(pattern) if pattern else None, pidfile)
-    except re.error as exc:
-        raise section.error("cmdline", f"{pattern!r} is not a regular expression: {exc}") from exc
+    return probe

@@ -42,7 +42,7 @@ def configure(section: Section, host: Host) -> Probe:
     """
     command = section.required("command")
     if isinstance(command, str) and command.strip():
-        return Script(("/bin/sh", "-c", command))
+        return Script(("/bin/sh", "-c", section.text("command")))
     if not isinstance(command, list) or not command or not all(isinstance(word, str) for word in command):
         raise section.error("command", "wanted is a line for the shell, or a list: a program and its arguments")
-    return Script(tuple(command))
+    return Script(tuple(section.texts("command")))

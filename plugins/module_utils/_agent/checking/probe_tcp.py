@@ -14,10 +14,11 @@ import time
 import typing as t
 
 from ..._etcd.errors import InvalidSettings
+from ..._etcd.timed_socket import TimedSocket
 from ..._registry.model import CRITICAL, PASSING
 from ..config import Section
 from .probe import Host, Probe, Result, reason
-from .timed_socket import Secured, TimedSocket
+from .timed_socket import Secured
 
 _MOST = 4096  # bytes in which `expect` must appear
 
@@ -73,6 +74,6 @@ def configure(section: Section, host: Host) -> Probe:
         section.text("host", "127.0.0.1"),
         section.whole("port", 0, 1, 65535),
         Secured.configure(section, section.flag("tls", False)),
-        section.text("send"),
-        section.text("expect"),
+        section.content("send"),
+        section.content("expect"),
     )

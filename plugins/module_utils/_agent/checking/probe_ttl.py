@@ -37,8 +37,7 @@ class Ttl:
 
     def __call__(self, timeout: float) -> Result:
         try:
-            # A pipe in its place must not hold us.
-            with open(os.open(self.file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0) as file:
+            with open(self.file, "rb", buffering=0, opener=_open) as file:
                 info = os.fstat(file.fileno())
                 line = (file.read(_MOST) or b"").decode("utf-8", "replace").strip().partition("\n")[0]
         except OSError as exc:
@@ -58,6 +57,11 @@ class Ttl:
             return
         first, self._stamp = self._stamp is None, stamp
         self._touched = boottime() - (max(0.0, time.time() - info.st_mtime) if first else 0.0)
+
+
+def _open(path: str, flags: int) -> int:
+    """A pipe in the place of the file must not hold us."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def configure(section: Section, host: Host) -> Probe:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sockets as checks need them: one deadline for all that is done with one, and TLS from files that may be replaced.
+"""TLS as checks need it: from files that may be replaced.
 
 Internal to the collection: no promise is made to other users of this file.
 """
@@ -10,9 +10,6 @@ Internal to the collection: no promise is made to other users of this file.
 from __future__ import annotations
 
 import dataclasses
-import io
-import socket
-import time
 import typing as t
 
 from ..._etcd.settings import Tls
@@ -20,64 +17,6 @@ from ..config import Section
 
 if t.TYPE_CHECKING:
     import ssl
-
-
-class TimedSocket:
-    """A socket with one deadline (of time.monotonic): a server that sends a byte now and then does not hold a check.
-
-    As with a real one, what `makefile` gave keeps it open.
-    """
-
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
-        self._sock = sock
-        self._deadline = deadline
-        self._users = 1
-
-    def sendall(self, data: bytes) -> None:
-        """As a socket's."""
-        self._within().sendall(data)
-
-    def recv_into(self, buffer: t.Any) -> int:
-        """As a socket's."""
-        return self._within().recv_into(buffer)
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        """As a socket's, for reading only."""
-        self._users += 1
-        return io.BufferedReader(_Reader(self))
-
-    def close(self) -> None:
-        """As a socket's."""
-        self._users -= 1
-        if not self._users:
-            self._sock.close()
-
-    def _within(self) -> socket.socket:
-        """The socket, with what is left of the time as its timeout. Raises socket.timeout where nothing is."""
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise socket.timeout("timed out")
-        self._sock.settimeout(left)
-        return self._sock
-
-
-class _Reader(io.RawIOBase):
-    """What `makefile` reads from."""
-
-    def __init__(self, sock: TimedSocket) -> None:
-        super().__init__()
-        self._sock = sock
-
-    def close(self) -> None:
-        if not self.closed:
-            self._sock.close()
-        super().close()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: t.Any) -> int:
-        return self._sock.recv_into(buffer)
 
 
 @dataclasses.dataclass

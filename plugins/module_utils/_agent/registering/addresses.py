@@ -34,6 +34,7 @@ _FAR_AWAY = {4: "8.8.8.8", 6: "2404:6800:400a:800::1012"}
 _INTERVAL = 5.0  # seconds between two questions to the kernel, which cost 0.3 ms
 _COMMAND_INTERVAL = 60.0
 _COMMAND_TIMEOUT = 10.0  # seconds
+_GRACE = 1.0  # seconds beyond that in which a command may come back
 
 
 class Source(t.NamedTuple):
@@ -89,6 +90,8 @@ class Locator:
         self.address = ""  # the last that could be published
         self.problem = ""  # why the last look gave none
         self._deliver = deliver
+        self._running: t.Optional[Source] = None  # the command that has not come back
+        self._begun = 0.0
         self.configure(source, allowed)
 
     def configure(self, source: Source, allowed: t.Sequence[Network]) -> None:
@@ -107,18 +110,31 @@ class Locator:
             return
         source = self._source
         self._due = now + jittered(source.interval, 0.1)
-        if source.kind == COMMAND:
-            self._due += _COMMAND_TIMEOUT  # never two at a time
-            threading.Thread(target=lambda: self._deliver(_look(source)), name="address", daemon=True).start()
-        else:
-            self.take(_look(source), now)
+        if source.kind != COMMAND:
+            self._use(_look(source))
+        elif self._running != source:
+            self._due += _COMMAND_TIMEOUT
+            self._start(source, now)
+        elif now - self._begun > _COMMAND_TIMEOUT + _GRACE:
+            self._use(Found(source, (), f"{source.value} was killed, and does not end"))  # never two at a time
 
     def take(self, found: Found, now: float) -> None:
-        """Use what a look has found."""
-        if found.source != self._source:
-            return  # of a former configuration
-        if found.source.kind == COMMAND:
+        """Use what a command has found."""
+        if found.source == self._running:
+            self._running = None
+        if found.source == self._source:  # else it is of a former configuration
             self._due = now + jittered(found.source.interval, 0.1)
+            self._use(found)
+
+    def _start(self, source: Source, now: float) -> None:
+        try:
+            threading.Thread(target=lambda: self._deliver(_look(source)), name="address", daemon=True).start()
+        except RuntimeError as exc:  # the host has no process or memory left
+            self._use(Found(source, (), f"{source.value} cannot be started: {exc}"))
+        else:
+            self._running, self._begun = source, now
+
+    def _use(self, found: Found) -> None:
         usable, problem = self._usable(found)
         # The address in use stays as long as it is there, however many come and go beside it.
         if usable and not (self.address in usable and _family(self.address) == _family(usable[0])):
@@ -145,6 +161,8 @@ def _look(source: Source) -> Found:
         candidates = _LOOKS[source.kind](source)
     except (OSError, RegistryError) as exc:
         return Found(source, (), str(exc))
+    except Exception as exc:  # whatever it is, neither may the agent end of it, nor may a command seem to run for ever
+        return Found(source, (), f"{type(exc).__name__}: {exc}")
     wanted = [text for text in candidates if source.family in (0, _family(text))]
     return Found(source, tuple(sorted(wanted, key=_family)))
 
@@ -183,7 +201,7 @@ def _command(source: Source) -> t.List[str]:
     try:
         ended = spawn.run(shlex.split(source.value), _COMMAND_TIMEOUT)
     except OSError as exc:
-        raise RegistryError(f"{source.value} cannot be run: {exc.strerror or exc}") from None
+        raise RegistryError(f"{source.value} cannot be started: {exc.strerror or exc}") from None
     if ended.status != 0:
         last = ended.output.splitlines()[-1:]  # most programs say there what went wrong
         raise RegistryError(": ".join([source.value, ended.how(_COMMAND_TIMEOUT), *last]))

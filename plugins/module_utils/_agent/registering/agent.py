@@ -49,8 +49,11 @@ class Agent:
         self._reload_wanted = False
         self._config_problem = ""
         self._config = load(config)
-        last = {check.name: check for check in files.recall().checks}
-        self._checks = Checks(self._config.checks, last, self._inbox.put, boottime(), self._config.writes)
+        memory = files.recall()
+        last = {check.name: check for check in memory.checks}
+        self._checks = Checks(
+            self._config.checks, last, self._inbox.put, boottime(), self._config.writes, memory.joined > 0
+        )
         self._locator = addresses.Locator(self._config.address, self._config.allowed, self._inbox.put)
         self._registrar = Registrar(self._config, self._checks, self._locator, files, self._live, self._notifier.alive)
         self._metrics: t.Optional[MetricsFile] = None

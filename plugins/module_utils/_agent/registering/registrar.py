@@ -135,7 +135,7 @@ class Registrar:
         times = [self._renewal.due, self._reconciliation.due]
         if self._changed and not self._reconciliation.failing:
             times.append(self._bucket.ready(boottime()))
-        return min(times) if self._may_write else self._renewal.due
+        return min(times) if self._locator.address else self._renewal.due
 
     @property
     def renewal_due(self) -> float:
@@ -151,7 +151,7 @@ class Registrar:
         if self._progress.phase == DUPLICATE and not self._config.name:
             self._look_for_a_name()
         self.renew()
-        if not self._lease or self._renewal.failing or not self._may_write:
+        if not self._lease or self._renewal.failing or not self._locator.address:
             return
         now = boottime()
         if now >= self._reconciliation.due or (
@@ -222,7 +222,7 @@ class Registrar:
             "maintenance": self._maintained.fields,
             "services": {service.name: service.document() for service in self._self.document.services},
             "tags": list(self._self.document.tags),
-            "checks": {check.name: check.document() for check in self._checks.published},
+            "checks": {check.name: check.document() for check in self._checks.known},
             "counts": {
                 **self._counts,
                 "failures": self._progress.failures,
@@ -260,11 +260,6 @@ class Registrar:
     @property
     def _changed(self) -> bool:
         return self._written is not None and self._wanted != self._written
-
-    @property
-    def _may_write(self) -> bool:
-        """Where our keys are already there, they keep their word until every check has something to say."""
-        return bool(self._locator.address) and (self._checks.settled or not self._known)
 
     @property
     def _place(self) -> Place:
