@@ -24,12 +24,15 @@ from ansible.utils.display import Display
 from ansible_collections.rollcall.discovery.plugins.module_utils import _options
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client import Client
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import RollcallError
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import nearest
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Rejected
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _kept
 
 Json = dict[str, t.Any]
 
 SHARED_OPTIONS = (*_options.CONNECTION, *_options.REGISTRY)
+
+_NEAR = ("Direct", "var: ", "env: ANSIBLE_ROLLCALL_", "env: ETCDCTL_")
 
 MAX_WARNINGS = 10  # one broken agent on a thousand nodes must not hide everything else
 
@@ -107,7 +110,17 @@ def lookup_options(plugin: LookupBase, variables: t.Mapping[str, t.Any] | None, 
     values = {name: plugin._templar.template(variables[name]) for name in sources if variables and name in variables}
     refuse_misread(plugin, given, values)
     plugin.set_options(var_options=values, direct=given)
-    return dict(plugin.get_options())
+    return options_of(plugin)
+
+
+def options_of(plugin: AnsiblePlugin) -> Json:
+    """All options of a plugin that has been given them; of those that say where etcd is, only the nearest ones."""
+    return nearest(plugin.get_options(), lambda name: _distance(plugin.get_option_and_origin(name)[1]))
+
+
+def _distance(origin: str) -> int:
+    """How far from the task Ansible found an option, by what it calls that place; ansible.cfg, farthest, is a path."""
+    return next((place for place, start in enumerate(_NEAR) if origin.startswith(start)), len(_NEAR))
 
 
 def report(problems: t.Sequence[str], on_error: str) -> None:

@@ -145,7 +145,7 @@ LONG_AGO = boottime() - 40
         (
             {"renewed_boottime": LONG_AGO},
             2,
-            r"CRITICAL: the lease of web/web1 ended \d+ s ago, and the agent does nothing",
+            r"CRITICAL: the lease of web/web1 ended \d+ (s|min) ago, and the agent does nothing",
         ),
     ],
 )

@@ -20,7 +20,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe import Host, Probe
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe_http import Http
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe_tcp import Tcp
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.timed_socket import Secured
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.secured import Secured
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.config import Section
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import Settings, Tls
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Layout

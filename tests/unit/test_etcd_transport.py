@@ -314,3 +314,22 @@ def test_a_process_with_many_open_files_keeps_its_connection(fake_etcd, connect)
         for _ in range(3):
             client.get("/key")
     assert fake_etcd.connections == 1
+
+
+@pytest.mark.parametrize(
+    "answer", [Answer(404, "text/plain", b"404 page not found"), Answer(200, "text/html", b"<html>")]
+)
+def test_an_endpoint_that_is_somebody_else_is_passed_over(members, connect, answer):
+    members[0].inject("/", answer, times=None)
+    client = connect(endpoints=endpoints(members))
+    client.put("/key", "x")
+    assert client.get("/key").value == "x"
+    assert client.endpoint == members[1].endpoint
+    watch = client.watch("/key")
+    watch.close()
+    for member in members[1:]:
+        member.stop()
+    with pytest.raises(Unreachable, match="Is this etcd's client URL"):
+        client.get("/key")
+    with pytest.raises(NotGateway, match="Is this etcd's client URL"):
+        connect(endpoints=endpoints(members)[:1]).get("/key")

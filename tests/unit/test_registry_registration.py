@@ -250,6 +250,33 @@ def test_after_a_reboot_several_roles_wait_once(client, fake_etcd):
     assert (len(waited), fake_etcd.leases) == (1, [lease])
 
 
+def test_an_election_is_no_keepalive_and_nobody_is_called_a_clone_for_it(client, fake_etcd):
+    claimed(client)
+    waited = []
+
+    def wait(seconds):
+        waited.append(seconds)
+        fake_etcd.clock.advance(seconds)
+        if len(waited) == 1:
+            fake_etcd.elect()
+
+    lease = grant(client)
+    reconcile(client, LAYOUT, REBOOTED, lease, wait)
+    assert (len(waited), fake_etcd.leases) == (2, [lease])
+
+
+def test_a_clone_is_found_through_elections_too(client, fake_etcd):
+    other = claimed(client)
+
+    def wait(seconds):
+        fake_etcd.clock.advance(seconds)
+        fake_etcd.elect()
+        client.lease_keepalive(other)
+
+    with pytest.raises(Duplicate, match="the same machine id that is alive"):
+        reconcile(client, LAYOUT, REBOOTED, grant(client), wait)
+
+
 def test_more_keys_than_a_transaction_takes_follow_in_the_next(client, fake_etcd):
     checks = tuple(Check(f"c{number}", "passing") for number in range(80))
     lease = claimed(client, dataclasses.replace(ROLES, checks=checks))

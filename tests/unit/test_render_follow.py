@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -173,7 +174,8 @@ def test_resync_on_demand(fake_etcd, follow):
 
 
 def test_what_nobody_foresaw_is_raised_and_not_survived_in_silence(fake_etcd, follow):
-    created = b'{"result": {"header": {}, "created": true}}\n{"result": {"header": {}, "events": [{"type": "DELETE"}]}}\n'
+    lines = ({"created": True}, {"events": [{"type": "DELETE"}]})
+    created = b"".join(json.dumps({"result": {"header": {}, **line}}).encode() + b"\n" for line in lines)
     fake_etcd.inject("/v3/watch", Answer(200, "application/json", created), times=None)
     follower = follow()
     with pytest.raises(KeyError):

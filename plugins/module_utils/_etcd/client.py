@@ -176,9 +176,13 @@ class Client:
         failure: t.Sequence[Json] = (),
         what: str = "The transaction",
     ) -> TxnResult:
-        """Do `success` where every comparison of `compare` holds, else `failure`; all at one revision (see wire.py)."""
+        """Do `success` where every comparison of `compare` holds, else `failure`; all at one revision (see wire.py).
+
+        One that only reads is sent again to another endpoint where the first gives no answer.
+        """
         body = {"compare": list(compare), "success": list(success), "failure": list(failure)}
-        answer = self.call(what, "/v3/kv/txn", body)
+        reads = all("request_range" in operation for operation in (*success, *failure))
+        answer = self.call(what, "/v3/kv/txn", body, repeatable=reads)
         return TxnResult(_revision(answer), bool(answer.get("succeeded")), answer.get("responses", []))
 
     # Leases
@@ -201,11 +205,15 @@ class Client:
         return ttl
 
     def lease_status(self, lease: int, keys: bool = False) -> LeaseStatus:
-        """Seconds left and granted, and with `keys` the keys it holds; ttl -1 for a lease that is not there."""
+        """Seconds left and granted, and with `keys` the keys it holds; ttl -1 for a lease that is not there.
+
+        `term` is that of etcd's leader: with a new one each lease has all of its time again.
+        """
         body = {"ID": lease, "keys": keys}
         answer = self.call(f"Asking for lease {lease:x}", "/v3/lease/timetolive", body, repeatable=True)
         held = [wire.decode(key) for key in answer.get("keys", [])]
-        return LeaseStatus(int(answer.get("TTL", 0)), int(answer.get("grantedTTL", 0)), held)
+        term = int(answer["header"].get("raft_term", 0))
+        return LeaseStatus(int(answer.get("TTL", 0)), int(answer.get("grantedTTL", 0)), held, term)
 
     def lease_revoke(self, lease: int) -> None:
         """End a lease and delete its keys: one raft entry. Raises LeaseNotFound."""

@@ -58,7 +58,8 @@ class Transport:
 
         `what` names the request for messages. `repeatable` says that the request may be sent again, on a new connection
         or to the next endpoint, although it may have been carried out. Raises Unreachable with the story of every
-        endpoint tried, OutcomeUnknown, or the EtcdError that the answer stands for.
+        endpoint tried, NotGateway where none of them is etcd's, OutcomeUnknown, or the EtcdError that the answer stands
+        for.
         """
         deadline = time.monotonic() + self._timeout
         failures: t.List[str] = []
@@ -76,6 +77,9 @@ class Transport:
                 return self._exchange(connection, what, endpoint, path, body, token)
             except Unavailable as exc:
                 reason, sent = str(exc), exc.executed
+            except NotGateway as exc:  # somebody else has the address by now, or a member's gateway is off
+                reason, sent = str(exc), False
+                causes.append(exc)
             except (OSError, http.client.HTTPException) as exc:
                 if sent and repeatable and kept is self._kept and not isinstance(exc, socket.timeout):
                     self.close()  # the server closed the kept connection while the request was on its way
@@ -127,9 +131,10 @@ class Transport:
                 if not first:
                     raise http.client.RemoteDisconnected("")
                 return Stream(what, endpoint, connection, response, first)
-            except (OSError, http.client.HTTPException, Unavailable) as exc:
+            except (OSError, http.client.HTTPException, Unavailable, NotGateway) as exc:
                 causes.append(exc)
-                failures.append(str(exc) if isinstance(exc, Unavailable) else f"{endpoint}: {_describe(exc, share)}")
+                told = isinstance(exc, (Unavailable, NotGateway))
+                failures.append(str(exc) if told else f"{endpoint}: {_describe(exc, share)}")
                 self._demote(endpoint)
                 if connection is not None:
                     connection.close()
@@ -202,9 +207,12 @@ class Transport:
         else:
             connection.request("POST", path, json.dumps(body).encode("ascii"), headers)
 
-    def _unreachable(self, what: str, failures: t.Sequence[str], causes: t.Sequence[Exception]) -> Unreachable:
+    def _unreachable(self, what: str, failures: t.Sequence[str], causes: t.Sequence[Exception]) -> EtcdError:
         if self._srv:
             self._order.clear()  # the cluster may have moved: the next request reads the records anew
+        strangers = [cause for cause in causes if isinstance(cause, NotGateway)]
+        if strangers and len(strangers) == len(failures):
+            return strangers[0]
         return Unreachable(f"{what} failed: no etcd endpoint answered: {'; '.join(failures)}", *_kinds(causes))
 
     def _demote(self, endpoint: Endpoint) -> None:

@@ -105,11 +105,13 @@ class TxnResult(t.NamedTuple):
 
 
 class LeaseStatus(t.NamedTuple):
-    """Seconds left (-1 where the lease is gone), seconds granted, and the keys it holds if they were asked for."""
+    """Seconds left (-1 where the lease is gone), seconds granted, the keys it holds if they were asked for, and the
+    term of the leader that says so."""
 
     ttl: int
     granted: int
     keys: t.List[str]
+    term: int = 0
 
 
 class Event(t.NamedTuple):

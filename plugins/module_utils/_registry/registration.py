@@ -29,6 +29,7 @@ from .words import plain
 JOINED = "joined"
 LEFT = "left"
 
+_ELECTIONS = 3  # looks at a lease while etcd elects one leader after the other
 _RACES = 5  # how often others may write between our read and our transaction before we give up
 _OPERATIONS = 128  # of one transaction: etcd's --max-txn-ops, by default
 
@@ -228,20 +229,29 @@ def _takeable(
 
 
 def _refuse_renewed(client: Client, who: Identity, other: Holder, wait: t.Callable[[float], None]) -> None:
-    """Return where the lease of `other`, a registration of this machine, is no longer renewed. Raises Duplicate."""
+    """Return where the lease of `other`, a registration of this machine, is no longer renewed. Raises Duplicate.
+
+    A new leader of etcd gives every lease all of its time, so that an election looks like a keepalive. Hosts and etcd
+    that boot together after a power cut see one: they look again.
+    """
     before = client.lease_status(other.lease)
-    if before.ttl <= 0:
-        return
-    pause = before.granted / 3 * 1.2  # every keeper renews once in a third of the time to live, give or take 10 %
-    wait(pause)
-    after = client.lease_status(other.lease)
-    # Left alone it would have lost `pause` seconds; etcd tells whole seconds, so half of that is a clear sign.
-    if after.ttl > 0 and after.ttl > before.ttl - pause / 2:
-        raise Duplicate(
-            f"{who} is registered by a machine with the same machine id that is alive ({other}). "
-            "Is one of them a clone? Give it another name, and a machine id of its own (systemd-machine-id-setup), "
-            "or take the id from elsewhere (id_from: mac or dmi)"
-        )
+    for _look in range(_ELECTIONS):
+        if before.ttl <= 0:
+            return
+        pause = before.granted / 3 * 1.2  # every keeper renews once in a third of the time to live, give or take 10 %
+        wait(pause)
+        after = client.lease_status(other.lease)
+        # Left alone it would have lost `pause` seconds; etcd tells whole seconds, so half of that is a clear sign.
+        if after.ttl <= before.ttl - pause / 2:
+            return
+        if after.term == before.term:
+            break
+        before = after
+    raise Duplicate(
+        f"{who} is registered by a machine with the same machine id that is alive ({other}). "
+        "Is one of them a clone? Give it another name, and a machine id of its own (systemd-machine-id-setup), "
+        "or take the id from elsewhere (id_from: mac or dmi)"
+    )
 
 
 def _difference(found: t.Sequence[_Seen], wanted: t.Mapping[str, str], lease: int) -> Claim:

@@ -146,6 +146,7 @@ def test_a_reload_keeps_the_lease(etcd: Cluster, register: Register, server: Ser
     agent.configure(tags=["edge"], checks={"port": server.check()})
     agent.send(signal.SIGHUP)
     wait_for(lambda: json.loads(values(etcd)["node"])["tags"] == ["edge"], "the tag")
+    wait_for(lambda: "checks/port" in values(etcd), "the check's first result")
     seen = changes.until_now()
     assert sorted(key for _kind, key, _value, _revision in seen) == [KEYS + "checks/port", KEYS + "node"]
     assert json.loads(values(etcd)["checks/port"])["status"] == "passing", "a new check was never called critical"

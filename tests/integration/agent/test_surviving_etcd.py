@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import base64
 import functools
+import http.server
 import json
 import os
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +89,43 @@ def test_a_frozen_member_is_passed_over(etcd_cluster: Cluster, register: Registe
     agent.wait_count("keepalives", 2, within=30)
     assert leases(etcd_cluster) == {lease} == {agent.status["lease"]}
     assert agent.status["counts"]["leases_lost"] == 0
+
+
+def test_leaving_drains_though_the_member_in_use_is_frozen(etcd_cluster: Cluster, register: Register) -> None:
+    agent = register(etcd_cluster, ttl=12, drain_time=30)
+    agent.start()
+    used = agent.wait_phase("registered")["endpoint"]
+    next(member for member in etcd_cluster.members if member.endpoint == used).freeze()
+    agent.send(signal.SIGTERM)
+    wait_for(lambda: values(etcd_cluster)["health"] == "drain", "the host to drain", 30)
+
+
+def test_endpoints_that_are_somebody_else_are_passed_over(etcd: Cluster, register: Register) -> None:
+    """As an address that another program has by now, or a member whose gateway is off."""
+    with ExitStack() as stack:
+        strangers = []
+        for _number in range(5):
+            server = stack.enter_context(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stranger))
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            stack.callback(server.shutdown)
+            strangers.append(f"http://127.0.0.1:{server.server_address[1]}")
+        agent = register(etcd)
+        agent.configure(etcd={"endpoints": [*strangers, *etcd.endpoints]})
+        agent.start()
+        agent.wait_phase("registered")
+        agent.wait_count("keepalives", 2)
+        assert leases(etcd) == {agent.status["lease"]}
+
+
+class Stranger(http.server.BaseHTTPRequestHandler):
+    """A program that knows nothing of etcd."""
+
+    def do_POST(self) -> None:
+        """Say so."""
+        self.send_error(404)
+
+    def log_message(self, *_words: object) -> None:
+        """Nothing."""
 
 
 def test_all_members_killed_and_back_in_time_is_no_event(etcd_cluster: Cluster, register: Register) -> None:
@@ -171,10 +211,9 @@ def test_a_member_is_removed_and_then_its_endpoint(etcd_programs: Path, register
     with Cluster(etcd_programs, size=3) as etcd:
         agent = register(etcd, ttl=9)
         agent.start()
-        agent.wait_phase("registered")
+        used = agent.wait_phase("registered")["endpoint"]
         before = revisions(etcd)
-        gone, *others = etcd.members
-        assert agent.status["endpoint"] == gone.endpoint
+        gone, *others = sorted(etcd.members, key=lambda member: member.endpoint != used)
         members = others[0].post("/v3/cluster/member/list", {})[1]["members"]
         body = {"ID": next(member["ID"] for member in members if member["name"] == gone.name)}
         # etcd refuses until its members have known each other for 5 s

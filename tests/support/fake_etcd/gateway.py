@@ -36,7 +36,7 @@ class Gateway:
     def header(self, revision: int | None = None) -> Json:
         """The header of every answer."""
         shown = self._store.revision if revision is None else revision
-        return {"cluster_id": CLUSTER_ID, "member_id": MEMBER_ID, "revision": shown, "raft_term": 2}
+        return {"cluster_id": CLUSTER_ID, "member_id": MEMBER_ID, "revision": shown, "raft_term": self._store.term}
 
     def knows(self, path: str) -> bool:
         """Whether there is such a path."""

@@ -18,7 +18,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from .faults import Answer, Cut, Drop, Farewell, Meanwhile, Refuse, Stall, Trickle
 from .refusal import Refusal
@@ -120,7 +120,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             fault.action()
             fault = None
         elif isinstance(fault, Trickle):
-            self.wfile = _Trickling(self.wfile, fault, self.fake.healed)
+            self.wfile = _Trickling(self.connection, fault, self.fake.healed)
             fault = None
         if isinstance(fault, Stall):
             self._stall(fault.headers)
@@ -218,21 +218,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class _Trickling(io.RawIOBase):
     """In place of a connection's `wfile`: what is written leaves as Trickle says."""
 
-    def __init__(self, out: BinaryIO, fault: Trickle, healed: threading.Event) -> None:
+    def __init__(self, connection: socket.socket, fault: Trickle, healed: threading.Event) -> None:
         super().__init__()
-        self._out = out
+        self._connection = connection
         self._pause = fault.pause
         self._at_once = fault.at_once
         self._healed = healed
 
     def write(self, data: Any) -> int:
         at_once, self._at_once = data[: self._at_once], max(0, self._at_once - len(data))
-        self._send(at_once)
+        self._connection.sendall(at_once)
         for byte in data[len(at_once) :]:
             self._healed.wait(self._pause)
-            self._send(bytes([byte]))
+            self._connection.sendall(bytes([byte]))
         return len(data)
-
-    def _send(self, data: bytes) -> None:
-        self._out.write(data)
-        self._out.flush()

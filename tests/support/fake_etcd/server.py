@@ -134,6 +134,11 @@ class FakeEtcd:
             for watch in [watch for watch in self._watches if watch.require_leader]:
                 watch.fail(error.answer(self.numbers, stream=True)[1])
 
+    def elect(self) -> None:
+        """Get another leader, who gives every lease all of its time."""
+        with self._lock:
+            self._store.elect()
+
     def heal(self) -> None:
         """Forget the faults; what stalled is cut off."""
         with self._lock:

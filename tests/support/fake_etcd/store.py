@@ -76,6 +76,7 @@ class Store:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.revision = 1
         self.compacted = 0
+        self.term = 2
         self.leases: dict[int, Lease] = {}
         self.listener: Callable[[int, list[Event]], None] = lambda revision, events: None
         self._clock = clock
@@ -165,6 +166,12 @@ class Store:
         held = self.leases[lease]
         held.expiry = self._clock() + held.ttl
         return held.ttl
+
+    def elect(self) -> None:
+        """Get another leader, who gives every lease all of its time."""
+        self.term += 1
+        for lease in self.leases:
+            self.keepalive(lease)
 
     def seconds_left(self, lease: int) -> int:
         """Whole seconds until the lease ends."""

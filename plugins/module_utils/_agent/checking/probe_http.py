@@ -20,7 +20,7 @@ from ..._etcd.errors import InvalidSettings
 from ..._registry.model import CRITICAL, PASSING, WARNING
 from ..config import Section
 from .probe import SEARCHED, Host, Probe, Result, pattern, reason
-from .timed_socket import Secured
+from .secured import Secured
 
 # Consul's agent takes it for a warning as well: busy, not broken.
 _TOO_MANY_REQUESTS = 429

@@ -18,7 +18,7 @@ from ..._etcd.timed_socket import TimedSocket
 from ..._registry.model import CRITICAL, PASSING
 from ..config import Section
 from .probe import Host, Probe, Result, reason
-from .timed_socket import Secured
+from .secured import Secured
 
 _MOST = 4096  # bytes in which `expect` must appear
 

@@ -21,7 +21,7 @@ import typing as t
 
 from ..._etcd.client import Client
 from ..._etcd.errors import InvalidSettings, PermissionDenied, RollcallError
-from ..._etcd.settings import ETCDCTL, Settings
+from ..._etcd.settings import ETCDCTL, Settings, nearest
 from ..._registry.layout import DEFAULT_PREFIX, LAYOUTS, ROLE_NAME, Layout
 from ..._registry.words import Network, parse_networks
 from ..config import Section, etcd_options, read
@@ -89,7 +89,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def access(args: argparse.Namespace) -> Access:
     """What the command line, the environment and the configuration come to. Raises RollcallError."""
     given = {name: os.environ[variable] for name, variable in ETCDCTL.items() if os.environ.get(variable)}
-    given.update((name, getattr(args, name)) for name, *_rest in _FLAGS if getattr(args, name) is not None)
+    said = {name: getattr(args, name) for name, *_rest in _FLAGS if getattr(args, name) is not None}
+    given = nearest({**given, **said}, lambda name: name not in said)
+    given = {name: value for name, value in given.items() if value is not None}
     elsewhere, own_user = "endpoints" in given or "discovery_srv" in given, "user" in given
     file = args.config or next(filter(os.path.exists, (REGISTER, RENDER)), "")
     if not file and not elsewhere:
