@@ -24,12 +24,14 @@ options:
     default: 0
   max_shrink:
     description:
-      - How many hosts may be missing since the last run that was accepted, as a percentage, V(30) or V(30%). With more
-        there is an error instead of an inventory, which names some of them.
+      - How many fewer hosts than in the last run that was accepted there may be, as a percentage, V(30) or V(30%). With
+        fewer there is an error instead of an inventory, which names some of those that are missing. New hosts make up
+        for missing ones.
       - By default nothing is compared, and with V(100) every number is accepted. As soon as the option is given, the
         names of the hosts are kept in a file in O(state_dir). A run that is refused leaves it as it is.
       - Nodes that left on purpose, by what the roster says, do not count as missing. Lost ones do.
-      - With other clusters, O(filters), O(exclude_filters) or O(hostnames) there is nothing to compare with.
+      - Runs of one inventory file are compared, known by its path, whatever endpoints it names. With other names of
+        clusters, O(prefix), O(layout), O(filters), O(exclude_filters) or O(hostnames) there is nothing to compare with.
       - Here the environment wins over the file, so that E(ANSIBLE_ROLLCALL_MAX_SHRINK=100) accepts one run.
     type: str
     env:

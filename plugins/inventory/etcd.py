@@ -35,8 +35,19 @@ notes:
     with fewer hosts makes none; nor does one that would take the group of a role, a data centre or a state.
   - Nodes describe themselves, so a group says what a node claims to be. Do not hang secrets on membership unless
     etcd's authentication is on and each node can write its own keys only.
+  - A host that an earlier inventory source has, too, gets the groups and the C(rollcall_) variables as well. But an
+    C(ansible_host) that the host has from there stays, whatever its node says, since passwords beside it are for that
+    address. Where the two differ there is a warning. If the other source is right, put it after the file of this
+    plugin; if etcd is right, remove C(ansible_host) there. Trees that operators write, O(layout=consul) and
+    O(layout=script), are a source like every other.
   - Text from etcd is never a template, and what an expression takes from C(rollcall_meta) stays text. Give each of
-    O(keyed_groups) a O(keyed_groups[].prefix), so that no node can choose the whole name of a group.
+    O(keyed_groups) a O(keyed_groups[].prefix), so that no node can choose the whole name of a group, and let no node
+    choose the whole of a O(keyed_groups[].parent_group).
+  - Where the value of O(keyed_groups[].key) is a number or a truth value, the group has its text as name, V(env_5). A
+    host whose value holds lists or mappings within each other is passed over with a warning, and with O(strict=true)
+    an error. Of groups that would be within each other in a circle, one is not put into the other, with a warning.
+  - Expressions know C(inventory_hostname), C(inventory_hostname_short), C(group_names) with the groups that the host
+    has until then, and what O(compose) has set before them.
   - Variables of plays are not known to an inventory. Templates in its options may use extra variables (C(-e)) and
     C(inventory_dir), the directory of the file.
 extends_documentation_fragment:
@@ -132,7 +143,7 @@ options:
       - They are in the group C(lost) and in no other, so that a play on a role does not meet them, but one on C(all)
         does. O(compose), O(groups) and O(keyed_groups) do not see them.
       - They have C(rollcall_health=lost), their name, role and data centre, and as C(ansible_host) the address that
-        they had last, if the roster knows one.
+        they had last. One of which the roster knows none, or none that may be used, is left out with a warning.
       - They do not count for O(min_hosts), O(allow_empty) and O(max_shrink). O(filters) on a service, a tag or a health
         leave none of them.
     type: bool
@@ -277,28 +288,26 @@ cache_timeout: 60
 """
 
 
-import functools
 import os
 import typing as t
 
 from ansible.inventory.data import InventoryData
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable
 
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import (
     _clusters,
     _guards,
     _hosts,
-    _paths,
     _reading,
 )
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._draft import Draft
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._constructed import Constructed
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._filters import Filters
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._names import HostNames
 
 
-class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
+class InventoryModule(BaseInventoryPlugin, Constructed, Cacheable):
     """Fetch (all that can be waited for), build (all that can be wrong), populate."""
 
     NAME = "rollcall.discovery.etcd"
@@ -342,7 +351,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self.get_option("lost"),
         )
         self._last_good = _reading.LastGood.configured(self._options)
-        self._shrinkage = _guards.Shrinkage.configured(self._options, self._clusters)
+        self._shrinkage = _guards.Shrinkage.configured(self._options, self._clusters, path)
 
     def _fetch(self, path: str, cache: bool) -> _reading.Readings:
         """Every key of each cluster, as of one revision: from the cache where that may be used, else from etcd."""
@@ -358,35 +367,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         """Nodes, hosts and groups on paper. Everything is checked here."""
         with _plugin.ansible_errors():
             found = _clusters.assemble(self._clusters, readings)
-            built = _hosts.build(found, self.inventory, functools.partial(self._construct, found), self._rules)
+            built = _hosts.build(found, self.inventory, self.construct, self._rules)
             limits = map(self.get_option, ("allow_empty", "min_hosts", "strict_nodes"))
             _guards.guard(built, _clusters.where(self._clusters), *limits)
         if self._shrinkage:
             self._shrinkage.guard(built.alive, built.left)
-        for note in built.notes:
-            self.display.warning(note)
+        _plugin.warn(built.notes, "things are told of hosts and groups")
         _plugin.warn_of_nodes(built.rejected)
         return built
-
-    def _compose(self, template: t.Any, variables: dict[str, t.Any], *args: t.Any) -> t.Any:
-        """Constructable evaluates expressions here; those that are mere paths need no Jinja."""
-        shadowed = self._vars if self.get_option("use_extra_vars") else ()
-        try:
-            return _paths.evaluate(template, variables, shadowed)
-        except _paths.NotAPath:
-            return super()._compose(template, variables, *args)
-
-    def _construct(self, found: _clusters.Found, draft: Draft) -> None:
-        """What trees say of groups, and what `compose`, `groups` and `keyed_groups` make, all variables first."""
-        for reader, tree in found.trees:
-            reader.write(draft, tree, self._rules.groups)
-        compose, groups, keyed_groups, strict = map(self.get_option, ("compose", "groups", "keyed_groups", "strict"))
-        if not (compose or groups or keyed_groups):
-            return
-        self.inventory = draft  # where Constructable writes
-        for host in draft.hosts:
-            self._set_composite_vars(compose, draft.get_host(host).get_vars(), host, strict)
-        for host in draft.hosts:
-            variables = draft.get_host(host).get_vars()
-            self._add_host_to_composed_groups(groups, variables, host, strict, fetch_hostvars=False)
-            self._add_host_to_keyed_groups(keyed_groups, variables, host, strict, fetch_hostvars=False)

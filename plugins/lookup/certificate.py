@@ -85,7 +85,7 @@ from pathlib import Path
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.rollcall.discovery.plugins.plugin_utils import _pki, _plugin
+from ansible_collections.rollcall.discovery.plugins.plugin_utils import _pki, _plugin, _terms
 
 
 class LookupModule(LookupBase):
@@ -95,8 +95,8 @@ class LookupModule(LookupBase):
         options = _plugin.lookup_options(self, variables, kwargs)
         authority = _pki.Authority(Path(options["directory"]))
         found = []
-        for name in terms:
-            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:-]*", str(name)) or name == "ca":
+        for name in _terms.texts(terms, "The name of a certificate", empty=True):
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:-]*", name) or name == "ca":
                 raise AnsibleError(f"The certificate {name!r} cannot have that name: it is also the name of its files")
             paths = authority.ensure(name, options["names"], options["days"], options["renew_before"])
             found.append({field: str(path) for field, path in paths._asdict().items()})

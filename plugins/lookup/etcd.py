@@ -48,7 +48,8 @@ options:
   decode:
     description:
       - Whether values are V(text), or data in V(json) or in V(yaml).
-      - A value that cannot be decoded is an error. So is YAML with tags or aliases, since anybody may have written it.
+      - A value that cannot be decoded is an error. So is one that is not UTF-8, or has more than 100 lists and mappings
+        within each other, and YAML with tags or aliases, since anybody may have written it.
     type: str
     choices: [text, json, yaml]
     default: text
@@ -56,7 +57,7 @@ options:
   on_error:
     description:
       - What happens where keys cannot be had, since etcd cannot be reached or refuses, or a key is not there and has no
-        O(default), or its value cannot be decoded.
+        O(default), or its value cannot be decoded. A key that may not be read takes no other one with it.
       - With V(strict) it is an error. With V(warn) it is a warning, and with V(ignore) it is told with C(-vvv) only.
         The keys then have the value O(default), or are left out where that is not given.
       - Connection options that cannot work are always an error.
@@ -68,7 +69,7 @@ options:
     version_added: 0.2.0
   revision:
     description:
-      - Read the keys as they were at this revision of etcd, by default as they are now.
+      - Read the keys as they were at this revision of etcd, by default (V(0)) as they are now.
       - It is an error when etcd has compacted it meanwhile.
     type: int
     default: 0
@@ -156,7 +157,7 @@ from ansible.plugins.lookup import LookupBase
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client import Client
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import EtcdError, InvalidSettings
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import KeyValue
-from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin
+from ansible_collections.rollcall.discovery.plugins.plugin_utils import _keys, _plugin, _terms
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._decode import decode
 
 FORMS: dict[str, t.Callable[[list[KeyValue]], list[t.Any]]] = {
@@ -172,13 +173,16 @@ class LookupModule(LookupBase):
 
     def run(self, terms: list[t.Any], variables: t.Any = None, **kwargs: t.Any) -> list[t.Any]:
         options = _plugin.lookup_options(self, variables, kwargs)
-        names, problems = _names(terms, options["prefix"]), []
+        names, problems = _terms.texts(terms, "A key of etcd", options["prefix"]), []
+        if options["revision"] < 0:
+            raise AnsibleError(f"revision is {options['revision']}: it must be one of etcd's, or 0 for now")
         found: dict[str, KeyValue] = {}
         try:
             with _plugin.kept_client(options) as client:
-                found = _read(client, names, options)
-                missing = [] if options["prefix"] or "default" in kwargs else [key for key in names if key not in found]
-                if missing:
+                found, denied = _keys.read(client, names, options["prefix"], options["revision"])
+                problems.extend(denied.values())
+                missing = [key for key in names if key not in found and key not in denied]
+                if missing and not options["prefix"] and "default" not in kwargs:
                     problems.append(_missing(client, missing))
         except InvalidSettings as exc:
             raise AnsibleError(str(exc)) from None
@@ -190,22 +194,6 @@ class LookupModule(LookupBase):
         if "default" in kwargs:
             found.update((key, KeyValue(key, options["default"], 0, 0, 0, 0)) for key in asked if key not in found)
         return FORMS[options["return"]]([found[key] for key in asked if key in found])
-
-
-def _names(terms: t.Sequence[t.Any], prefix: bool) -> list[str]:
-    """The terms and the items of those that are lists. Raises AnsibleError for what cannot be a key."""
-    names = [name for term in terms for name in (term if isinstance(term, (list, tuple)) else [term])]
-    for name in names:
-        if not isinstance(name, str) or not (name or prefix):
-            raise AnsibleError(f"A key of etcd is text, and not empty; {name!r} is none")
-    return names
-
-
-def _read(client: Client, names: list[str], options: dict[str, t.Any]) -> dict[str, KeyValue]:
-    """The keys that are there, each once, in the order of their names under each prefix."""
-    if not options["prefix"]:
-        return client.get_many(names, options["revision"])
-    return {kv.key: kv for read in client.read_many(names, options["revision"]).values() for kv in read.kvs}
 
 
 def _missing(client: Client, keys: list[str]) -> str:

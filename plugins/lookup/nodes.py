@@ -26,6 +26,7 @@ options:
   _terms:
     description:
       - The nodes that are wanted, by their names. One that is not registered is an error, unlike with O(name).
+      - A list among them stands for its items, so that an empty one alone is no node.
       - Without terms all nodes are.
     type: list
     elements: str
@@ -110,21 +111,22 @@ from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.rollcall.discovery.plugins.module_utils import _options
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry import rollcall, select
-from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin
+from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin, _terms
 
 
 class LookupModule(LookupBase):
     """Reads the nodes and gives those that are wanted."""
 
-    def run(self, terms: list[str], variables: t.Any = None, **kwargs: t.Any) -> list[dict[str, t.Any]]:
+    def run(self, terms: list[t.Any], variables: t.Any = None, **kwargs: t.Any) -> list[dict[str, t.Any]]:
         options = _plugin.lookup_options(self, variables, kwargs)
+        names = _terms.texts(terms, "The name of a node")
         read = rollcall.read if options["allow_empty"] else rollcall.read_some
         with _plugin.ansible_errors(), _plugin.kept_client(options) as client:
             found = read(client, _options.layout(options), _options.allowed_networks(options))
             nodes, ambiguous = rollcall.merge(found.nodes)
             chosen = select.select(nodes, **{name: options[name] for name in _options.FILTERS})
         _plugin.warn_of_nodes([*found.rejected, *ambiguous])
-        missing = set(terms) - {node.name for node in nodes}
+        missing = set(names) - {node.name for node in nodes}
         if missing:
             raise AnsibleError(f"No node {min(missing)!r} is registered (revision {found.revision}). Check its name")
-        return [node.public() for node in chosen if not terms or node.name in terms]
+        return [node.public() for node in chosen if not terms or node.name in names]

@@ -133,7 +133,10 @@ CONNECTION: Table = {
         etcdctl=ETCDCTL["timeout"],
     ),
     "validate_certs": Option(
-        description=("Whether etcd's certificate is verified.",),
+        description=(
+            "Whether etcd's certificate is verified. etcdctl's E(ETCDCTL_INSECURE_SKIP_TLS_VERIFY) is not read, on"
+            " purpose - certificates are verified unless it is said here.",
+        ),
         type="bool",
         default=True,
         var="rollcall_etcd_validate_certs",

@@ -9,7 +9,9 @@ Internal to the collection: no promise is made to other users of this file.
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 import typing as t
 
 import yaml
@@ -17,6 +19,8 @@ import yaml
 SafeLoader: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 MAX_DEPTH = 100  # lists and mappings within each other; libyaml's loader has no bound and crashes Python
+
+_JSON_MARKS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[][{}]', re.DOTALL)  # brackets outside of text, and texts
 
 
 def decode(text: str, form: str) -> t.Any:
@@ -38,20 +42,39 @@ def decode(text: str, form: str) -> t.Any:
 
 
 def _json(text: str) -> t.Any:
-    return json.loads(text, parse_constant=_refuse_constant)
+    _refuse_bytes(text)
+    _refuse_depth((mark[0] in "[{") - (mark[0] in "]}") for mark in _JSON_MARKS.finditer(text))
+    data = json.loads(text, parse_constant=_refuse_constant)
+    if "\\u" in text:  # an escape may stand for half of a character
+        _refuse_bytes(json.dumps(data, ensure_ascii=False))
+    return data
 
 
 def _yaml(text: str) -> t.Any:
-    depth = 0
-    for event in yaml.parse(text, SafeLoader):
-        if isinstance(event, yaml.AliasEvent):  # a few of them can stand for more than the machine's memory
-            raise ValueError("it has aliases, which are not followed")
-        if getattr(event, "tag", None):  # what YAML has without them is what JSON has, and dates
-            raise ValueError(f"it has the tag {event.tag}, and none is followed")
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            raise ValueError("it is nested too deeply")
+    _refuse_bytes(text)
+    _refuse_depth(map(_step, yaml.parse(text, SafeLoader)))
     return yaml.load(text, SafeLoader)
+
+
+def _step(event: yaml.Event) -> int:
+    """Whether the event of a parser leads into a list or mapping (1), out of one (-1), or neither."""
+    if isinstance(event, yaml.AliasEvent):  # a few of them can stand for more than the machine's memory
+        raise ValueError("it has aliases, which are not followed")
+    if getattr(event, "tag", None):  # what YAML has without them is what JSON has, and dates
+        raise ValueError(f"it has the tag {event.tag}, and none is followed")
+    return isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+
+
+def _refuse_depth(steps: t.Iterable[int]) -> None:
+    if any(depth > MAX_DEPTH for depth in itertools.accumulate(steps)):
+        raise ValueError("it is nested too deeply")
+
+
+def _refuse_bytes(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("it has text that is not UTF-8") from None
 
 
 def _place(mark: t.Any) -> str:

@@ -128,17 +128,17 @@ def report(problems: t.Sequence[str], on_error: str) -> None:
     if problems and on_error == "strict":
         raise AnsibleError(problems[0] + (f" ({len(problems) - 1} more errors of this kind)" if problems[1:] else ""))
     if on_error == "warn":
-        _warn(problems, "keys cannot be had")
+        warn(problems, "keys cannot be had")
     for problem in problems if on_error == "ignore" else ():
         display.vvv(problem)
 
 
 def warn_of_nodes(rejected: t.Sequence[Rejected]) -> None:
     """One warning for each node that is left out."""
-    _warn([f"A node is left out: {node}" for node in rejected], "nodes are left out")
+    warn([f"A node is left out: {node}" for node in rejected], "nodes are left out")
 
 
-def _warn(messages: t.Sequence[str], rest: str) -> None:
+def warn(messages: t.Sequence[str], rest: str) -> None:
     """A warning for each message; above MAX_WARNINGS the rest is counted, and told with -v."""
     for message in messages[:MAX_WARNINGS]:
         display.warning(message)

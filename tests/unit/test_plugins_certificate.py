@@ -149,3 +149,11 @@ def test_the_lookup_returns_paths_and_refuses_names_that_lead_elsewhere(director
     for name in ("../etcd1", "ca", ".lock", ""):
         with pytest.raises(AnsibleError, match="cannot have that name"):
             lookup.run([name], {}, directory=str(directory))
+
+
+def test_a_list_of_names_stands_for_its_items(directory: Path) -> None:
+    lookup = lookup_loader.get("rollcall.discovery.certificate")
+    found = lookup.run([["etcd1", "etcd2"], "etcd3"], {}, directory=str(directory), names=NAMES)
+    assert [Path(paths["cert"]).stem for paths in found] == ["etcd1", "etcd2", "etcd3"]
+    with pytest.raises(AnsibleError, match="The name of a certificate is text; 5 is none"):
+        lookup.run([5], {}, directory=str(directory))

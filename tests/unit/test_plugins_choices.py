@@ -222,8 +222,19 @@ def test_lost_nodes_are_no_hosts_unless_that_is_wished():
     assert "lost" not in built.draft.groups
 
 
-def test_without_a_known_address_a_lost_node_has_no_ansible_host():
-    assert "ansible_host" not in build(absent=[a_lost_one(address="")]).draft.hosts["web9"]
+def test_without_an_address_that_may_be_used_a_lost_node_is_left_out_and_told():
+    """By its name Ansible would reach whatever that resolves to, 127.0.0.2 for example."""
+    built = build(absent=[a_lost_one("127.0.0.2", address=""), a_lost_one("web8", address=""), a_lost_one()])
+    assert list(built.draft.hosts) == list(built.draft.groups["lost"]) == ["web9"]
+    assert not built.rejected
+    assert built.notes == [
+        "Lost nodes are left out, for the roster has no address of theirs that may be used: 127.0.0.2, web8"
+    ]
+    assert not build(absent=[a_lost_one(address="")], lost=False).notes
+
+
+def test_where_all_lost_nodes_are_left_out_there_is_no_group_of_them():
+    assert "lost" not in build(absent=[a_lost_one(address="")]).draft.groups
 
 
 def test_the_group_of_lost_nodes_has_the_name_that_was_given_or_is_not_made():

@@ -30,6 +30,12 @@ def test_json_is_data_in_both_forms_and_no_template(form, data):
     assert not list(trusted_texts(found))
 
 
+def test_json_may_be_deep_and_have_brackets_and_escapes_in_its_text():
+    text = "[" * 100 + "]" * 100
+    assert json.dumps(decode(text, "json")) == text
+    assert decode(r'["[[\"[\\", "\ud83d\ude00"]'.replace("[[", "[" * 200), "json") == ["[" * 200 + '"[\\', "\U0001f600"]
+
+
 def test_yaml_is_more_than_json():
     text = "colour: green\nsizes: [1, 2]\nsince: 2026-01-01\nnote: |\n  two\n  lines\n"
     note, since = "two\nlines\n", datetime.date(2026, 1, 1)
@@ -45,12 +51,19 @@ def test_yaml_is_more_than_json():
         ("json", "NaN", "NaN is not a number of JSON"),
         ("json", "[" * 100_000, "nested too deeply"),
         ("json", "9" * 5000, "limit"),
+        ("json", "[" * 101 + "]" * 101, "nested too deeply"),
+        ("json", '{"a": ' * 101 + "1" + "}" * 101, "nested too deeply"),
+        ("json", '["\\"", ' + "[" * 100 + "]" * 101, "nested too deeply"),
+        ("json", '"' + '\\"[' * 400_000, "Unterminated string"),  # as quick as it is long
+        ("json", '"\udcff"', "text that is not UTF-8"),
+        ("json", '{"a": "\\ud800"}', "text that is not UTF-8"),
+        ("json", '{"\\udfff": 1}', "text that is not UTF-8"),
         ("yaml", "a: b: c", "mapping values are not allowed .*line 1, column 5"),
         ("yaml", "a: [", "while parsing a flow"),
         ("yaml", "--- 1\n--- 2", "single document"),
         ("yaml", "2026-99-99", "month"),
         ("yaml", "\0", "control characters"),
-        ("yaml", "\udcff", "surrogates"),
+        ("yaml", "\udcff", "text that is not UTF-8"),
         ("yaml", "[" * 200_000 + "]" * 200_000, "nested too deeply"),  # libyaml's loader crashes Python with these
         ("yaml", "{a: " * 101 + "1" + "}" * 101, "nested too deeply"),
         ("yaml", "!!python/object/apply:os.system [id]", "has the tag"),

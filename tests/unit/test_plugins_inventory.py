@@ -129,6 +129,14 @@ def test_the_environment_may_say_where_etcd_is(fake_etcd, config, monkeypatch):
     assert list(read_inventory(config(endpoints=None)).hosts) == ["web1"]
 
 
+def test_what_the_file_says_of_it_counts_more(fake_etcd, config, monkeypatch):
+    register(fake_etcd)
+    monkeypatch.setenv("ETCDCTL_DISCOVERY_SRV", "etcd.example.com")
+    assert list(read_inventory(config()).hosts) == ["web1"]
+    clusters = [{"name": "eu", "endpoints": [fake_etcd.endpoint]}]
+    assert list(read_inventory(config(endpoints=None, clusters=clusters)).hosts) == ["web1"]
+
+
 def test_bad_nodes_are_left_out_with_a_warning_each(fake_etcd, config, capsys):
     register(fake_etcd, "web/good")
     register(fake_etcd, "web/nowhere", "not-an-address")

@@ -124,6 +124,11 @@ def test_a_term_that_cannot_be_a_key_is_refused_before_anything_is_asked(lookup,
     assert not app.received
 
 
+def test_a_prefix_that_is_no_text_is_refused(lookup, app):
+    with pytest.raises(AnsibleError, match="A key of etcd is text; 5 is none"):
+        lookup("etcd", 5, prefix=True)
+
+
 def test_an_empty_prefix_is_all_of_etcd(lookup, app):
     app.put("elsewhere", "x")
     assert len(lookup("etcd", "", prefix=True)) == 5
@@ -205,6 +210,58 @@ def test_an_etcd_that_is_away_may_be_a_warning_and_a_default(lookup, app, capsys
 def test_options_that_cannot_work_are_always_an_error(lookup, app, options, words):
     with pytest.raises(AnsibleError, match=words):
         lookup("etcd", "/a", on_error="ignore", default="x", **options)
+
+
+@pytest.fixture
+def partly(app):
+    """Its user `reader` may read what is under /app/, and nothing else."""
+    app.put("/secret/b", "s3cret")
+    app.require_auth(root="pw", reader="pw")
+    app.permit("reader", "/app/", "read")
+    return app
+
+
+def login(**options):
+    return {"user": "reader", "password": "pw", **options}
+
+
+@pytest.mark.parametrize("on_error", ["warn", "ignore"])
+def test_a_key_that_may_not_be_read_does_not_take_others_with_it(lookup, partly, capsys, on_error):
+    terms = ("/app/colour", "/secret/b", "/app/size", "/app/nope")
+    found = lookup("etcd", *terms, on_error=on_error, default="x", **login(**{"return": "value"}))
+    assert found == ["green", "x", "7", "x"]
+    assert ("Reading /secret/b failed" in " ".join(capsys.readouterr().err.split())) == (on_error == "warn")
+
+
+def test_the_error_names_the_key_that_may_not_be_read(lookup, partly):
+    with pytest.raises(AnsibleError, match="^Reading /secret/b failed.*permission denied(?!.*more errors)"):
+        lookup("etcd", "/app/colour", "/secret/b", **login())
+    with pytest.raises(AnsibleError, match="^Reading /secret/b failed.*1 more errors of this kind"):
+        lookup("etcd", "/secret/b", "/secret/b", "/secret/c", **login())
+
+
+def test_nor_does_a_prefix_that_may_not_be_read(lookup, partly):
+    found = lookup("etcd", "/app/c", "/secret/", "/app/s", prefix=True, on_error="ignore", **login())
+    assert [item["key"] for item in found] == ["/app/colour", "/app/size"]
+
+
+@pytest.mark.parametrize("prefix", [False, True])
+def test_keys_that_are_asked_for_one_by_one_are_of_one_revision(lookup, partly, prefix):
+    lookup("etcd", "/secret/b", "/app/colour", "/app/size", prefix=prefix, on_error="ignore", **login())
+    _batch, _denied, first, second = [r.body for r in partly.received if r.path.startswith("/v3/kv/")]
+    assert (int(first.get("revision", 0)), int(second["revision"])) == (0, partly.revision)
+
+
+def test_one_key_that_may_not_be_read_is_asked_for_once(lookup, partly):
+    assert lookup("etcd", "/secret/b", on_error="ignore", default="x", **login(**{"return": "value"})) == ["x"]
+    assert partly.count("/v3/kv") == 1
+
+
+@pytest.mark.parametrize("revision", [-1, "-7"])
+def test_a_revision_before_the_first_is_refused_before_anything_is_asked(lookup, app, revision):
+    with pytest.raises(AnsibleError, match=f"revision is {revision}: it must be one of etcd's, or 0 for now"):
+        lookup("etcd", "/app/colour", revision=revision, on_error="ignore")
+    assert not app.received
 
 
 @pytest.mark.parametrize("name", ["etcd", "nodes"])
@@ -290,6 +347,21 @@ def test_a_node_has_the_same_fields_as_everywhere_and_no_template(lookup, nodes)
 def test_a_node_that_is_asked_for_by_name_must_be_there(lookup, nodes):
     with pytest.raises(AnsibleError, match="No node 'web9' is registered"):
         lookup("nodes", "web1", "web9")
+
+
+def test_names_of_nodes_may_be_a_list(lookup, nodes):
+    names = [node["name"] for node in lookup("nodes", ["web2", "lb1"], "web1")]
+    assert names == ["lb1", "web1", "web2"]
+    assert lookup("nodes", []) == []
+    with pytest.raises(AnsibleError, match="No node 'web9' is registered"):
+        lookup("nodes", ["web1", "web9"])
+
+
+@pytest.mark.parametrize("term", ["", 5, None, {"name": "web1"}, ["web1", 5]])
+def test_what_cannot_be_the_name_of_a_node_is_refused_before_anything_is_asked(lookup, nodes, term):
+    with pytest.raises(AnsibleError, match="The name of a node is text, and not empty; .* is none"):
+        lookup("nodes", term)
+    assert not nodes.received
 
 
 def test_a_health_that_there_is_not_is_an_error(lookup, nodes):

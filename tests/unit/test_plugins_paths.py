@@ -109,11 +109,6 @@ def test_what_is_no_text_is_left_to_ansible(expression):
         _paths.evaluate(expression, VARIABLES)
 
 
-def test_a_variable_that_the_command_line_sets_is_left_to_jinja():
-    with pytest.raises(NotAPath):
-        _paths.evaluate("node.text", VARIABLES, shadowed={"node": "extra"})
-
-
 @pytest.mark.parametrize("value", ["{{ plain }}", {"deep": "{{ plain }}"}, ["{{ plain }}"]])
 def test_a_value_that_is_a_trusted_template_is_left_to_jinja(value):
     trusted = _trusted(value)

@@ -52,6 +52,14 @@ def test_what_is_kept_comes_back():
     assert _cached.load(_cached.dump(KEYS, SOURCE), {**SOURCE, "prefix": "/other/"}) is None
 
 
+@pytest.mark.parametrize("key", ["/infrastructure/web/\udcff/ip", "/infrastructure/web/é/ip"])
+@pytest.mark.parametrize("value", ["\udcff\udc80é", "é", '{"base64": "eA=="}'])
+def test_bytes_that_are_no_text_come_back_and_are_kept_as_text(key, value):
+    keys = Keys(9, [KeyValue(key, value, 1, 1, 1, 0)], [], [])
+    kept = json.dumps(_cached.dump(keys, SOURCE), ensure_ascii=False).encode()
+    assert _cached.load(json.loads(kept), SOURCE) == keys
+
+
 def damaged():
     whole = _cached.dump(KEYS, SOURCE)
     yield from (None, 7, "text", [], [whole], {}, {"source": SOURCE}, {**whole, "revision": "9"})
@@ -60,6 +68,8 @@ def damaged():
             yield {**whole, part: rows}
     for row in (["k", "v", 1, 1, 1], ["k", "v", 1, 1, 1, 0, 0], [None, "v", 1, 1, 1, 0], ["k", "v", "1", 1, 1, 0]):
         yield {**whole, "tree": [row]}
+    for value in ({}, {"base64": 7}, {"base64": "x"}, {"base64": "é"}, {"base64": None}, ["v"]):
+        yield {**whole, "tree": [["k", value, 1, 1, 1, 0]]}
     for part in whole:
         yield {name: value for name, value in whole.items() if name != part}
 
@@ -85,6 +95,17 @@ def test_a_damaged_cache_file_is_a_miss(fake_etcd, config, tmp_path, content):
     asked = len(fake_etcd.received)
     assert list(read_inventory(path).hosts) == ["web1"]
     assert len(fake_etcd.received) > asked
+
+
+def test_one_key_that_is_no_text_does_not_defeat_the_cache(fake_etcd, connect, config, tmp_path):
+    register(fake_etcd, "web1", "web2")
+    connect(endpoints=[fake_etcd.endpoint]).put("/infrastructure/web/\udcff/ip", "10.0.0.9")
+    fake_etcd.put("/infrastructure/web/web1/node", "\udcff")
+    path = config(**CACHE, cache_connection=str(tmp_path / "cache"))
+    assert list(read_inventory(path).hosts) == ["web2"]
+    asked = len(fake_etcd.received)
+    assert list(read_inventory(path).hosts) == ["web2"]
+    assert len(fake_etcd.received) == asked
 
 
 # The last good reading
@@ -380,6 +401,43 @@ def test_trees_without_a_roster_are_compared_too(fake_etcd, config, failure):
 
 def test_other_filters_have_nothing_to_compare_with(ten, config):
     assert list(read_inventory(config(max_shrink=0, filters={"name": "web1"})).hosts) == ["web1"]
+
+
+def test_the_fleet_is_the_same_when_its_etcd_moves(ten, config, failure):
+    lose(ten, *TEN[:5])
+    here = ten.endpoint.replace("127.0.0.1", "localhost")
+    assert "had 10: 50 % fewer" in failure(config(max_shrink=30, endpoints=[here, "http://127.0.0.1:1"]))
+    with FakeEtcd() as other:
+        register(other, *TEN[:5])
+        assert "had 10: 50 % fewer" in failure(config(max_shrink=30, endpoints=[other.endpoint]))
+        register(other, *TEN)
+        assert len(read_inventory(config(max_shrink=0, endpoints=[other.endpoint])).hosts) == 10
+
+
+def test_another_file_or_prefix_is_another_fleet(ten, config, tmp_path):
+    ten.put("/staging/web/web1/ip", "10.0.0.1")
+    assert list(read_inventory(config(max_shrink=0, prefix="/staging")).hosts) == ["web1"]
+    lose(ten, *TEN[:5])
+    other = tmp_path / "other.etcd.yml"
+    config(max_shrink=30).rename(other)
+    assert len(read_inventory(other).hosts) == 5
+
+
+def test_clusters_are_told_apart_by_their_names(ten, config, failure):
+    def of(name, *endpoints):
+        return config(max_shrink=30, endpoints=None, clusters=[{"name": name, "endpoints": list(endpoints)}])
+
+    read_inventory(of("eu", ten.endpoint))
+    lose(ten, *TEN[:5])
+    assert "had 10" in failure(of("eu", ten.endpoint, "http://127.0.0.1:1"))
+    assert len(read_inventory(of("us", ten.endpoint)).hosts) == 5
+
+
+def test_new_hosts_make_up_for_missing_ones(ten, config):
+    """What counts is how many fewer there are: a fleet that is replaced is no fleet that is lost."""
+    lose(ten, *TEN[:5])
+    register(ten, *(f"new{number}" for number in range(4)))
+    assert len(read_inventory(config(max_shrink=10)).hosts) == 9
 
 
 def test_nobody_who_does_not_ask_for_it_has_a_file(fake_etcd, config, state):

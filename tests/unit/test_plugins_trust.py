@@ -10,8 +10,13 @@ import json
 import random
 import re
 
+import pytest
 from ansible.errors import AnsibleError
 from ansible.inventory.data import InventoryData
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader, inventory_loader
+from ansible.template import trust_as_template
+from ansible.utils.collection_loader import AnsibleCollectionConfig
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
@@ -26,6 +31,19 @@ from tests.support.inventory import own_variables, read_inventory, trusted_texts
 
 CLOSED_LIST = {"ansible_host", *(f"rollcall_{field}" for field in Node("", "web", "web1", "10.0.0.1").public())}
 GROUP = re.compile(r"all|ungrouped|maintenance|(role|service|tag|health)_[A-Za-z0-9_]+")
+
+# What operators make of nodes' words, by paths and by Jinja
+CONSTRUCTED = {
+    "compose": {"own_env": "rollcall_meta.env", "own_text": "rollcall_meta.env ~ ''"},
+    "groups": {"own_web": "rollcall_meta.env == 'web'", "own_any": "rollcall_meta.env"},
+    "keyed_groups": [
+        {"key": "rollcall_meta.env", "prefix": "own", "parent_group": "own_all"},
+        {"key": "rollcall_meta.env | default('unknown')", "prefix": "own_a", "parent_group": "own_b_web"},
+        {"key": "rollcall_meta.env | default([])", "prefix": "own_b", "parent_group": "own_a_web"},
+        {"key": "rollcall_meta", "prefix": "own_c", "parent_group": "own_{{ rollcall_meta.env | default('all') }}"},
+        {"key": "rollcall_tags", "prefix": "own", "separator": ""},
+    ],
+}
 
 TEMPLATE = "{{ lookup('ansible.builtin.pipe', 'touch /tmp/rollcall-was-here') }}"
 # fmt: off
@@ -57,20 +75,21 @@ def keys_of(role, name, leaves, has_address):
     return found
 
 
-def assert_harmless(inventory):
+def assert_harmless(inventory, group=GROUP, more=frozenset()):
+    """Groups are called as `group` says, and hosts have the closed list of variables and perhaps some `more`."""
     assert own_variables(inventory, "good")["ansible_host"] == "10.0.0.1"
     assert not {name.lower() for name in inventory.hosts} & {"localhost", "127.0.0.1", "::1", "all", "ungrouped"}
     assert not set(inventory.hosts) & set(inventory.groups)
     for name in inventory.hosts:
         assert re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", name), name
         variables = own_variables(inventory, name)
-        assert set(variables) == CLOSED_LIST
+        assert set(variables) - more == CLOSED_LIST
         assert re.fullmatch(r"[0-9a-f.:]+", variables["ansible_host"]), variables["ansible_host"]
         assert json.dumps(variables, allow_nan=False, ensure_ascii=False).encode()
         assert not list(trusted_texts(variables))
-    for group in inventory.groups.values():
-        assert GROUP.fullmatch(group.name), group.name
-        assert not group.vars
+    for found in inventory.groups.values():
+        assert group.fullmatch(found.name), found.name
+        assert not found.vars
 
 
 @settings(max_examples=125, deadline=None)
@@ -115,6 +134,44 @@ def test_no_claim_gets_into_a_group_that_means_something_else(nodes, pattern):
     assert "good" in built.draft.groups["role_web"]
 
 
+@pytest.fixture(scope="module")
+def construct():
+    """Puts into a draft what the plugin makes of the hosts by CONSTRUCTED."""
+    if AnsibleCollectionConfig.collection_finder is None:
+        init_plugin_loader()
+    plugin = inventory_loader.get("rollcall.discovery.etcd")
+    plugin.loader, plugin._vars = DataLoader(), {}
+    plugin.set_options(direct={"plugin": "rollcall.discovery.etcd", **trusted(CONSTRUCTED)})
+    return plugin.construct
+
+
+def trusted(value):
+    """As Ansible reads it from a file of the operator."""
+    if isinstance(value, dict):
+        return {name: trusted(inner) for name, inner in value.items()}
+    return list(map(trusted, value)) if isinstance(value, list) else trust_as_template(value)
+
+
+OWN_GROUP = re.compile(rf"{GROUP.pattern}|own_?\w*")
+OWN = set(CONSTRUCTED["compose"])
+
+
+@settings(max_examples=125, deadline=None)
+@given(st.lists(st.tuples(VALUES, st.lists(WORDS, max_size=3)), min_size=1, max_size=6))
+def test_no_word_of_a_node_stops_what_operators_make_of_it(construct, says):
+    tree = {"/infrastructure/web/good/ip": "10.0.0.1"}
+    for number, (env, tags) in enumerate(says):
+        tree[f"/infrastructure/web/n{number}/ip"] = "10.0.0.2"
+        tree[f"/infrastructure/web/n{number}/node"] = json.dumps({"meta": {"env": env}, "tags": tags})
+    found = assemble(9, [KeyValue(key, value, 1, 1, 1, 0) for key, value in tree.items()], [], Layout())
+    inventory = InventoryData()
+    built = _hosts.build(Found(found.nodes, found.rejected, [], [], []), inventory, construct)
+    built.draft.populate(inventory)
+    inventory.reconcile_inventory()
+    assert set(inventory.hosts) == {node.name for node in found.nodes}
+    assert_harmless(inventory, OWN_GROUP, OWN)
+
+
 def a_thousand(seed):
     """Keys of hostile nodes, with the nasty words in every place where a node can say something."""
     chance = random.Random(seed)
@@ -130,7 +187,7 @@ def a_thousand(seed):
             "v": seldom(1),
             "services": {seldom("web"): {"port": seldom(80), "meta": {nasty(): nasty()}}},
             "tags": [seldom("ssd")],
-            "meta": {nasty(): nasty(), "ansible_connection": "local", "deep": [{nasty(): TEMPLATE}]},
+            "meta": {nasty(): nasty(), "ansible_connection": "local", "deep": [{nasty(): TEMPLATE}], "env": nasty()},
             "ansible_connection": "local",
         }
         place = f"/infrastructure/{seldom('web')}/{seldom(f'n{number}')}"
@@ -140,13 +197,14 @@ def a_thousand(seed):
         yield f"/rollcall/infrastructure/maintenance/web/n{number}", seldom(json.dumps({"by": TEMPLATE}))
 
 
-def test_a_thousand_hostile_nodes_through_the_plugin(fake_etcd, tmp_path, capsys):
+@pytest.mark.parametrize(("options", "group", "more"), [({}, GROUP, set()), (CONSTRUCTED, OWN_GROUP, OWN)])
+def test_a_thousand_hostile_nodes_through_the_plugin(fake_etcd, tmp_path, capsys, options, group, more):
     fake_etcd.put("/infrastructure/web/good/ip", "10.0.0.1")
     for pair in a_thousand(seed=2026):
         fake_etcd.put(*(text.encode("utf-8", "replace").decode() for text in pair))
-    inventory = read_inventory(write_config(tmp_path, endpoints=[fake_etcd.endpoint]))
+    inventory = read_inventory(write_config(tmp_path, endpoints=[fake_etcd.endpoint], **options))
     assert 50 < len(inventory.hosts) < 500
-    assert_harmless(inventory)
+    assert_harmless(inventory, group, more)
     assert "\x1b[2J" not in capsys.readouterr().err
     meta = [host.vars["rollcall_meta"] for host in inventory.hosts.values()]
     assert any(TEMPLATE in str(said) for said in meta), "it is kept, as text"

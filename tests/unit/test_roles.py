@@ -60,3 +60,10 @@ def test_the_example_of_the_readme_is_a_play_with_options_that_there_are(role: P
 def test_no_secret_is_a_default_of_a_specification(role: Path) -> None:
     """A specification is printed with -vvv."""
     assert "agent_etcd }}" not in (role / "meta/argument_specs.yml").read_text()
+
+
+def test_a_directory_that_is_missing_ends_no_service(role: Path) -> None:
+    """systemd.exec: without a minus before the path the service fails with 226/NAMESPACE."""
+    for unit in role.glob("templates/*.service.j2"):
+        lines = [line for line in unit.read_text().splitlines() if line.startswith("ReadWritePaths=")]
+        assert all(line.startswith("ReadWritePaths=-") for line in lines), unit

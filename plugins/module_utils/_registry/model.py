@@ -223,6 +223,8 @@ def _is_deeper(data: t.Any, levels: int) -> bool:
     """Whether something is left after so many levels are taken off. A loop: recursion is what it guards against."""
     values = [data]
     for _level in range(levels):
+        if not values:
+            return False
         values = [inner for value in values for inner in _inside(value)]
     return bool(values)
 

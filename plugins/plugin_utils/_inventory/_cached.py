@@ -15,6 +15,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.rollcall.discovery.plugins.module_utils import _options
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import wire
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import KeyValue
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Keys
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._reader import Reader
@@ -30,7 +31,7 @@ def source(options: t.Mapping[str, t.Any], reader: Reader) -> Json:
 
 def dump(keys: Keys, source: Json) -> Json:
     """Plain JSON; `source` says from where and under which prefixes they were read."""
-    parts = {part: [list(kv) for kv in kvs] for part, kvs in _parts(keys).items()}
+    parts = {part: [[_kept(kv.key), _kept(kv.value), *kv[2:]] for kv in kvs] for part, kvs in _parts(keys).items()}
     return {"source": source, "revision": keys.revision, **parts}
 
 
@@ -40,7 +41,7 @@ def load(kept: t.Any, source: Json) -> Keys | None:
         if kept["source"] != source or not isinstance(kept["revision"], int):
             return None
         return Keys(kept["revision"], **{part: _keys(kept[part]) for part in _parts(Keys(0, ()))})
-    except (TypeError, KeyError):
+    except (TypeError, ValueError, KeyError):
         return None
 
 
@@ -49,12 +50,26 @@ def _parts(keys: Keys) -> dict[str, t.Sequence[KeyValue]]:
 
 
 def _keys(rows: t.Any) -> list[KeyValue]:
-    """Raises TypeError where these are no keys."""
+    """Raises TypeError, ValueError or KeyError where these are no keys."""
     if not isinstance(rows, list):
         raise TypeError(rows)
-    kvs = [KeyValue(*row) for row in rows]
+    kvs = [KeyValue(_text(key), _text(value), *numbers) for key, value, *numbers in rows]
     for key, value, created, modified, version, lease in kvs:
         numbers = isinstance(created, int) and isinstance(modified, int) and isinstance(version, int)
         if not (isinstance(key, str) and isinstance(value, str) and numbers and isinstance(lease, int)):
             raise TypeError(key)
     return kvs
+
+
+def _kept(text: str) -> str | Json:
+    """Text as a cache plugin can keep it: where it is not UTF-8, its bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return {"base64": wire.encode(text)}
+    return text
+
+
+def _text(kept: t.Any) -> t.Any:
+    """What `_kept` was made of."""
+    return wire.decode(kept["base64"]) if isinstance(kept, dict) else kept

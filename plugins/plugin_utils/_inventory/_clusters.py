@@ -16,6 +16,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.inventory import BaseInventoryPlugin
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import RollcallError
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import WHERE
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Node
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Keys, Rejected
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.words import valid_word
@@ -28,8 +29,6 @@ from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._rea
 Json = dict[str, t.Any]
 
 OPTIONS = (*_plugin.SHARED_OPTIONS, "api", "trusted_variables")  # what one cluster may have otherwise than the others
-
-_WHERE = ("endpoints", "host", "port", "discovery_srv")
 
 
 class Cluster(t.NamedTuple):
@@ -58,6 +57,11 @@ class Found(t.NamedTuple):
     notes: list[str]
     trees: list[tuple[Reader, Tree]]
 
+    @property
+    def operated(self) -> bool:
+        """Whether operators write the trees, and not their nodes."""
+        return any(reader.operated for reader, _tree in self.trees)
+
 
 def configured(plugin: BaseInventoryPlugin, direct: Json, variables: Json) -> list[Cluster]:
     """Give the plugin its options: `direct` is what the file says. Raises AnsibleError and RollcallError kinds.
@@ -67,7 +71,7 @@ def configured(plugin: BaseInventoryPlugin, direct: Json, variables: Json) -> li
     plugin.set_options(direct=direct, var_options=variables)
     entries = plugin.get_option("clusters")
     if entries is None:
-        return [_cluster("", "", dict(plugin.get_options()))]
+        return [_cluster("", "", _plugin.options_of(plugin))]
     names = {name: option for name, option in _plugin.option_names(plugin).items() if option in OPTIONS}
     clusters = []
     for cluster, dc, own in map(_entry, entries):
@@ -75,7 +79,7 @@ def configured(plugin: BaseInventoryPlugin, direct: Json, variables: Json) -> li
             _plugin.refuse_unknown(own, names)
             own = {names[name]: value for name, value in own.items()}
             plugin.set_options(direct={**direct, **own}, var_options=variables)
-            clusters.append(_cluster(cluster, dc, _own_endpoints(dict(plugin.get_options()), own)))
+            clusters.append(_cluster(cluster, dc, _own_endpoints(_plugin.options_of(plugin), own)))
         except (AnsibleError, RollcallError) as exc:
             raise AnsibleError(f"The cluster {cluster} cannot be asked: {_plugin.reason(exc)}") from None
     plugin.set_options(direct=direct, var_options=variables)
@@ -121,11 +125,11 @@ def _entry(entry: t.Any) -> tuple[str, str, Json]:
 
 def _own_endpoints(options: Json, own: Json) -> Json:
     """The options, with the file's way to etcd only where the cluster has none of its own, and never this host's."""
-    if not any(name in own for name in _WHERE):
-        if not any(options[name] for name in _WHERE):
+    if not any(name in own for name in WHERE):
+        if not any(options[name] for name in WHERE):
             raise AnsibleError("neither the cluster nor the file gives endpoints")
         return options
-    return {**options, **{name: None for name in _WHERE if name not in own}}
+    return {**options, **{name: None for name in WHERE if name not in own}}
 
 
 def _cluster(name: str, dc: str, options: Json) -> Cluster:

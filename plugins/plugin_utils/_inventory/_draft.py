@@ -13,10 +13,16 @@ inventory.
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ansible.inventory.data import InventoryData
+from ansible.inventory.host import Host
 from ansible.utils.vars import combine_vars
+
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.words import shown
+
+NAMED = 5  # of many hosts, in a message
 
 
 class DraftHost:
@@ -32,18 +38,40 @@ class DraftHost:
 class Draft:
     """Hosts with their variables, and groups; `inventory` has what earlier sources said and is only read.
 
+    What an earlier source said of the variables `settled` stays. `parents` has the groups that a group is within.
     The methods carry the names, and keep the order of arguments, that Constructable uses on Ansible's InventoryData.
+    They raise no errors, since a node's words reach them: what cannot be is left out, and told in `notes`.
     """
 
-    def __init__(self, inventory: InventoryData) -> None:
+    def __init__(self, inventory: InventoryData, settled: t.Collection[str] = ()) -> None:
         self._inventory = inventory
+        self._settled = settled
+        self._notes: dict[str, dict[str, None]] = {}
         self.hosts: dict[str, dict[str, t.Any]] = {}
         self.groups: dict[str, dict[str, None]] = {}  # the hosts of a group, in their order
-        self.subgroups: dict[str, dict[str, None]] = {}
+        self.parents: dict[str, dict[str, None]] = {}
         self.group_variables: dict[str, dict[str, t.Any]] = {}
 
+    @property
+    def notes(self) -> list[str]:
+        """What the operator must know, in words."""
+        return [f"{what}: {some(about)}" for what, about in self._notes.items()]
+
+    def note(self, what: str, about: str) -> None:
+        """Something to know of a host or a group; what is the same of many becomes one note."""
+        self._notes.setdefault(what, {})[about] = None
+
+    def describe(self, host: str, variables: dict[str, t.Any]) -> None:
+        """Add a host with what its node says of it."""
+        self.hosts[host] = variables
+        if host in self._inventory.hosts:
+            self.hosts[host] = {}
+            for name, value in variables.items():
+                self.set_variable(host, name, value)
+
     def add_group(self, group: str) -> str:
-        self.groups.setdefault(group, {})
+        if group:  # of what a node says no letter may be left
+            self.groups.setdefault(group, {})
         return group
 
     def add_host(self, host: str, group: str | None = None) -> str:
@@ -53,40 +81,106 @@ class Draft:
         return host
 
     def add_child(self, group: str, child: str) -> None:
-        kind = self.groups if child in self.hosts else self.subgroups
-        kind.setdefault(group, {})[child] = None
+        if not group:
+            self.note("There is no group of an empty name, and so not for", shown(child))
+        elif child in self.hosts:
+            self.groups.setdefault(group, {})[child] = None
+            self._places.setdefault(child, {})[group] = None
+        elif child and group not in self.parents.get(child, ()):
+            if child == "all" or child in self._around([group]):
+                circle = f"{shown(child)} in {shown(group)}"
+                self.note("Groups cannot be within each other in a circle, so this is left out", circle)
+            else:
+                self.parents.setdefault(child, {})[group] = None
 
     def set_variable(self, host: str, name: str, value: t.Any) -> None:
-        self.hosts[host][name] = value
+        earlier = self._inventory.hosts.get(host)
+        if name not in self._settled or earlier is None or name not in earlier.vars:
+            self.hosts[host][str(name)] = value  # without the trust of the text that it was in
+        elif isinstance(earlier.vars[name], str) and earlier.vars[name] != value:  # else it may be a secret of a vault
+            self.note(
+                f"The {name} of an earlier inventory source stays, and is not what etcd says. If it is right, put the "
+                f"source of etcd first; if etcd is right, remove {name} there. That is so for",
+                f"{host} ({shown(earlier.vars[name])}, not {shown(value)})",
+            )
 
     def set_group_variable(self, group: str, name: str, value: t.Any) -> None:
         self.group_variables.setdefault(self.add_group(group), {})[name] = value
 
     def get_host(self, host: str) -> DraftHost:
-        """The host with the variables of earlier sources below its own."""
+        """The host with the variables of earlier sources below its own, and those that Ansible gives to every host."""
+        known, own = self._inventory.hosts.get(host), self.hosts[host]
+        seen = combine_vars(known.get_vars(), own) if known else own
+        return DraftHost({**seen, **_own_names(host), "group_names": self.group_names(host)})
+
+    def group_names(self, host: str) -> list[str]:
+        """The groups of a host, sorted, with all that these are within, also by what earlier sources said."""
         known = self._inventory.hosts.get(host)
-        return DraftHost(combine_vars(known.get_vars(), self.hosts[host]) if known else self.hosts[host])
+        groups = [*self._places.get(host, ()), *(group.name for group in (known.get_groups() if known else ()))]
+        return sorted(self._around(groups) - {"all"})
+
+    @functools.cached_property
+    def _places(self) -> dict[str, dict[str, None]]:
+        """The groups of each host, which `add_child` keeps from the first question on."""
+        places: dict[str, dict[str, None]] = {}
+        for group, hosts in self.groups.items():
+            for host in hosts:
+                places.setdefault(host, {})[group] = None
+        return places
+
+    def _around(self, groups: t.Iterable[str]) -> set[str]:
+        """The groups and all that they are within."""
+        found: set[str] = set()
+        left = list(groups)
+        while left:
+            group = left.pop()
+            if group not in found:
+                found.add(group)
+                left.extend(self.parents.get(group, ()))
+                if group in self._inventory.groups:
+                    left.extend(parent.name for parent in self._inventory.groups[group].parent_groups)
+        return found
 
     def clashes(self) -> set[str]:
         """Hosts named as a group: Ansible would give their variables and their places to the group."""
         return {name for name in self.hosts if name in self.groups or name in self._inventory.groups}
 
     def populate(self, inventory: InventoryData) -> None:
-        """Copy everything into `inventory`. Groups come first: a circle of them is all that it can refuse."""
+        """Copy everything into `inventory`."""
         for group in self.groups:
             inventory.add_group(group)
-        for group, children in self.subgroups.items():
-            for child in children:
+        for child, parents in self.parents.items():
+            for group in parents:
                 inventory.add_child(group, child)
         for group, variables in self.group_variables.items():
             for name, value in variables.items():
                 inventory.set_variable(group, name, value)
+        seen: set[str] = set()
         for host, variables in self.hosts.items():
+            is_new = host not in inventory.hosts
             inventory.add_host(host)
             added = inventory.get_host(host)
             for name, value in variables.items():
-                # not by inventory.set_variable, which copies each value to note its origin and takes a third more time
-                added.set_variable(name, value)
+                # Not by inventory.set_variable, which copies each value to note its origin and takes a third more time.
+                # The host's own looks at the name, and merges the value with one that is there already.
+                if is_new and name in seen:
+                    added.vars[name] = value
+                else:
+                    added.set_variable(name, value)
+                    seen.add(name)
         for group, hosts in self.groups.items():
             for host in hosts:
                 inventory.add_child(group, host)
+
+
+@functools.lru_cache(maxsize=1)  # expressions are evaluated host by host
+def _own_names(host: str) -> dict[str, t.Any]:
+    """`inventory_hostname` and its short form."""
+    return dict(Host(host, gen_uuid=False).get_magic_vars())
+
+
+def some(words: t.Iterable[str]) -> str:
+    """The first of the words, for a message, and how many more there are."""
+    found = list(words)
+    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    return ", ".join(found[:NAMED]) + more

@@ -9,6 +9,7 @@ Internal to the collection: no promise is made to other users of this file.
 
 from __future__ import annotations
 
+import os
 import re
 import typing as t
 
@@ -16,12 +17,11 @@ from ansible.errors import AnsibleError
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import EmptyRegistry, RegistryError
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._clusters import Cluster
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._draft import some
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._hosts import Built
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._state import StateFile
 
 ENVIRONMENT = "ANSIBLE_ROLLCALL_MAX_SHRINK"
-
-_NAMED = 5  # of the missing hosts, in a message
 
 
 def guard(built: Built, where: str, allow_empty: bool, min_hosts: int, strict_nodes: bool) -> None:
@@ -56,16 +56,18 @@ class Shrinkage:
         self._file = file
 
     @classmethod
-    def configured(cls, options: t.Mapping[str, t.Any], clusters: t.Sequence[Cluster]) -> Shrinkage | None:
+    def configured(cls, options: t.Mapping[str, t.Any], clusters: t.Sequence[Cluster], path: str) -> Shrinkage | None:
         """As the options max_shrink and state_dir say; None: nothing is compared. Raises AnsibleError.
 
-        What makes other hosts of the same etcd is part of the source: other filters have nothing to compare with.
+        Runs of the inventory file at `path` are compared, whatever endpoints it names: a fleet is the same when its
+        etcd moves. What makes other hosts of it has nothing to compare with: other trees, filters or names.
         """
         if options["max_shrink"] is None:
             return None
         choices = {name: options[name] for name in ("filters", "exclude_filters", "hostnames")}
-        sources = {cluster.name: cluster.source for cluster in clusters}
-        return cls(options["max_shrink"], StateFile(options["state_dir"], "hosts", {"clusters": sources, **choices}))
+        trees = {cluster.name: [cluster.source["layout"], cluster.source["prefix"]] for cluster in clusters}
+        source = {"file": os.path.abspath(path), "clusters": trees, **choices}
+        return cls(options["max_shrink"], StateFile(options["state_dir"], "hosts", source))
 
     def guard(self, alive: t.Collection[str], left: t.Collection[str]) -> None:
         """Raises AnsibleError where too many hosts are missing. Those in `left` went on purpose and do not count."""
@@ -76,11 +78,10 @@ class Shrinkage:
         if gone * 100 <= self._limit * len(before):
             return
         missing = sorted(before - set(alive))
-        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         raise AnsibleError(
             f"There are {len(alive)} hosts where the last accepted run had {len(before)}: "
             f"{gone * 100 / len(before):.0f} % fewer, and max_shrink is {self._limit:g} %. "
-            f"Missing are {', '.join(missing[:_NAMED])}{more}. See what became of them. "
+            f"Missing are {some(missing)}. See what became of them. "
             f"To accept it, run once with {ENVIRONMENT}=100 in the environment, or delete {self._file.path}"
         )
 

@@ -39,6 +39,8 @@ class Rules(t.NamedTuple):
 
 DEFAULT_RULES = Rules()
 
+ADDRESS = "ansible_host"
+
 
 class Built(t.NamedTuple):
     """A draft, and what the operator must know of it.
@@ -58,7 +60,7 @@ class Built(t.NamedTuple):
 def variables(node: Node) -> dict[str, t.Any]:
     """The closed list of variables that a node sets; `ansible_host` where it has an address."""
     closed = {f"rollcall_{field}": value for field, value in node.public().items()}
-    return {"ansible_host": node.address, **closed} if node.address else closed
+    return {ADDRESS: node.address, **closed} if node.address else closed
 
 
 def build(
@@ -76,20 +78,25 @@ def build(
     filtered = len(nodes) - len(hosts)
     gone = _gone(found.absent, rules.names, set(map(rules.names, named)))
     left = {host for host, node in gone.items() if node.health == LEFT}
-    lost = _lost(gone, rules.filters) if rules.lost else {}
+    lost, nowhere = _lost(gone, rules.filters) if rules.lost else ({}, [])
     while True:
-        draft = Draft(inventory)
-        draft.hosts = {host: variables(node) for host, node in hosts.items()}
+        draft = Draft(inventory, () if found.operated else (ADDRESS,))
+        for host, node in hosts.items():
+            draft.describe(host, variables(node))
         draft.groups, notes = _groups.make(hosts, rules.groups)
+        for reader, tree in found.trees:
+            reader.write(draft, tree, rules.groups)
         construct(draft)
         for host, node in lost.items():
-            draft.hosts[host] = variables(node)
+            draft.describe(host, variables(node))
+        for host in nowhere:
+            draft.note("Lost nodes are left out, for the roster has no address of theirs that may be used", host)
         group = rules.groups.group(LOST)
         if lost and group:
             draft.groups[group] = dict.fromkeys(lost)
         clashes = sorted(draft.clashes())
         if not clashes:
-            return Built(draft, list(hosts), left, rejected, filtered, [*found.notes, *notes])
+            return Built(draft, list(hosts), left, rejected, filtered, [*found.notes, *notes, *draft.notes])
         rejected += [Rejected(repr(host), "a group has this name") for host in clashes]
         hosts = {host: node for host, node in hosts.items() if host not in clashes}
         lost = {host: node for host, node in lost.items() if host not in clashes}
@@ -107,7 +114,13 @@ def _gone(nodes: t.Iterable[Node], names: HostNames, answering: t.Collection[str
     return gone
 
 
-def _lost(gone: t.Mapping[str, Node], filters: Filters) -> dict[str, Node]:
-    """Those of the nodes that did not leave on purpose and that are wanted."""
+def _lost(gone: t.Mapping[str, Node], filters: Filters) -> tuple[dict[str, Node], list[str]]:
+    """Those of the nodes that did not leave on purpose and that are wanted, and of these those without an address.
+
+    Ansible would connect to their names, which no rule for addresses has seen.
+    """
     wanted = set(map(id, filters.select([node for node in gone.values() if node.health == LOST])))
-    return {host: gone[host] for host in sorted(gone) if id(gone[host]) in wanted}
+    lost = {host: gone[host] for host in sorted(gone) if id(gone[host]) in wanted}
+    return {host: node for host, node in lost.items() if node.address}, [
+        host for host in lost if not lost[host].address
+    ]

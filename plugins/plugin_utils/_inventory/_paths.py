@@ -29,10 +29,10 @@ class NotAPath(Exception):
     """Ask Jinja."""
 
 
-def evaluate(expression: t.Any, variables: dict[str, t.Any], shadowed: t.Container[str] = ()) -> t.Any:
-    """What Jinja would give for the expression. Raises NotAPath, also where the variable is one of `shadowed`."""
+def evaluate(expression: t.Any, variables: dict[str, t.Any]) -> t.Any:
+    """What Jinja would give for the expression. Raises NotAPath."""
     path = parse(expression) if isinstance(expression, str) else None
-    if path is None or path.keys[0] in shadowed:
+    if path is None:
         raise NotAPath
     return path.walk(variables)
 

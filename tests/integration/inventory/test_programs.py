@@ -104,6 +104,22 @@ def test_a_hostile_node_runs_nothing_in_a_play_and_the_rest_goes_on(run, etcd, t
     assert done.messages.count("A node is left out") == 3
 
 
+def test_a_node_does_not_get_the_password_of_a_host_that_somebody_else_has_written_down(run, etcd, tmp_path):
+    etcd.ctl("put", "/infrastructure/db/db1/ip", "6.6.6.6")
+    etcd.ctl("put", "/infrastructure/db/db1/node", json.dumps({"meta": {"env": 5}}))
+    hosts = tmp_path / "hosts.ini"
+    hosts.write_text("db1 ansible_host=10.1.1.1 ansible_password=sesame\n")
+    keyed_groups = [{"key": "rollcall_meta.env", "prefix": "env", "parent_group": "env_5"}]
+    path = write_config(tmp_path, endpoints=etcd.endpoints, keyed_groups=keyed_groups)
+    done = run("ansible-inventory", "-i", hosts, "-i", path, "--list")
+    variables = done.inventory["_meta"]["hostvars"]["db1"]
+    assert (variables["ansible_host"], variables["rollcall_address"]) == ("10.1.1.1", "6.6.6.6")
+    assert done.inventory["role_db"] == done.inventory["env_5"] == {"hosts": ["db1"]}
+    assert "db1 ('10.1.1.1', not '6.6.6.6')" in done.messages
+    assert "a circle, so this is left out: 'env_5' in 'env_5'" in done.messages
+    assert "sesame" not in done.messages
+
+
 def test_lookups_in_a_play(run, etcd, tmp_path):
     etcd.ctl("put", "/app/colour", "green")
     etcd.ctl("put", "/app/size", "7")

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from tests.support.fake_etcd import FakeEtcd
+from tests.support.real_etcd import Cluster
 
 LOOKUPS = 300
 
@@ -85,6 +86,26 @@ def test_what_was_read_is_changed_unless_somebody_was_quicker(play, etcd):
     assert (run.rc, run.changed) == (0, ["create", "change"]), run.output
     assert "Nothing was changed: read it again" in run["stale"]["msg"]
     assert etcd.ctl("get", "/app/limits", "--print-value-only") == '{"seconds": 30}\n'
+
+
+def test_a_key_that_may_not_be_read_takes_no_other_with_it(play, etcd_programs):
+    with Cluster(etcd_programs) as etcd:
+        etcd.ctl("put", "/app/a", "green")
+        etcd.ctl("put", "/secret/b", "hunter2")
+        etcd.require_auth(root="pw", reader="sesame")
+        etcd.permit("reader", "/app/", "read")
+        keys = ("/app/a", "/secret/b")
+        tasks = [
+            debug("default", etcd_lookup(*keys, query=True, default="x", on_error="warn", **{"return": "value"})),
+            debug("strict", etcd_lookup(*keys), ignore_errors=True),
+            debug("names", "query('rollcall.discovery.nodes', ['web1', 5])", ignore_errors=True),
+        ]
+        login = {"endpoints": etcd.endpoints, "user": "reader", "password": "sesame"}
+        run = play(tasks, vars={f"rollcall_etcd_{name}": value for name, value in login.items()})
+    assert run.rc == 0, run.output
+    assert run["default"]["msg"] == ["green", "x"]
+    assert "Reading /secret/b failed" in run["strict"]["msg"]
+    assert "The name of a node is text, and not empty; 5 is none" in run["names"]["msg"]
 
 
 def test_a_template_full_of_lookups_connects_and_logs_in_once(play, tmp_path):
