@@ -24,6 +24,7 @@ Json = dict[str, Any]
 
 TTL = 10
 SEED = "/var/lib/cloud/seed/nocloud"
+METRICS = "/var/lib/prometheus/node-exporter/rollcall.prom"  # in a directory that neither image nor host has
 # What an image for clouds has: a source to believe. The lab's own network and SSH stay, and a minbase has no locales.
 CLOUD = """\
 datasource_list: [NoCloud, None]
@@ -65,6 +66,7 @@ def born(place: Place, way: str, tmp_path_factory: pytest.TempPathFactory) -> It
         "register_self_check": 3,
         "register_method": "etcdctl" if way == "etcdctl" else "agent",
         "register_services": {} if way == "etcdctl" else {"web": {"port": 8080}},
+        "register_metrics_file": "" if way == "etcdctl" else METRICS,
     }
     name = f"{place.suite[:4]}-{way}"
     (host,) = place.lab.create([name], suite=place.suite)
@@ -117,8 +119,22 @@ def test_it_boots_as_a_registered_host(place: Place, way: str, born: Host) -> No
     if way != "etcdctl":
         assert json.loads(place.etcd.values(name)["node"])["services"]["web"]["port"] == 8080
         assert place.etcd.values(name)["health"] == "passing"
+        registered = f"""grep --quiet '^rollcall_phase{{phase="registered"}} 1' {METRICS}"""
+        wait_for(lambda: host.exec(registered, check=False).returncode == 0, "the metrics to say so", 60)
     score = host.exec("systemd-analyze security rollcall-register --no-pager").stdout.splitlines()[-1]
     assert float(score.split(":")[1].split()[0]) <= 2.0, score
+
+
+def test_without_the_directory_of_the_metrics_it_is_registered_all_the_same(way: str, born: Host) -> None:
+    if way == "etcdctl":
+        pytest.skip("it writes no metrics")
+    directory = Path(METRICS).parent
+    born.exec(f"mv {directory} {directory}.away && systemctl restart rollcall-register")
+    try:
+        wait_registered(born)
+    finally:
+        born.exec(f"mv {directory}.away {directory} && systemctl restart rollcall-register")
+    wait_registered(born)
 
 
 def test_what_is_lost_comes_back(place: Place, way: str, born: Host) -> None:

@@ -25,14 +25,9 @@ if [ -r "${CREDENTIALS_DIRECTORY-/nowhere}/etcd-password" ]; then
     export ETCDCTL_PASSWORD # the environment of a process is its owner's alone, its command line is everybody's
 fi
 
-name=${ROLLCALL_NAME:-$(uname -n)}
-[ -n "${ROLLCALL_NAME-}" ] || name=${name%%.*}
-keys=
-for role in $ROLLCALL_ROLES; do keys="$keys $ROLLCALL_PREFIX$role/$name/ip"; done
-
 noted=$RUNTIME_DIRECTORY/lease
 renewals=$RUNTIME_DIRECTORY/renewals
-lease='' address='' child='' said=''
+keys='' lease='' address='' child='' said=''
 
 # Tell the journal and `systemctl status`, once.
 say() {
@@ -78,6 +73,20 @@ take_lease() {
     out=$(etcdctl lease grant "$ROLLCALL_TTL" 2>&1) || return 1
     lease=$(printf '%s\n' "$out" | sed -n 's/^lease \([0-9a-f]*\) granted.*/\1/p')
     [ -n "$lease" ] && printf '%s\n' "$lease" >"$noted"
+}
+
+# What the host calls itself may still be no name, as before DHCP has given it one.
+find_keys() {
+    name=${ROLLCALL_NAME-}
+    if [ -z "$name" ]; then
+        name=$(uname -n)
+        name=${name%%.*}
+    fi
+    case $name in
+        '' | *[!A-Za-z0-9._-]* | [!A-Za-z0-9]* | *[!A-Za-z0-9] | localhost | all | ungrouped) return 1 ;;
+    esac
+    keys=
+    for role in $ROLLCALL_ROLES; do keys="$keys $ROLLCALL_PREFIX$role/$name/ip"; done
 }
 
 find_address() {
@@ -165,7 +174,9 @@ trap leave TERM INT
 [ -z "${NOTIFY_SOCKET-}" ] || systemd-notify --ready
 pause=1
 while :; do
-    if take_lease; then
+    if ! find_keys; then
+        say "Waiting: nobody can be registered by the name \"$name\""
+    elif take_lease; then
         pause=1
         hold
         say "Waiting: the lease is lost"

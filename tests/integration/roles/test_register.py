@@ -1,0 +1,200 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The role register, played on this machine with directories and a systemd that are not its own; tests/e2e has hosts.
+
+What is proved here is what the role does to files. The service does not run: its systemctl says that all is well.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.playbook import Run, run_tasks
+
+UNIT = "/etc/systemd/system/rollcall-register.service"
+METRICS = "/var/lib/of metrics/rollcall.prom"
+CHANGED = ("/etc", "/opt", "/usr/local", "/var/lib")  # what the role writes to
+
+# Its answers are those that the module systemd_service looks for; it notes what else it is asked.
+SYSTEMCTL = """\
+#!/bin/sh
+here=$(dirname "$0")
+case $1 in
+    show) cat "$here/status" ;;
+    is-enabled) echo enabled ;;
+    *) echo "$@" >>"$here/asked" ;;
+esac
+"""
+
+
+class Host:
+    """This machine as the role sees it: what is written to CHANGED is in memory, and gone with the test."""
+
+    def __init__(self, directory: Path, ansible_bin: Path) -> None:
+        self._directory = directory
+        self._bin = directory / "bin"
+        self._bin.mkdir()
+        memory = directory / "memory"
+        memory.mkdir()
+        mounts = [f"mount -t tmpfs tmpfs {memory}"]
+        for number, place in enumerate(CHANGED):
+            layers = f"lowerdir={place},upperdir={memory}/{number}/upper,workdir={memory}/{number}/work"
+            mounts += [f"mkdir -p {memory}/{number}/upper {memory}/{number}/work"]
+            mounts += [f"mount -t overlay overlay -o {layers} {place}"]
+        command = ["unshare", "--mount", "sh", "-ec", "\n".join([*mounts, "echo ready", "exec sleep infinity"])]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout
+        assert self._process.stdout.readline() == "ready\n"
+        self.root = Path(f"/proc/{self._process.pid}/root")
+        (self._bin / "systemctl").write_text(SYSTEMCTL)
+        self.say("ActiveState=active", "StatusText=Registered: web/web1")
+        enter = shlex.join(
+            ["nsenter", f"--mount=/proc/{self._process.pid}/ns/mnt", str(ansible_bin / "ansible-playbook")]
+        )
+        (self._bin / "ansible-playbook").write_text(f'#!/bin/sh\nPATH={self._bin}:$PATH exec {enter} "$@"\n')
+        for program in self._bin.iterdir():
+            if program.name != "status":
+                program.chmod(0o755)
+
+    def say(self, *properties: str) -> None:
+        """What systemd says of the service from now on."""
+        (self._bin / "status").write_text("\n".join(["LoadState=loaded", *properties, ""]))
+
+    @property
+    def asked(self) -> list[str]:
+        """What systemctl was asked to do since the last look."""
+        file = self._bin / "asked"
+        asked = file.read_text().splitlines() if file.exists() else []
+        file.unlink(missing_ok=True)
+        return asked
+
+    def play(self, *arguments: str, **options: Any) -> Run:
+        """Give the role to this host."""
+        variables = {
+            "rollcall_etcd_endpoints": ["http://127.0.0.1:1"],
+            "register_role": "web",
+            "register_name": "web1",
+            "register_timeout": 2,
+            **options,
+        }
+        return run_tasks(
+            self._bin, self._directory, [], *arguments, roles=["rollcall.discovery.register"], vars=variables
+        )
+
+    def path(self, name: str) -> Path:
+        """A file of the host."""
+        return self.root / name.lstrip("/")
+
+    def end(self) -> None:
+        """Forget all."""
+        self._process.kill()
+        self._process.wait()
+
+
+@pytest.fixture
+def host(tmp_path: Path, ansible_bin: Path) -> Iterator[Host]:
+    """A host that has never seen the role."""
+    made = Host(tmp_path, ansible_bin)
+    yield made
+    made.end()
+
+
+def test_the_directory_of_the_metrics_is_made_and_one_that_is_there_is_left_alone(host: Host) -> None:
+    played = host.play(register_metrics_file=METRICS)
+    assert played.rc == 0, played.output
+    assert host.asked[-1] == "restart rollcall-register.service"
+    directory = host.path(METRICS).parent
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o755
+
+    directory.chmod(0o2770)
+    os.chown(directory, 65534, 65534)
+    again = host.play(register_metrics_file=METRICS)
+    assert (again.rc, again.changed) == (0, []), again.output
+    assert host.asked == ["daemon-reload"]
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o2770
+    assert (directory.stat().st_uid, directory.stat().st_gid) == (65534, 65534)
+
+    directory.rmdir()
+    back = host.play(register_metrics_file=METRICS)
+    assert back.rc == 0, back.output
+    assert host.asked[-1] == "restart rollcall-register.service", "the running service sees the directory that is gone"
+
+
+def test_the_unit_is_one_that_systemd_takes_without_the_directory(host: Host, tmp_path: Path) -> None:
+    assert host.play(register_metrics_file=METRICS, register_start=False).rc == 0
+    unit = tmp_path / "rollcall-register.service"
+    unit.write_text(host.path(UNIT).read_text().replace("/usr/local/bin/rollcall", "/bin/true"))
+    (paths,) = [line for line in unit.read_text().splitlines() if line.startswith("ReadWritePaths=")]
+    assert paths == f'ReadWritePaths=-"{Path(METRICS).parent}"'
+    verified = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
+    assert str(unit.name) not in verified.stderr
+
+
+@pytest.mark.parametrize(
+    ("method", "option", "value", "words"),
+    [
+        ("agent", "register_name", "web/1", "the name 'web/1' is not a host name"),
+        ("etcdctl", "register_name", "web/1", "the name 'web/1' is not a host name"),
+        ("etcdctl", "register_roles", ["web", "a b"], "the role 'a b' is not a plain word"),
+        ("etcdctl", "register_dc", "eu/x", "has no data centre"),
+    ],
+)
+def test_what_cannot_be_registered_is_refused_before_anything_is_written(
+    host: Host, method: str, option: str, value: Any, words: str
+) -> None:
+    (host.path("/etc") / "rollcall").mkdir()
+    played = host.play(**{"register_method": method, "register_etcd": {"user": "u", "password": "p"}, option: value})
+    assert played.rc == 2
+    assert words in played["Check what is to be registered"]["stderr"]
+    assert sorted(path.name for path in host.path("/etc/rollcall").iterdir()) == ["templates"]
+    assert not host.path(UNIT).exists()
+    assert host.asked == []
+
+
+@pytest.mark.parametrize("method", ["agent", "etcdctl"])
+def test_the_password_is_where_only_root_can_read_it(host: Host, method: str) -> None:
+    secured = {"endpoints": ["http://127.0.0.1:1"], "user": "web", "password": "s3cret"}
+    played = host.play("-vvv", "--diff", register_method=method, register_etcd=secured)
+    assert played.rc == 0, played.output
+    assert "s3cret" not in played.output
+    password = host.path("/etc/rollcall/register.password")
+    assert (password.read_text(), stat.S_IMODE(password.stat().st_mode)) == ("s3cret", 0o600)
+    others = [path for path in host.path("/etc/rollcall").iterdir() if path.is_file() and path != password]
+    assert others
+    assert not any("s3cret" in path.read_text() for path in [*others, host.path(UNIT)])
+
+
+def test_check_mode_does_not_wait_for_what_it_does_not_start(host: Host) -> None:
+    assert host.play().rc == 0
+    host.say("ActiveState=inactive")
+    played = host.play("--check")
+    assert (played.rc, played.changed) == (0, ["Run the service"]), played.output
+    host.say("ActiveState=active", "StatusText=Duplicate: web/web1 is held by somebody else")
+    played = host.play("--check")
+    assert played.rc == 2
+    assert "Duplicate: web/web1 is held by somebody else" in played.output
+
+
+def test_the_program_loads_nothing_from_where_its_user_is(host: Host, tmp_path: Path) -> None:
+    played = host.play("-e", "agent_keep=1", "-e", "register_start=false")  # both are text, coming from there
+    assert played.rc == 0, played.output
+    (tmp_path / "argparse.py").write_text("raise SystemExit('this is not the standard library')\n")
+    program = [
+        "nsenter",
+        f"--mount={host.root.parent}/ns/mnt",
+        f"--wd={tmp_path}",
+        "/usr/local/bin/rollcall",
+        "--version",
+    ]
+    said = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert said.stdout.startswith("rollcall "), said.stderr
