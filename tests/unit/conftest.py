@@ -10,8 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
 
+from tests.support.fake_etcd import FakeEtcd
 from tests.support.inventory import read_inventory
+from tests.support.modules import Modules
 
 
 @pytest.fixture
@@ -27,3 +30,17 @@ def failure(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
         return " ".join(printed.err.split())
 
     return read
+
+
+@pytest.fixture
+def modules(fake_etcd: FakeEtcd, capsys: pytest.CaptureFixture[str]) -> Modules:
+    """The modules, each run in this process against the fake etcd."""
+    return Modules(capsys, endpoints=[fake_etcd.endpoint])
+
+
+@pytest.fixture
+def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The warnings of the modules."""
+    warnings: list[str] = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda module, warning: warnings.append(warning))
+    return warnings

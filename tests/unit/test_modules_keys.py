@@ -9,26 +9,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.rollcall.discovery.plugins.module_utils import _module
 from tests.support.fake_etcd import Drop, FakeEtcd, Meanwhile, Refuse
-from tests.support.modules import Modules
 
 CHANGE = "/v3/kv/txn"
-
-
-@pytest.fixture
-def modules(fake_etcd, capsys):
-    return Modules(capsys, endpoints=[fake_etcd.endpoint])
-
-
-@pytest.fixture
-def warned(monkeypatch):
-    """The warnings of the modules."""
-    warnings = []
-    monkeypatch.setattr(AnsibleModule, "warn", lambda module, warning: warnings.append(warning))
-    return warnings
 
 
 def test_a_key_is_written_once(modules, fake_etcd):

@@ -7,25 +7,10 @@
 from __future__ import annotations
 
 import pytest
-from ansible.module_utils.basic import AnsibleModule
 
 from tests.support.fake_etcd import Drop, Meanwhile, Refuse
-from tests.support.modules import Modules
 
 CHANGE = "/v3/kv/txn"
-
-
-@pytest.fixture
-def modules(fake_etcd, capsys):
-    return Modules(capsys, endpoints=[fake_etcd.endpoint])
-
-
-@pytest.fixture
-def warned(monkeypatch):
-    """The warnings of the modules."""
-    warnings = []
-    monkeypatch.setattr(AnsibleModule, "warn", lambda module, warning: warnings.append(warning))
-    return warnings
 
 
 def test_a_lease_of_ones_own_id_is_granted_once_and_renewed_after_that(modules, fake_etcd):

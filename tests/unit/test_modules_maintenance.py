@@ -100,3 +100,10 @@ def test_what_is_refused_changes_nothing(modules, fake_etcd, options, message):
 def test_a_name_that_nobody_has_is_out_of_maintenance_already(modules):
     result = modules.maintenance(nodes=["nobody", "web1"], state="absent")
     assert (result["changed"], [node["name"] for node in result["nodes"]]) == (False, ["web1"])
+
+
+def test_a_reason_that_is_too_long_is_refused_in_check_mode_too(modules, fake_etcd):
+    for check in (True, False):
+        said = modules.maintenance(nodes=["web1"], reason="x" * 5000, check=check)
+        assert "more than the 4096" in said["msg"]
+    assert kept(fake_etcd) == {}

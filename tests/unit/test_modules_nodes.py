@@ -14,7 +14,6 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layou
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Document
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.registration import Registration, reconcile
 from tests.support.fake_etcd import Drop, Meanwhile, Refuse, store
-from tests.support.modules import Modules
 
 HERE = "/infrastructure/db/orders/"
 ROSTER = "/rollcall/infrastructure/roster/db/orders"
@@ -27,11 +26,6 @@ ORDERS = {
     "meta": {"rack": 4},
     "ttl": 60,
 }
-
-
-@pytest.fixture
-def modules(fake_etcd, capsys):
-    return Modules(capsys, endpoints=[fake_etcd.endpoint])
 
 
 def an_agent(connect, fake_etcd, role="db", name="orders"):

@@ -7,22 +7,6 @@
 from __future__ import annotations
 
 import pytest
-from ansible.module_utils.basic import AnsibleModule
-
-from tests.support.modules import Modules
-
-
-@pytest.fixture
-def modules(fake_etcd, capsys):
-    return Modules(capsys, endpoints=[fake_etcd.endpoint])
-
-
-@pytest.fixture
-def warned(monkeypatch):
-    """The warnings of the modules."""
-    warnings = []
-    monkeypatch.setattr(AnsibleModule, "warn", lambda module, warning: warnings.append(warning))
-    return warnings
 
 
 @pytest.fixture

@@ -198,13 +198,14 @@ def _change_some(
             before = _said(kvs.get(key))
             outcomes.append(Outcome(who, before, change(before), ip in kvs))
         changed = [outcome for outcome in outcomes if outcome.changed]
+        places = {keys[outcome.who][0]: outcome.after for outcome in changed}
+        writes = [wire.delete(key) if fields is None else wire.put(key, dump(fields)) for key, fields in places.items()]
         if dry_run or not changed:
             return outcomes
         names = ", ".join(str(outcome.who) for outcome in changed)
-        places = {keys[outcome.who][0]: outcome.after for outcome in changed}
         result = client.txn(
             [wire.unchanged(key, kvs[key].mod_revision if key in kvs else 0) for key in places],
-            [wire.delete(key) if fields is None else wire.put(key, dump(fields)) for key, fields in places.items()],
+            writes,
             what=f"Changing the maintenance of {names}",
         )
         if result.succeeded:

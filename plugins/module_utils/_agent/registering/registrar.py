@@ -18,10 +18,8 @@ import random
 import time
 import typing as t
 
-from ..._etcd.client import Client
 from ..._etcd.endpoints import Endpoint
 from ..._etcd.errors import LeaseNotFound, PermissionDenied, RollcallError
-from ..._etcd.settings import Settings
 from ..._registry.errors import Duplicate, RegistryError
 from ..._registry.layout import Identity
 from ..._registry.model import DRAIN
@@ -30,6 +28,7 @@ from .. import log
 from ..checking.checks import Checks
 from ..pacing import Task, TokenBucket, boottime, jittered
 from .addresses import Locator
+from .live_client import LiveClient
 from .maintained import Maintained
 from .progress import DUPLICATE, LEFT, REFUSALS, REFUSED, REGISTERED, REMOVED, WAITING, Progress
 from .register_config import RegisterConfig
@@ -38,22 +37,6 @@ from .run_directory import Json, Memory, Place, RunDirectory
 _LEAVE_WITHIN = 10.0  # seconds in which another attempt to leave is begun
 _LONGEST_REQUEST = 30.0  # seconds, whatever the configuration says: the unit's watchdog waits for at least twice that
 _OVER_FOR = 10  # self-checks in which a maintenance must be over before its key is deleted
-
-
-class _LiveClient(Client):
-    """Calls `alive` before each request: a few slow ones in a row are no hang, whatever the watchdog waits for."""
-
-    def __init__(self, settings: Settings, alive: t.Callable[[], None]) -> None:
-        super().__init__(settings)
-        self._alive = alive
-
-    def call(self, what: str, path: str, body: Json, repeatable: bool = False) -> Json:
-        self._alive()
-        return super().call(what, path, body, repeatable)
-
-    def authenticate(self, user: str, password: str) -> str:
-        self._alive()
-        return super().authenticate(user, password)
 
 
 class Registrar:
@@ -78,7 +61,7 @@ class Registrar:
         self._live = live
         self._alive = alive
         self._memory = files.recall()
-        self._client = _LiveClient(config.settings, alive)
+        self._client = LiveClient(config.settings, alive)
         self._lease = 0
         self._previous = 0  # the lease before, which may still hold our keys
         self._granted = config.ttl  # seconds the lease has after a keepalive
@@ -107,7 +90,7 @@ class Registrar:
         # Several attempts must fit into the lease.
         timeout = min(config.settings.timeout, max(1.0, config.ttl / 6), _LONGEST_REQUEST)
         self._client.close()
-        self._client = _LiveClient(
+        self._client = LiveClient(
             dataclasses.replace(config.settings, timeout=timeout, endpoints=self._endpoints()), self._alive
         )
         self._maintained = Maintained(_OVER_FOR * config.self_check)
