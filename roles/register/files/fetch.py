@@ -50,7 +50,9 @@ def main(url: str, digest: str, file: str) -> int:
         with open(file, "wb") as target:
             target.write(content)
         return 0
-    print(f"The program could not be fetched from {shown} in {TRIES} tries, at last for this: {problem}", file=sys.stderr)
+    print(
+        f"The program could not be fetched from {shown} in {TRIES} tries, at last for this: {problem}", file=sys.stderr
+    )
     print("So this host is not registered. When the program can be fetched: sh /opt/rollcall/install", file=sys.stderr)
     return 1
 
