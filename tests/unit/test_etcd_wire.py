@@ -63,3 +63,17 @@ def test_what_etcd_leaves_out_is_zero():
     assert kv == ("/k", "", 7, 8, 2, 0)
     empty = wire.RangeResult.parse({"header": {"revision": "9"}}, 9)
     assert (empty.kvs, empty.count, empty.revision) == ([], 0, 9)
+
+
+@pytest.mark.parametrize(
+    ("page", "last"),
+    [
+        (b'{"header":{},"kvs":[{"key":"L2E="},{"key":"L2I=","value":"ImtleSI6Ig=="}],"more":true,"count":"3"}', "/b"),
+        (b'{"header":{},"kvs":[{"key":"L2E="}],"count":"1"}', None),
+        (b'{"header":{},"more":true}', None),
+        (b'{"header": {}, "kvs": [{"key": "L2E="}], "more": true}', "/a"),  # 3.6 writes spaces now and then
+        (b"<html>", None),
+    ],
+)
+def test_the_last_key_of_a_page_is_found_before_it_is_decoded(page, last):
+    assert wire.last_key(page) == last

@@ -27,7 +27,7 @@ from .errors import (
     Unreachable,
 )
 from .settings import Settings
-from .transport import Transport
+from .transport import Following, Transport
 from .watch import Watch
 from .wire import KeyValue, LeaseStatus, RangeResult, TxnResult
 
@@ -140,21 +140,24 @@ class Client:
         """`first`, the beginning of what is under `prefix`, with the rest of it as of the same revision.
 
         The next page is asked for before one is decoded, so that etcd is at work meanwhile. A thread that reads ahead
-        would be slower: the two would wait for Python's lock (1.0 instead of 0.7 s for 100,000 keys, measured).
+        would be slower: the two would wait for Python's lock (1.0 instead of 0.6 s for 100,000 keys, measured).
         """
+
+        def page_after(key: str) -> Json:
+            body = dict(wire.key_range(prefix, True), key=wire.encode(key + "\0"))
+            return dict(body, revision=first.revision, limit=page, keys_only=keys_only)
+
+        def following(answer: bytes) -> t.Optional[Json]:
+            last = wire.last_key(answer)
+            return None if last is None else page_after(last)
+
         kvs = list(first.kvs)
         what = f"Reading {_shown(prefix, True)} as of revision {first.revision}"
-        left, last = first.count - len(kvs), kvs[-1].key if kvs else prefix
-        while left > 0:
-            answer = self.call(
-                what, "/v3/kv/range", _page(prefix, last, first.revision, page, keys_only), repeatable=True
-            )
-            more = answer.get("kvs")
+        while len(kvs) < first.count:
+            body = page_after(kvs[-1].key if kvs else prefix)
+            more = self.call(what, "/v3/kv/range", body, repeatable=True, following=following).get("kvs")
             if not more:
-                raise EtcdError(f"{what} failed: etcd counted {first.count} keys and gave {first.count - left}")
-            left, last = left - len(more), wire.decode(more[-1]["key"])
-            if left > 0:
-                self._send_ahead("/v3/kv/range", _page(prefix, last, first.revision, page, keys_only))
+                raise EtcdError(f"{what} failed: etcd counted {first.count} keys and gave {len(kvs)}")
             kvs.extend(map(KeyValue.parse, more))
         return dataclasses.replace(first, kvs=kvs)
 
@@ -232,13 +235,11 @@ class Client:
         """The raw answer of the member that is asked: version, dbSize, leader, raftIndex, …"""
         return self.call("Asking for the status", "/v3/maintenance/status", {}, repeatable=True)
 
-    def call(self, what: str, path: str, body: Json, repeatable: bool = False) -> Json:
-        """POST `body` with the token and return the raw answer; `what` and `repeatable` as in transport.py."""
-        return self._authenticated(lambda token: self._transport.call(what, path, body, token, repeatable))
-
-    def _send_ahead(self, path: str, body: Json) -> None:
-        """Send what the next `call` will ask for, with the same path and body."""
-        self._transport.send_ahead(path, body, self._token.value or "" if self.settings.user else "")
+    def call(
+        self, what: str, path: str, body: Json, repeatable: bool = False, following: t.Optional[Following] = None
+    ) -> Json:
+        """POST `body` with the token and return the raw answer; the other parameters as in transport.py."""
+        return self._authenticated(lambda token: self._transport.call(what, path, body, token, repeatable, following))
 
     def _authenticated(self, send: t.Callable[[str], Answer]) -> Answer:
         """Send with the token. An invalid one is refused before anything is done: renew it and send once more."""
@@ -282,12 +283,6 @@ class Client:
 
 def _revision(answer: Json) -> int:
     return int(answer.get("header", {}).get("revision", 0))
-
-
-def _page(prefix: str, after: str, revision: int, limit: int, keys_only: bool) -> Json:
-    """The request for the keys under `prefix` that follow the key `after`."""
-    body = dict(wire.key_range(prefix, True), key=wire.encode(after + "\0"))
-    return dict(body, revision=revision, limit=limit, keys_only=keys_only)
 
 
 def _shown(key: str, prefix: bool) -> str:

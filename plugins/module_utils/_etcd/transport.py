@@ -27,6 +27,7 @@ if t.TYPE_CHECKING:
     import ssl  # loads OpenSSL, 2 to 5 MB of memory, so it is imported where something is encrypted
 
 Json = t.Dict[str, t.Any]
+Following = t.Callable[[bytes], t.Optional[Json]]
 
 _HEADER = "header"  # an object in every answer of v3, and in nobody else's
 _HEADERLESS = "/v3/maintenance/alarm"  # but for this one, up to etcd 3.4 (measured)
@@ -53,13 +54,23 @@ class Transport:
         """The endpoint that is asked first: the last good one, or the first of the list."""
         return str(self._order[0]) if self._order else f"the SRV records of {self._srv}"
 
-    def call(self, what: str, path: str, body: t.Optional[Json], token: str = "", repeatable: bool = False) -> Json:
+    def call(
+        self,
+        what: str,
+        path: str,
+        body: t.Optional[Json],
+        token: str = "",
+        repeatable: bool = False,
+        following: t.Optional[Following] = None,
+    ) -> Json:
         """POST `body`, or GET where it is None, and return the answer.
 
         `what` names the request for messages. `repeatable` says that the request may be sent again, on a new connection
-        or to the next endpoint, although it may have been carried out. Raises Unreachable with the story of every
-        endpoint tried, NotGateway where none of them is etcd's, OutcomeUnknown, or the EtcdError that the answer stands
-        for.
+        or to the next endpoint, although it may have been carried out. `following` makes of the answer, as it comes,
+        the body that the next call of this path will have, if there will be one; that is sent before this is decoded.
+
+        Raises Unreachable with the story of every endpoint tried, NotGateway where none of them is etcd's,
+        OutcomeUnknown, or the EtcdError that the answer stands for.
         """
         deadline = time.monotonic() + self._timeout
         failures: t.List[str] = []
@@ -74,7 +85,10 @@ class Transport:
             try:
                 connection = self._connect(endpoint, share)
                 sent = True
-                return self._exchange(connection, what, endpoint, path, body, token)
+                content = self._exchange(connection, what, endpoint, path, body, token)
+                if following:
+                    self._send_ahead(path, following(content), token)
+                return _parse(what, endpoint, content, _sign(path))
             except Unavailable as exc:
                 reason, sent = str(exc), exc.executed
             except NotGateway as exc:  # somebody else has the address by now, or a member's gateway is off
@@ -94,20 +108,6 @@ class Transport:
                     f"{what}: no answer, so it may or may not have been done ({reason})", *_kinds(causes)
                 )
         raise self._unreachable(what, failures, causes)
-
-    def send_ahead(self, path: str, body: Json, token: str = "") -> None:
-        """Send what the next `call` will ask for, so that etcd is at work on it meanwhile; for reads.
-
-        Where there is no connection, or it breaks, nothing is lost: `call` then sends it. Another call drops it.
-        """
-        if self._kept is None or self._ahead is not None or not self._kept[1].is_idle():
-            return
-        try:
-            self._kept[1].limit(self._timeout)
-            self._send(self._kept[1], path, body, token, {})
-            self._ahead = (path, body, token)
-        except (OSError, http.client.HTTPException):
-            self.close()
 
     def stream(
         self, what: str, path: str, body: Json, token: str = "", headers: t.Optional[t.Dict[str, str]] = None
@@ -185,9 +185,20 @@ class Transport:
             self._context, self._context_version = self._tls.context(), version
         return Connection(endpoint, seconds, self._context, self._tls.server_name)
 
+    def _send_ahead(self, path: str, body: t.Optional[Json], token: str) -> None:
+        """Let etcd work on the next call meanwhile. Where that fails nothing is lost: the call then sends it itself."""
+        if body is None or self._kept is None or not self._kept[1].is_idle():
+            return
+        try:
+            self._kept[1].limit(self._timeout)
+            self._send(self._kept[1], path, body, token, {})
+            self._ahead = (path, body, token)
+        except (OSError, http.client.HTTPException):
+            self.close()
+
     def _exchange(
         self, connection: Connection, what: str, endpoint: Endpoint, path: str, body: t.Optional[Json], token: str
-    ) -> Json:
+    ) -> bytes:
         if self._ahead is None:
             self._send(connection, path, body, token, {})
         self._ahead = None
@@ -195,7 +206,7 @@ class Transport:
         content = response.read()
         if response.status != 200:
             raise error_from_answer(what, str(endpoint), response.status, content)
-        return _parse(what, endpoint, content, _sign(path))
+        return content
 
     @staticmethod
     def _send(connection: Connection, path: str, body: t.Optional[Json], token: str, headers: t.Dict[str, str]) -> None:

@@ -32,6 +32,17 @@ def decode(data: str) -> str:
     return binascii.a2b_base64(data).decode("utf-8", "surrogateescape")
 
 
+def last_key(page: bytes) -> t.Optional[str]:
+    """The last key of a page of a range, found before the page is decoded; None where no more follow.
+
+    Keys and values are base64, so that nothing in them looks like a field; and `more` is there only where it is true.
+    """
+    _before, found, rest = page.rpartition(b'"key"')
+    if not found or b'"more"' not in rest:
+        return None
+    return decode(rest.split(b'"', 2)[1].decode("ascii"))
+
+
 def key_range(key: str, prefix: bool) -> Json:
     """The fields that select one key, or with `prefix` all that start with it (all keys there are for "")."""
     if not prefix:

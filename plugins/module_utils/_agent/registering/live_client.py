@@ -24,9 +24,9 @@ class LiveClient(Client):
         super().__init__(settings)
         self._alive = alive
 
-    def call(self, what: str, path: str, body: Json, repeatable: bool = False) -> Json:
+    def call(self, *args: t.Any, **kwargs: t.Any) -> Json:
         self._alive()
-        return super().call(what, path, body, repeatable)
+        return super().call(*args, **kwargs)
 
     def authenticate(self, user: str, password: str) -> str:
         self._alive()
