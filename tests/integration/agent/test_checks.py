@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -23,6 +24,7 @@ Register = Callable[..., Registrant]
 
 QUICK = {"interval": 0.2, "timeout": 5, "rise": 1, "fall": 1}
 AT_ONCE = {"dwell": 0, "burst": 1000}
+SERVED = f"served{os.getpid() % 10**8}"  # a name that no other process of this machine has
 
 
 def told(etcd: Cluster, name: str, keys: str = KEYS) -> tuple[str, str]:
@@ -39,7 +41,7 @@ def is_critical(etcd: Cluster, name: str) -> bool:
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process that can be killed."""
-    program = tmp_path / "served"
+    program = tmp_path / SERVED
     program.symlink_to("/bin/sleep")
     process = subprocess.Popen([str(program), "600"])
     yield process
@@ -81,8 +83,8 @@ def test_every_type_follows_what_it_looks_at(
         "tcp": {"type": "tcp", "port": server.port},
         "script": {"type": "script", "command": f"test -e {beat} || exit 2"},
         "ttl": {"type": "ttl", "file": str(beat), "ttl": 600},
-        "name": {"type": "process", "process": "served"},
-        "cmdline": {"type": "process", "cmdline": f"^{tmp_path}/served 600$"},
+        "name": {"type": "process", "process": SERVED},
+        "cmdline": {"type": "process", "cmdline": f"^{tmp_path}/{SERVED} 600$"},
         "pidfile": {"type": "process", "pidfile": str(pidfile)},
     }
     checks = {name: {**QUICK, **check} for name, check in checks.items()}
@@ -91,7 +93,7 @@ def test_every_type_follows_what_it_looks_at(
     agent.wait_phase("registered")
     wait_for(lambda: values(etcd)["health"] == "passing", f"all to pass: {values(etcd)}")
     assert told(etcd, "ttl") == ("passing", "passing: backed up")
-    assert told(etcd, "name") == ("passing", f"served runs, process {served.pid}")
+    assert told(etcd, "name") == ("passing", f"{SERVED} runs, process {served.pid}")
     served.kill()
     served.wait()
     server.close()
@@ -99,7 +101,7 @@ def test_every_type_follows_what_it_looks_at(
     for name in set(checks) - {"http"}:
         wait_for(partial(is_critical, etcd, name), f"{name} to be critical")
     assert told(etcd, "http")[0] == "passing"
-    assert told(etcd, "name")[1] == "served does not run"
+    assert told(etcd, "name")[1] == f"{SERVED} does not run"
     assert told(etcd, "ttl")[1] == f"reading {beat}: no such file or directory"
 
 
