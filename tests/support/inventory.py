@@ -17,6 +17,8 @@ from ansible.plugins.loader import init_plugin_loader
 from ansible.template import is_trusted_as_template
 from ansible.utils.collection_loader import AnsibleCollectionConfig
 
+from tests.support.fake_etcd import FakeEtcd
+
 
 def read_inventory(*sources: Path) -> InventoryManager:
     """Everything the sources give, or SystemExit."""
@@ -63,3 +65,9 @@ def plain(value: Any) -> Any:
             return value["__ansible_unsafe"]
         return {name: plain(inner) for name, inner in value.items()}
     return [plain(inner) for inner in value] if isinstance(value, list) else value
+
+
+def register_nodes(etcd: FakeEtcd, *names: str) -> None:
+    """Let nodes of the role web answer, each with another address."""
+    for name in names:
+        etcd.put(f"/infrastructure/web/{name}/ip", f"10.0.0.{len(etcd.tree('/infrastructure/')) + 1}")

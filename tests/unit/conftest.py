@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 
 from tests.support.fake_etcd import FakeEtcd
-from tests.support.inventory import read_inventory
+from tests.support.inventory import read_inventory, write_config
 from tests.support.modules import Modules
 
 
@@ -44,3 +45,19 @@ def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     warnings: list[str] = []
     monkeypatch.setattr(AnsibleModule, "warn", lambda module, warning: warnings.append(warning))
     return warnings
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """The directory for what an inventory keeps; its one file of a kind: `[file] = state.glob("hosts-*")`."""
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def config(fake_etcd: FakeEtcd, tmp_path: Path, state: Path) -> Callable[..., Path]:
+    """`config(option=value, …)` writes an inventory file for the fake etcd."""
+
+    def write(**options: Any) -> Path:
+        return write_config(tmp_path, **{"endpoints": [fake_etcd.endpoint], "state_dir": str(state), **options})
+
+    return write

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What outlives a run: cached keys, the last good reading of an etcd, the hosts of the last accepted inventory."""
+"""What outlives a run: cached keys, and the last good reading of an etcd."""
 
 from __future__ import annotations
 
@@ -18,30 +18,11 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire impo
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Keys
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _cached
 from tests.support.fake_etcd import Answer, Drop, FakeEtcd, Refuse, Stall
-from tests.support.inventory import read_inventory, write_config
+from tests.support.inventory import read_inventory, register_nodes, write_config
 
 SOURCE = {"etcd": ["http://etcd1:2379"], "prefix": "/infrastructure/"}
 KEYS = Keys(9, [KeyValue("/infrastructure/web/web1/ip", "10.0.0.1", 1, 1, 1, 0)], [], [])
 RANGE = "/v3/kv/range"
-
-
-@pytest.fixture
-def state(tmp_path):
-    """The directory for files; its one file of a kind: `[file] = state.glob("hosts-*")`."""
-    return tmp_path / "state"
-
-
-@pytest.fixture
-def config(fake_etcd, tmp_path, state):
-    def write(**options):
-        return write_config(tmp_path, **{"endpoints": [fake_etcd.endpoint], "state_dir": str(state), **options})
-
-    return write
-
-
-def register(etcd, *names):
-    for name in names:
-        etcd.put(f"/infrastructure/web/{name}/ip", f"10.0.0.{len(etcd.tree('/infrastructure/')) + 1}")
 
 
 # What a cache holds
@@ -87,7 +68,7 @@ CACHE = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile"}
     ["", "{", "7", "[]", "{}", '{"": {}}', '{"": {"source": {}}}', '{"": null}', "\x00", '{"__payload__": 7}'],
 )
 def test_a_damaged_cache_file_is_a_miss(fake_etcd, config, tmp_path, content):
-    register(fake_etcd, "web1")
+    register_nodes(fake_etcd, "web1")
     path = config(**CACHE, cache_connection=str(tmp_path / "cache"))
     read_inventory(path)
     [file] = (tmp_path / "cache").iterdir()
@@ -98,7 +79,7 @@ def test_a_damaged_cache_file_is_a_miss(fake_etcd, config, tmp_path, content):
 
 
 def test_one_key_that_is_no_text_does_not_defeat_the_cache(fake_etcd, connect, config, tmp_path):
-    register(fake_etcd, "web1", "web2")
+    register_nodes(fake_etcd, "web1", "web2")
     connect(endpoints=[fake_etcd.endpoint]).put("/infrastructure/web/\udcff/ip", "10.0.0.9")
     fake_etcd.put("/infrastructure/web/web1/node", "\udcff")
     path = config(**CACHE, cache_connection=str(tmp_path / "cache"))
@@ -120,7 +101,7 @@ def aged(state, seconds):
 
 
 def test_an_etcd_that_is_away_is_taken_as_it_was_with_a_warning(fake_etcd, config, capsys):
-    register(fake_etcd, "web1")
+    register_nodes(fake_etcd, "web1")
     path = config(**USE_CACHE)
     read_inventory(path)
     assert "[WARNING]" not in capsys.readouterr().err
@@ -144,7 +125,7 @@ def test_an_etcd_that_is_away_is_taken_as_it_was_with_a_warning(fake_etcd, confi
     ids=repr,
 )
 def test_what_may_pass_is_bridged(fake_etcd, config, fault):
-    register(fake_etcd, "web1")
+    register_nodes(fake_etcd, "web1")
     path = config(**USE_CACHE, timeout="1s")
     read_inventory(path)
     fake_etcd.inject(RANGE, fault)
@@ -161,7 +142,7 @@ def test_what_may_pass_is_bridged(fake_etcd, config, fault):
     ids=repr,
 )
 def test_what_does_not_pass_is_an_error_whatever_is_kept(fake_etcd, config, failure, fault, message):
-    register(fake_etcd, "web1")
+    register_nodes(fake_etcd, "web1")
     path = config(**USE_CACHE)
     read_inventory(path)
     fake_etcd.inject(RANGE, fault)
@@ -173,21 +154,21 @@ def test_what_does_not_pass_is_an_error_whatever_is_kept(fake_etcd, config, fail
 def test_a_certificate_that_is_not_accepted_is_an_error_whatever_is_kept(authority, config, failure, tmp_path):
     pair = authority.server()
     with FakeEtcd(cert=pair.cert, key=pair.key) as fake:
-        register(fake, "web1")
+        register_nodes(fake, "web1")
         options = {**USE_CACHE, "endpoints": [fake.endpoint]}
         read_inventory(config(ca_cert=str(authority.ca_cert), **options))
         assert "its certificate is not accepted" in failure(config(**options))
 
 
 def test_a_guard_is_not_bridged(fake_etcd, config, failure):
-    register(fake_etcd, "web1")
+    register_nodes(fake_etcd, "web1")
     read_inventory(config(**USE_CACHE))
     fake_etcd.stop()
     assert "fewer than min_hosts (2)" in failure(config(**USE_CACHE, min_hosts=2))
 
 
 def test_what_is_too_old_is_an_error_with_both_reasons(fake_etcd, config, failure, state):
-    register(fake_etcd, "web1")
+    register_nodes(fake_etcd, "web1")
     path = config(**USE_CACHE)
     read_inventory(path)
     fake_etcd.stop()
@@ -200,7 +181,7 @@ def test_what_is_too_old_is_an_error_with_both_reasons(fake_etcd, config, failur
 
 
 def test_a_clock_that_was_set_back_does_not_make_it_young(fake_etcd, config, failure, state):
-    register(fake_etcd, "web1")
+    register_nodes(fake_etcd, "web1")
     read_inventory(config(**USE_CACHE))
     fake_etcd.stop()
     aged(state, -3600)
@@ -209,7 +190,7 @@ def test_a_clock_that_was_set_back_does_not_make_it_young(fake_etcd, config, fai
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"time": 1e99}', '{"source": {}, "time": 0}', "\udcff"])
 def test_a_damaged_file_is_an_error_with_both_reasons(fake_etcd, config, failure, state, content):
-    register(fake_etcd, "web1")
+    register_nodes(fake_etcd, "web1")
     read_inventory(config(**USE_CACHE))
     fake_etcd.stop()
     [file] = state.glob("reading-*")
@@ -220,7 +201,7 @@ def test_a_damaged_file_is_an_error_with_both_reasons(fake_etcd, config, failure
 
 
 def test_nothing_kept_or_only_of_another_prefix_is_an_error_with_both_reasons(fake_etcd, config, failure):
-    register(fake_etcd, "web1")
+    register_nodes(fake_etcd, "web1")
     read_inventory(config(**USE_CACHE))
     fake_etcd.stop()
     printed = failure(config(**USE_CACHE, prefix="/staging"))
@@ -229,7 +210,7 @@ def test_nothing_kept_or_only_of_another_prefix_is_an_error_with_both_reasons(fa
 
 
 def test_what_is_kept_is_checked_like_what_etcd_says(fake_etcd, config, failure, state):
-    register(fake_etcd, "web1")
+    register_nodes(fake_etcd, "web1")
     read_inventory(config(**USE_CACHE))
     [file] = state.glob("reading-*")
     file.write_text(file.read_text().replace("10.0.0.1", "127.0.0.1"))
@@ -238,7 +219,7 @@ def test_what_is_kept_is_checked_like_what_etcd_says(fake_etcd, config, failure,
 
 
 def test_only_its_user_can_read_the_file_and_nothing_is_left_beside_it(fake_etcd, config, state):
-    register(fake_etcd, "web1")
+    register_nodes(fake_etcd, "web1")
     path = config(**USE_CACHE)
     usual = os.umask(0)
     try:
@@ -252,31 +233,31 @@ def test_only_its_user_can_read_the_file_and_nothing_is_left_beside_it(fake_etcd
 
 
 def test_where_nothing_can_be_written_the_user_is_told_before_it_is_needed(fake_etcd, config, failure, tmp_path):
-    register(fake_etcd, "web1")
+    register_nodes(fake_etcd, "web1")
     (tmp_path / "file").write_text("")
     assert "check state_dir" in failure(config(**{**USE_CACHE, "state_dir": str(tmp_path / "file" / "x")}))
 
 
 def test_a_stale_reading_does_not_get_into_the_cache_of_ansible(fake_etcd, config, tmp_path):
-    register(fake_etcd, "web1")
+    register_nodes(fake_etcd, "web1")
     path = config(**USE_CACHE)
     read_inventory(path)
     fake_etcd.stop()
     path = config(**USE_CACHE, **CACHE, cache_connection=str(tmp_path / "cache"))
     read_inventory(path)
     fake_etcd.start()
-    register(fake_etcd, "web2")
+    register_nodes(fake_etcd, "web2")
     assert list(read_inventory(path).hosts) == ["web1", "web2"]
 
 
 def test_one_of_two_clusters_may_be_away(fake_etcd, tmp_path, state, capsys):
-    register(fake_etcd, "web1")
+    register_nodes(fake_etcd, "web1")
     with FakeEtcd() as us:
         us.put("/infrastructure/web/web2/ip", "10.2.0.1")
         clusters = [{"name": "eu", "endpoints": [fake_etcd.endpoint]}, {"name": "us", "endpoints": [us.endpoint]}]
         path = write_config(tmp_path, clusters=clusters, state_dir=str(state), **USE_CACHE)
         read_inventory(path)
-    register(fake_etcd, "web3")
+    register_nodes(fake_etcd, "web3")
     assert sorted(read_inventory(path).hosts) == ["web1", "web2", "web3"]
     assert "The cluster us is taken as it was" in " ".join(capsys.readouterr().err.split())
 
@@ -294,159 +275,4 @@ def test_one_of_two_clusters_may_be_away(fake_etcd, tmp_path, state, capsys):
 )
 def test_options_that_do_not_go_together(fake_etcd, config, failure, options, message):
     assert message in failure(config(**options))
-    assert not fake_etcd.received
-
-
-# Fewer hosts than before
-
-TEN = [f"web{number}" for number in range(10)]
-
-
-def lose(etcd, *names):
-    for name in names:
-        etcd.delete(f"/infrastructure/web/{name}/ip")
-
-
-@pytest.fixture
-def ten(fake_etcd, config):
-    """Ten hosts were there in the last run, and `max_shrink` is 30."""
-    register(fake_etcd, *TEN)
-    read_inventory(config(max_shrink=30))
-    return fake_etcd
-
-
-def test_so_many_may_be_missing_and_no_more(ten, config, failure, state):
-    lose(ten, *TEN[:3])
-    assert len(read_inventory(config(max_shrink="30%")).hosts) == 7
-    lose(ten, *TEN[3:6])  # of seven
-    printed = failure(config(max_shrink=30))
-    assert "There are 4 hosts where the last accepted run had 7: 43 % fewer, and max_shrink is 30 %" in printed
-    assert "Missing are web3, web4, web5." in printed
-    assert "ANSIBLE_ROLLCALL_MAX_SHRINK=100" in printed
-    [file] = state.iterdir()
-    assert str(file) in printed
-
-
-def test_of_many_missing_hosts_some_are_named(ten, config, failure):
-    lose(ten, *TEN[:8])
-    assert "Missing are web0, web1, web2, web3, web4 and 3 more" in failure(config(max_shrink=30))
-
-
-def test_a_refused_run_changes_nothing_and_is_refused_again(ten, config, failure, state):
-    [file] = state.iterdir()
-    before = file.read_text()
-    lose(ten, *TEN[:5])
-    assert "had 10: 50 % fewer" in failure(config(max_shrink=30))
-    with pytest.raises(SystemExit):
-        read_inventory(config(max_shrink=30))
-    assert file.read_text() == before
-
-
-def test_the_environment_accepts_one_run(ten, config, failure, monkeypatch):
-    lose(ten, *TEN[:5])
-    failure(config(max_shrink=30))
-    with monkeypatch.context() as patched:
-        patched.setenv("ANSIBLE_ROLLCALL_MAX_SHRINK", "100")
-        assert len(read_inventory(config(max_shrink=30)).hosts) == 5
-    assert len(read_inventory(config(max_shrink=30)).hosts) == 5
-    lose(ten, *TEN[5:7])
-    failure(config(max_shrink=30))
-
-
-def test_without_the_file_there_is_nothing_to_compare_with(ten, config, state):
-    lose(ten, *TEN[:5])
-    [file] = state.iterdir()
-    file.unlink()
-    assert len(read_inventory(config(max_shrink=30)).hosts) == 5
-
-
-@pytest.mark.parametrize("content", ["{", "[]", '{"hosts": 7}', '{"hosts": [7]}', "{}"])
-def test_a_damaged_file_is_an_error_for_it_hides_what_is_missing(ten, config, failure, state, content):
-    [file] = state.iterdir()
-    file.write_text(content)
-    assert f"The file {file} is damaged; delete it" in failure(config(max_shrink=30))
-
-
-def test_nodes_that_left_on_purpose_do_not_count(ten, config, failure):
-    lose(ten, *TEN[:5])
-    for name in TEN[:4]:
-        ten.put(f"/rollcall/infrastructure/roster/web/{name}", json.dumps({"state": "left"}))
-    ten.put("/rollcall/infrastructure/roster/web/web4", json.dumps({"state": "joined"}))
-    assert len(read_inventory(config(max_shrink=20)).hosts) == 5
-    lose(ten, "web5", "web6")
-    assert "There are 3 hosts where the last accepted run had 5" in failure(config(max_shrink=20))
-
-
-def test_lost_nodes_are_missing_although_they_are_hosts(ten, config, failure):
-    for name in TEN:
-        ten.put(f"/rollcall/infrastructure/roster/web/{name}", json.dumps({"state": "joined"}))
-    lose(ten, *TEN[:5])
-    assert "There are 5 hosts" in failure(config(max_shrink=30, lost=True))
-    assert "fewer than min_hosts (6)" in failure(config(lost=True, min_hosts=6))
-
-
-def test_all_gone_is_the_same_as_too_many_gone(ten, config, failure):
-    lose(ten, *TEN)
-    assert "There are 0 hosts" in failure(config(max_shrink=99, allow_empty=True))
-
-
-def test_trees_without_a_roster_are_compared_too(fake_etcd, config, failure):
-    for name in ("web1", "web2"):
-        fake_etcd.put(f"/nodes/{name}", json.dumps({"ip": "10.0.0.1"}))
-    options = {"layout": "json", "prefix": "/nodes", "max_shrink": "10 %"}
-    read_inventory(config(**options))
-    fake_etcd.delete("/nodes/web2")
-    assert "Missing are web2." in failure(config(**options))
-
-
-def test_other_filters_have_nothing_to_compare_with(ten, config):
-    assert list(read_inventory(config(max_shrink=0, filters={"name": "web1"})).hosts) == ["web1"]
-
-
-def test_the_fleet_is_the_same_when_its_etcd_moves(ten, config, failure):
-    lose(ten, *TEN[:5])
-    here = ten.endpoint.replace("127.0.0.1", "localhost")
-    assert "had 10: 50 % fewer" in failure(config(max_shrink=30, endpoints=[here, "http://127.0.0.1:1"]))
-    with FakeEtcd() as other:
-        register(other, *TEN[:5])
-        assert "had 10: 50 % fewer" in failure(config(max_shrink=30, endpoints=[other.endpoint]))
-        register(other, *TEN)
-        assert len(read_inventory(config(max_shrink=0, endpoints=[other.endpoint])).hosts) == 10
-
-
-def test_another_file_or_prefix_is_another_fleet(ten, config, tmp_path):
-    ten.put("/staging/web/web1/ip", "10.0.0.1")
-    assert list(read_inventory(config(max_shrink=0, prefix="/staging")).hosts) == ["web1"]
-    lose(ten, *TEN[:5])
-    other = tmp_path / "other.etcd.yml"
-    config(max_shrink=30).rename(other)
-    assert len(read_inventory(other).hosts) == 5
-
-
-def test_clusters_are_told_apart_by_their_names(ten, config, failure):
-    def of(name, *endpoints):
-        return config(max_shrink=30, endpoints=None, clusters=[{"name": name, "endpoints": list(endpoints)}])
-
-    read_inventory(of("eu", ten.endpoint))
-    lose(ten, *TEN[:5])
-    assert "had 10" in failure(of("eu", ten.endpoint, "http://127.0.0.1:1"))
-    assert len(read_inventory(of("us", ten.endpoint)).hosts) == 5
-
-
-def test_new_hosts_make_up_for_missing_ones(ten, config):
-    """What counts is how many fewer there are: a fleet that is replaced is no fleet that is lost."""
-    lose(ten, *TEN[:5])
-    register(ten, *(f"new{number}" for number in range(4)))
-    assert len(read_inventory(config(max_shrink=10)).hosts) == 9
-
-
-def test_nobody_who_does_not_ask_for_it_has_a_file(fake_etcd, config, state):
-    register(fake_etcd, "web1")
-    read_inventory(config())
-    assert not state.exists()
-
-
-@pytest.mark.parametrize("given", ["many", "-1", "101", "30 hosts", "", "1e2", "%"])
-def test_what_is_no_percentage(fake_etcd, config, failure, given):
-    assert f"max_shrink is '{given}': it must be a percentage" in failure(config(max_shrink=given))
     assert not fake_etcd.received

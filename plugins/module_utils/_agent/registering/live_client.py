@@ -2,19 +2,35 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The agent's way to etcd, under the eyes of systemd's watchdog.
+"""The agent's way to etcd: with all other agents on the same way, and under the eyes of systemd's watchdog.
 
 Internal to the collection: no promise is made to other users of this file.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import random
 import typing as t
 
 from ..._etcd.client import Client
 from ..._etcd.settings import Settings
 
 Json = t.Dict[str, t.Any]
+
+
+_LONGEST_REQUEST = 30.0  # seconds, whatever the configuration says: the unit's watchdog waits for at least twice that
+
+
+def live_client(settings: Settings, ttl: int, who: str, alive: t.Callable[[], None]) -> LiveClient:
+    """A client for keeping a lease of `ttl` seconds: several attempts fit into it.
+
+    All hosts have one list of endpoints, and must not all ask its first: the order is made from `who` asks.
+    """
+    endpoints = list(settings.endpoints)
+    random.Random(who).shuffle(endpoints)
+    timeout = min(settings.timeout, max(1.0, ttl / 6), _LONGEST_REQUEST)
+    return LiveClient(dataclasses.replace(settings, endpoints=tuple(endpoints), timeout=timeout), alive)
 
 
 class LiveClient(Client):

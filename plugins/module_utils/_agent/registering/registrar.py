@@ -14,11 +14,9 @@ sees one keepalive in a third of the lease's time and one read in `self_check`, 
 from __future__ import annotations
 
 import dataclasses
-import random
 import time
 import typing as t
 
-from ..._etcd.endpoints import Endpoint
 from ..._etcd.errors import LeaseNotFound, PermissionDenied, RollcallError
 from ..._registry.errors import Duplicate, RegistryError
 from ..._registry.layout import Identity
@@ -28,14 +26,13 @@ from .. import log
 from ..checking.checks import Checks
 from ..pacing import Task, TokenBucket, boottime, jittered
 from .addresses import Locator
-from .live_client import LiveClient
+from .live_client import live_client
 from .maintained import Maintained
 from .progress import DUPLICATE, LEFT, REFUSALS, REFUSED, REGISTERED, REMOVED, WAITING, Progress
 from .register_config import RegisterConfig
 from .run_directory import Json, Memory, Place, RunDirectory
 
 _LEAVE_WITHIN = 10.0  # seconds in which another attempt to leave is begun
-_LONGEST_REQUEST = 30.0  # seconds, whatever the configuration says: the unit's watchdog waits for at least twice that
 _OVER_FOR = 10  # self-checks in which a maintenance must be over before its key is deleted
 
 
@@ -61,7 +58,7 @@ class Registrar:
         self._live = live
         self._alive = alive
         self._memory = files.recall()
-        self._client = LiveClient(config.settings, alive)
+        self._client = live_client(config.settings, config.ttl, "", alive)
         self._lease = 0
         self._previous = 0  # the lease before, which may still hold our keys
         self._granted = config.ttl  # seconds the lease has after a keepalive
@@ -74,7 +71,6 @@ class Registrar:
         self._renewed = 0.0
         self._renewed_boottime: t.Optional[float] = None
         self._rtt: t.Optional[float] = None  # seconds that the last keepalive took
-        self._maintained = Maintained(0.0)
         self._unwritten: t.Optional[Registration] = None  # what waits for its turn to be written
         self._superseded = 0  # how often that was replaced before its turn came
         self._counts = {"keepalives": 0, "self_checks": 0, "writes": 0, "leases_lost": 0}
@@ -87,12 +83,8 @@ class Registrar:
         """
         self._self = config.identify()
         self._config = config
-        # Several attempts must fit into the lease.
-        timeout = min(config.settings.timeout, max(1.0, config.ttl / 6), _LONGEST_REQUEST)
         self._client.close()
-        self._client = LiveClient(
-            dataclasses.replace(config.settings, timeout=timeout, endpoints=self._endpoints()), self._alive
-        )
+        self._client = live_client(config.settings, config.ttl, f"{self._self} {self._self.document.id}", self._alive)
         self._maintained = Maintained(_OVER_FOR * config.self_check)
         self._renewal, self._reconciliation = Task(config.ttl), Task(config.ttl)
         self._bucket = TokenBucket(config.writes.per_minute, config.writes.burst, boottime())
@@ -247,12 +239,6 @@ class Registrar:
     @property
     def _place(self) -> Place:
         return Place.of(self._config.layout, self._self.identities)
-
-    def _endpoints(self) -> t.Tuple[Endpoint, ...]:
-        """The endpoints in an order of this host's own: all hosts have one list, and must not all ask its first."""
-        endpoints = list(self._config.settings.endpoints)
-        random.Random(f"{self._self} {self._self.document.id}").shuffle(endpoints)
-        return tuple(endpoints)
 
     def _look_for_a_name(self) -> None:
         """Where the host has got another name since, as from DHCP, that is the one to claim."""
