@@ -1,0 +1,27 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Make foreign text safe to print: no terminal escapes, no forged lines.
+
+Internal to the collection: no promise is made to other users of this file.
+
+Keys, values and error texts come from other hosts. Each way to a terminal, a journal or Ansible's display passes them
+through `printable`, and no other code escapes text for display.
+"""
+
+from __future__ import annotations
+
+
+def printable(text: object, limit: int = 0) -> str:
+    r"""`text` on one line, with each character that cannot be printed written as Python writes it (`\x1b`, `\n`).
+
+    Bidirectional controls and line separators count as such (Unicode categories Cc, Cf, Zl, Zp, Cs). With a `limit`
+    the result has at most that many characters, and ends in "..." if it was cut.
+    """
+    line = str(text)
+    if limit and len(line) > limit:
+        line = line[: limit + 1]  # escaping makes text longer, never shorter
+    if not line.isprintable():
+        line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
+    return line if not limit or len(line) <= limit else f"{line[: max(0, limit - 3)]}..."

@@ -1,0 +1,5 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Fuzz tests of every door through which foreign data enters: a folder with one file per kind of door."""
