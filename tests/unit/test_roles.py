@@ -6,12 +6,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.check_config import TYPES
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.config import ConfigError
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering import register_config
 
 ROLES = sorted(path for path in (Path(__file__).resolve().parents[2] / "roles").iterdir())
 
@@ -67,3 +72,35 @@ def test_a_directory_that_is_missing_ends_no_service(role: Path) -> None:
     for unit in role.glob("templates/*.service.j2"):
         lines = [line for line in unit.read_text().splitlines() if line.startswith("ReadWritePaths=")]
         assert all(line.startswith("ReadWritePaths=-") for line in lines), unit
+
+
+def test_the_role_register_has_the_options_of_every_type_of_check(tmp_path: Path) -> None:
+    """The agent names all keys that it knows when it meets an unknown one."""
+    options = spec_of(next(path for path in ROLES if path.name == "register"))["register_checks"]["options"]
+    assert options["type"]["choices"] == sorted(TYPES)
+    known = {"name"}
+    for kind, needed in NEEDED.items():
+        config = {
+            "etcd": {"endpoints": ["http://127.0.0.1:2379"]},
+            "role": "web",
+            "services": {"web": {"port": 80}},
+            "checks": {"x": {"type": kind, "unknown": 1, **needed}},
+        }
+        file = tmp_path / "register.json"
+        file.write_text(json.dumps(config))
+        with pytest.raises(ConfigError, match="unknown key") as caught:
+            register_config.load(str(file))
+        known |= set(str(caught.value).partition("known are: ")[2].split(", "))
+    assert options.keys() == known
+
+
+# What a check of each type cannot do without.
+NEEDED: dict[str, Json] = {
+    "alias": {"node": "db1"},
+    "http": {"url": "http://127.0.0.1/"},
+    "process": {"process": "sshd"},
+    "script": {"command": "true"},
+    "systemd": {"unit": "ssh.service"},
+    "tcp": {"port": 22},
+    "ttl": {"file": "/run/x", "ttl": 5},
+}

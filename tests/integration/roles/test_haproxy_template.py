@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model
     Service,
 )
 from tests.support.playbook import run_tasks
+from tests.support.waiting import wait_for
 
 ROLE = Path(__file__).resolve().parents[3] / "roles/haproxy"
 
@@ -38,7 +40,7 @@ def node(name: str, service: str = "", health: str = "passing", role: str = "web
 def rendered(ansible_bin: Path, haproxy: str, tmp_path: Path) -> Any:
     """Renders `haproxy_services` for nodes."""
 
-    def render(services: list[dict[str, Any]], *nodes: Node, **options: Any) -> str:
+    def render(services: list[dict[str, Any]], *nodes: Node, ipv6: bool = True, **options: Any) -> str:
         tasks = yaml.safe_load((ROLE / "tasks/main.yml").read_text())
         (arguments,) = [task["ansible.builtin.template"] for task in tasks if "ansible.builtin.template" in task]
         template = tmp_path / "haproxy.cfg.j2"
@@ -50,9 +52,13 @@ def rendered(ansible_bin: Path, haproxy: str, tmp_path: Path) -> Any:
                 "dest": str(template),
             },
         }
+        known = {"__haproxy_ipv6": {"stat": {"exists": ipv6}}}
         files = [str(ROLE / "defaults/main.yml"), str(ROLE / "vars/main.yml")]
         done = run_tasks(
-            ansible_bin, tmp_path, [{**task, "vars": {"haproxy_services": services, **options}}], vars_files=files
+            ansible_bin,
+            tmp_path,
+            [{**task, "vars": {"haproxy_services": services, **known, **options}}],
+            vars_files=files,
         )
         assert done.rc == 0, done.output
         content = Template(str(template)).render(View(1, list(nodes), [], frozenset(), [])).decode()
@@ -118,3 +124,27 @@ def test_filters_and_further_lines(rendered: Any) -> None:
     assert {"bind 127.0.0.1:8443", *item["backend"], *item["frontend"], "maxconn 5000", "timeout queue 5s"} <= set(
         lines
     )
+
+
+def test_a_service_without_bind_is_reached_over_ipv4_and_ipv6(rendered: Any, haproxy: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+    content = rendered([{"name": "web", "port": port}], node("web1", "web"))
+    config = tmp_path / "run.cfg"
+    dropped = ("chroot", "user ", "group ", "stats socket", "log ")
+    lines = [line for line in content.splitlines() if not line.strip().startswith(dropped)]
+    config.write_text("\n".join([*lines, ""]))
+    process = subprocess.Popen([haproxy, "-db", "-f", str(config)], stderr=subprocess.DEVNULL)
+    try:
+        for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+            wait_for(lambda f=family, a=address: connects(f, a, port), f"HAProxy to listen on {address}")
+    finally:
+        process.kill()
+        process.wait()
+    assert f"bind :{port}" in rendered([{"name": "web", "port": port}], ipv6=False)
+    assert "bind :::" not in rendered([{"name": "web", "port": port}], ipv6=False)
+
+
+def connects(family: int, address: str, port: int) -> bool:
+    with socket.socket(family) as sock:
+        return sock.connect_ex((address, port)) == 0

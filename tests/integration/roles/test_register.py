@@ -198,3 +198,47 @@ def test_the_program_loads_nothing_from_where_its_user_is(host: Host, tmp_path: 
     ]
     said = subprocess.run(program, capture_output=True, text=True, check=False)
     assert said.stdout.startswith("rollcall "), said.stderr
+
+
+CHECKS = [{"name": "web", "type": "tcp", "port": 22, "service": "web"}]
+SERVICES = [{"name": "web", "port": 80}]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("register_service", SERVICES, "register_service is not an option of the role register; did you mean"),
+        ("register_checks", [{"name": "web", "type": "htp"}], "value of type must be one of: alias, http"),
+        ("register_checks", {"web": {"type": "htp"}}, "'htp' is none of the types"),
+        ("register_checks", [{"name": "web", "type": "tcp", "prot": 80}], "prot"),
+        ("register_checks", [{"name": "web", "type": "http", "url": "nowhere"}], "'nowhere' is not a URL"),
+        ("register_checks", [{"type": "tcp", "port": 80}], "missing required arguments: name"),
+        ("register_checks", CHECKS * 2, "two entries have the same name"),
+        ("register_services", [{"name": "web", "port": "eighty"}], "register_services"),
+        ("register_services", "web", "register_services"),
+    ],
+)
+def test_bad_options_are_refused_in_check_mode_on_a_host_that_never_saw_the_role(
+    host: Host, option: str, value: Any, message: str
+) -> None:
+    options = {"register_services": SERVICES, option: value}
+    played = host.play("--check", **options)
+    assert played.rc == 2, played.output
+    assert message in played.output.replace("\\", "")
+    assert host.asked == []
+
+
+def test_lists_and_dictionaries_of_services_and_checks_give_the_same_configuration(host: Host) -> None:
+    assert host.play(register_services=SERVICES, register_checks=CHECKS).rc == 0
+    listed = host.path("/etc/rollcall/register.json").read_text()
+    assert '"service": "web"' in listed
+    services = {"web": {"port": 80}}
+    checks = {"web": {"type": "tcp", "port": 22, "service": "web"}}
+    again = host.play(register_services=services, register_checks=checks)
+    assert (again.rc, again.changed) == (0, []), again.output
+    assert host.path("/etc/rollcall/register.json").read_text() == listed
+
+
+def test_variables_of_others_that_begin_like_options_are_listed(host: Host) -> None:
+    played = host.play("--check", register_backup_time="4:00", rollcall_foreign_variables=["register_backup_*"])
+    assert played.rc == 0, played.output

@@ -1,0 +1,34 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Argument specifications of the collection's roles.
+
+Internal to the collection: no promise is made to other users of this file.
+"""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+import yaml
+from ansible.errors import AnsibleError
+
+from ansible_collections.rollcall.discovery.plugins.plugin_utils import _runtime
+
+Json = dict[str, t.Any]
+
+
+@functools.cache
+def options(role: str) -> Json:
+    """The options of the main entry point of `role`, by name, each as meta/argument_specs.yml has it.
+
+    Raises AnsibleError if the collection has no such role.
+    """
+    root = _runtime.collection_root() / "roles"
+    roles = sorted(path.name for path in root.iterdir() if (path / "meta/argument_specs.yml").is_file())
+    if role not in roles:
+        raise AnsibleError(f"rollcall.discovery has no role {role!r}, only {', '.join(roles)}")
+    specification = yaml.safe_load((root / role / "meta/argument_specs.yml").read_text(encoding="utf-8"))
+    return dict(specification["argument_specs"]["main"]["options"])
