@@ -29,10 +29,11 @@ noted=$RUNTIME_DIRECTORY/lease
 renewals=$RUNTIME_DIRECTORY/renewals
 keys='' lease='' address='' child='' said=''
 
-# Tell the journal and `systemctl status`, once.
+# Tell the journal and `systemctl status`, once. Some of the text comes from etcd: only what ASCII can print passes.
 say() {
     [ "$1" != "$said" ] || return 0
     said=$1
+    set -- "$(printf '%s' "$1" | LC_ALL=C tr -c '[:print:]' '?')"
     printf '%s\n' "$1"
     [ -z "${NOTIFY_SOCKET-}" ] || systemd-notify --status="$1"
 }

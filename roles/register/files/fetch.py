@@ -21,12 +21,25 @@ TRIES = 10
 PAUSE = 2.0  # seconds, more or less, before the second try; twice as long before each of the next
 LONGEST_PAUSE = 60.0
 TIMEOUT = 30.0  # seconds without a byte
+DEADLINE = 120.0  # seconds for one try as a whole, also if bytes keep dripping in
+LARGEST = 8 << 20  # bytes; the archive has an eighth of a megabyte
 
 
 def fetch(url: str, digest: str) -> bytes:
-    """What is at `url`. Raises OSError, HTTPException, or ValueError where that is something else."""
+    """Download `url`. Raises OSError, HTTPException, or ValueError if the server sends something else."""
+    end, content = time.monotonic() + DEADLINE, b""
     with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
-        content = answer.read()
+        while len(content) <= LARGEST:
+            chunk = answer.read1(65536)
+            if not chunk:
+                break
+            content += chunk
+            if time.monotonic() > end:
+                raise ValueError(f"only {len(content)} bytes came within {DEADLINE:.0f} s")
+        if len(content) <= LARGEST and answer.length:
+            raise http.client.IncompleteRead(content, answer.length)
+    if len(content) > LARGEST:
+        raise ValueError(f"the answer is larger than {LARGEST} bytes")
     found = hashlib.sha256(content).hexdigest()
     if found != digest:
         raise ValueError(f"this is another file, with SHA-256 {found}, not {digest}")
@@ -45,7 +58,7 @@ def main(url: str, digest: str, file: str) -> int:
         try:
             content = fetch(url, digest)
         except (OSError, ValueError, http.client.HTTPException) as exc:
-            problem = str(exc) or type(exc).__name__
+            problem = ascii(str(exc) or type(exc).__name__)[1:-1]  # the server's text must not move a terminal's cursor
             continue
         with open(file, "wb") as target:
             target.write(content)

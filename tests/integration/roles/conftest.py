@@ -39,6 +39,22 @@ class Mirror(http.server.ThreadingHTTPServer):
         """It ends the connection without a word."""
 
     @staticmethod
+    def endless(handler: Handler) -> None:
+        """It sends until the client hangs up."""
+        handler.send_response(200)
+        handler.end_headers()
+        try:
+            while True:
+                handler.wfile.write(b"x" * 65536)
+        except OSError:
+            pass
+
+    @staticmethod
+    def escaping(handler: Handler) -> None:
+        """Its reason for a refusal would colour a terminal."""
+        handler.send_error(503, "\x1b[31mred")
+
+    @staticmethod
     def content(body: bytes, promised: int = 0) -> Answer:
         """A file; where more is `promised` than there is, the connection ends in the middle of it."""
 

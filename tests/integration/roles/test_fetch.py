@@ -71,6 +71,17 @@ def test_whatever_goes_wrong_it_tries_again_and_says_why(fetch: Callable[[str], 
     assert "s3cret" not in done.output
 
 
+def test_endless_and_dripping_answers_end_and_the_servers_text_is_printable(
+    fetch: Callable[[str], Fetched], mirror: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror.answers = [mirror.endless, mirror.escaping, mirror.content(PROGRAM)]
+    done = fetch(mirror.url)
+    assert (done.status, done.content, mirror.asked) == (0, PROGRAM, 3)
+    assert "the answer is larger than 8388608 bytes" in done.output
+    assert "\\x1b[31mred" in done.output
+    assert "\x1b" not in done.output
+
+
 def test_a_wrong_file_is_never_left_there(fetch: Callable[[str], Fetched], mirror: Any) -> None:
     mirror.answers = [mirror.content(b"another release")]
     done = fetch(mirror.url)
