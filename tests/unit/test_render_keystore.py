@@ -45,6 +45,13 @@ def test_a_key_that_is_there_wins_over_the_default_even_empty():
     assert store({"/x": ""}).getv("/x", "default") == ""
 
 
+def test_get_and_getvs_give_pairs_and_values():
+    assert store(TREE).get("/app/name") == Pair("/app/name", "shop")
+    assert store(TREE, "/app").getvs("/db/*") == ["db1", "5432"]
+    with pytest.raises(TemplateFailed, match="no key '/nowhere'"):
+        store(TREE).get("/nowhere")
+
+
 def test_exists_is_for_keys_not_directories():
     assert store(TREE).exists("/app/name")
     assert not store(TREE).exists("/app/db")

@@ -85,6 +85,14 @@ class KeyStore:
                 found.append(Pair(key, self._value(key, self._values[name], raw)))
         return found
 
+    def get(self, key: str, raw: bool = False) -> Pair:
+        """Name and value of a key. Raises TemplateFailed if it does not exist."""
+        return Pair(key, self.getv(key, None, raw))
+
+    def getvs(self, pattern: str, raw: bool = False) -> t.List[str]:
+        """Values of all keys that match `pattern`, as `gets` finds them."""
+        return [pair.value for pair in self.gets(pattern, raw)]
+
     def ls(self, directory: str) -> t.List[str]:
         """Names of what is directly in a directory, keys and directories, sorted; empty where there is none."""
         return self._children(directory, leaves=True)

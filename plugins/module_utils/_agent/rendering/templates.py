@@ -14,6 +14,7 @@ import typing as t
 
 from ..._etcd.errors import RollcallError
 from ..._registry.select import select
+from .functions import FUNCTIONS
 from .keystore import KeyStore, TemplateFailed
 from .view import View
 
@@ -52,7 +53,7 @@ class Template:
             return [node.public() for node in select(view.nodes, **filters)]
 
         try:
-            functions = (store.exists, store.getv, store.gets, store.ls, store.lsdir, nodes)
+            functions = (store.exists, store.get, store.gets, store.getv, store.getvs, store.ls, store.lsdir, nodes)
             text = (
                 _environment(os.path.dirname(self.path), functions).get_template(os.path.basename(self.path)).render()
             )
@@ -93,5 +94,7 @@ def _environment(directory: str, functions: t.Iterable[t.Callable[..., t.Any]]) 
         autoescape=False,  # configuration files, not HTML
     )
     # As globals, and not as variables, they are there in imported macros, too.
+    environment.globals.update(FUNCTIONS)
+    environment.filters = {**FUNCTIONS, **environment.filters}
     environment.globals.update({function.__name__: function for function in functions})
     return environment
