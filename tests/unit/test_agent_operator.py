@@ -27,6 +27,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._agent.register
 )
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import RollcallError
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import ETCDCTL
+from tests.support.waiting import wait_for
 
 Json = dict[str, Any]
 
@@ -231,13 +232,19 @@ def test_the_readme_tells_of_every_metric() -> None:
 def test_the_file_of_metrics_is_replaced_and_trouble_told_once(
     tmp_path: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    metrics = MetricsFile(str(tmp_path / "new" / "rollcall.prom"))
+    path = tmp_path / "new" / "rollcall.prom"
+    metrics = MetricsFile(str(path))
     for _attempt in range(2):
         metrics.write(written())
-    assert capsys.readouterr().err.count("Cannot write the metrics to") == 1
-    (tmp_path / "new").mkdir()
-    metrics.write(written())
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["rollcall.prom"]
+        metrics.flush(0.1)
+    path.parent.mkdir()  # it is written now, though nothing new comes
+    wait_for(path.exists, "the metrics to be written")
+    assert metrics.flush(5)
+    assert capsys.readouterr().err.splitlines() == [
+        f"Cannot write {path}: No such file or directory",
+        f"{path} is written again",
+    ]
+    assert [each.name for each in path.parent.iterdir()] == ["rollcall.prom"]
 
 
 # The way to etcd

@@ -139,12 +139,14 @@ def test_the_next_process_knows_what_this_one_knew(tmp_path: Path) -> None:
     files = RunDirectory(str(tmp_path / "run"))
     assert files.recall().lease == 0
     files.remember(MEMORY)
+    files.flush(5)
     assert files.recall() == MEMORY
     assert MEMORY.place is not None
     layout, names = MEMORY.place.keys()
     assert [layout.directory(who) for who in names] == ["/infrastructure/web/web1/", "/infrastructure/api/web1/"]
     files.forget()
     files.forget()
+    files.flush(5)
     assert files.recall().instance not in ("", MEMORY.instance)
 
 

@@ -101,7 +101,7 @@ def test_a_change_writes_what_changed_and_deletes_what_is_no_longer_wanted(clien
 
 def test_who_had_the_name_takes_it_over_at_once_and_the_former_lease_ends(client, fake_etcd):
     former, lease = claimed(client), grant(client)
-    reconcile(client, LAYOUT, MINE, lease, never, previous=former)
+    reconcile(client, LAYOUT, MINE, lease, never, previous=[former])
     assert fake_etcd.leases == [lease]
     assert holder(client, LAYOUT, WHO).lease == lease
 

@@ -5,15 +5,26 @@
 """Words for the operator: lines on standard error, which systemd puts into the journal.
 
 Internal to the collection: no promise is made to other users of this file.
+
+A pipe that nobody reads, or a journal on a disk that stalls, holds up whoever writes to it. So a daemon's lines are
+written by a thread that does nothing else (`in_background`).
 """
 
 from __future__ import annotations
 
+import collections
 import os
 import sys
+import threading
+import time
+import typing as t
 
 # sd-daemon(3): the journal reads a priority from the start of a line. A terminal would only show it.
 _ERROR, _WARNING, _INFO = ("<3>", "<4>", "<6>") if "JOURNAL_STREAM" in os.environ else ("", "", "")
+
+_MOST_WAITING = 1000  # lines; of more the oldest are dropped, and counted
+_STANDARD_ERROR = 2
+_GLANCE = 0.01  # seconds between two looks at whether a line can be, or has been, written
 
 
 def error(text: str) -> None:
@@ -31,7 +42,74 @@ def info(text: str) -> None:
     _write(_INFO, text)
 
 
+def in_background() -> None:
+    """From now on no line holds up the thread that logs it. Raises RuntimeError where no thread can be started."""
+    global _lines
+    if _lines is None:
+        lines = _Lines()
+        threading.Thread(target=lines.write_all, name="log", daemon=True).start()
+        _lines = lines
+
+
+def flush(seconds: float) -> None:
+    """Let the lines that wait be written, at most for so long."""
+    end = time.monotonic() + seconds
+    while _lines is not None and _lines.waiting and time.monotonic() < end:
+        time.sleep(_GLANCE)
+
+
+class _Lines:
+    """Lines that wait for standard error to take them."""
+
+    def __init__(self) -> None:
+        self._queue: t.Deque[str] = collections.deque()
+        self._changed = threading.Condition()
+        self._dropped = 0
+        self.waiting = False
+
+    def put(self, line: str) -> None:
+        with self._changed:
+            self.waiting = True
+            self._queue.append(line)
+            if len(self._queue) > _MOST_WAITING:
+                self._queue.popleft()
+                self._dropped += 1
+            self._changed.notify()
+
+    def write_all(self) -> None:
+        while True:
+            with self._changed:
+                while not self._queue:
+                    self.waiting = False
+                    self._changed.wait()
+                line, dropped, self._dropped = self._queue.popleft(), self._dropped, 0
+            if dropped:
+                line = f"{_WARNING}{dropped} lines were dropped while nobody took them\n{line}"
+            _put_through(line.encode("utf-8", "backslashreplace"))
+
+
+_lines: t.Optional[_Lines] = None
+
+
 def _write(priority: str, text: str) -> None:
     line = "".join(char if char.isprintable() else "?" for char in text.replace("\n", " | "))
-    sys.stderr.write(f"{priority}{line}\n")
-    sys.stderr.flush()
+    line = f"{priority}{line}\n"
+    if _lines is not None:
+        _lines.put(line)
+        return
+    try:
+        sys.stderr.write(line)
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        pass  # there is nobody to tell that nobody listens
+
+
+def _put_through(data: bytes) -> None:
+    """Write all of it, however long that takes; what cannot be written is lost."""
+    while data:
+        try:
+            data = data[os.write(_STANDARD_ERROR, data) :]
+        except BlockingIOError:  # somebody who shares it has made it so
+            time.sleep(_GLANCE)
+        except OSError:
+            return

@@ -26,6 +26,11 @@ class Notifier:
         address = os.environ.get("NOTIFY_SOCKET", "")
         self._address = "\0" + address[1:] if address.startswith("@") else address  # "@": an abstract socket, unix(7)
         self._status = ""
+        # Opened once: a process that has run out of descriptors must still give its sign of life. And it never waits
+        # for a service manager that does not read.
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) if address else None
+        if self._socket is not None:
+            self._socket.setblocking(False)
         theirs = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         self.watchdog = int(os.environ.get("WATCHDOG_USEC", "0")) / 1e6 if theirs else 0.0
 
@@ -49,16 +54,15 @@ class Notifier:
     def status(self, text: str) -> None:
         """One line for `systemctl status`; sent where it is another than before."""
         line = " ".join(text.split())[:_LONGEST]
-        if line != self._status:
+        if line != self._status and self._send(f"STATUS={line}"):
             self._status = line
-            self._send(f"STATUS={line}")
 
-    def _send(self, state: str) -> None:
-        if not self._address:
-            return
+    def _send(self, state: str) -> bool:
+        """Whether the service manager has it. One that does not listen is no reason to fail."""
+        if self._socket is None:
+            return True
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-                sock.connect(self._address)
-                sock.sendall(state.encode())
+            self._socket.sendto(state.encode("utf-8", "backslashreplace"), self._address)
         except OSError:
-            pass  # a service manager that does not listen is no reason to fail
+            return False
+        return True

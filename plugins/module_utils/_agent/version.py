@@ -16,10 +16,18 @@ import os
 _STAMP = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pardir, "VERSION")
 
 
-def version() -> str:
-    """The version of the collection this runtime was packed from; "dev" in a checkout."""
+def _read() -> str:
     try:
         with open(_STAMP, encoding="utf-8") as file:
             return str(json.load(file)["version"])
     except FileNotFoundError:
         return "dev"
+
+
+# Read once, with the code that it is of: the files on the disk may be those of another release by now.
+_VERSION = _read()
+
+
+def version() -> str:
+    """The version of the collection this runtime was packed from; "dev" in a checkout."""
+    return _VERSION

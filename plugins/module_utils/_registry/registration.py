@@ -111,18 +111,23 @@ def reconcile(
     wait: t.Callable[[float], None] = time.sleep,
     dry_run: bool = False,
     leaving: t.Sequence[Identity] = (),
-    previous: int = 0,
+    previous: t.Collection[int] = (),
+    grant: t.Optional[t.Callable[[], int]] = None,
 ) -> Claim:
     """Make the node's keys be `wanted` under `lease`; with `dry_run` only tell what would be written.
 
+    With `lease` 0 one is taken from `grant`, once the names are known to be free and just before they are claimed: to a
+    lease without keys every user of etcd may attach a key, and then nobody else can write under it or revoke it.
+
     All of its names are taken, or none. `leaving` are names that it had before: what is ours there goes in the same
     transaction. `wait` is called with seconds where this machine holds a name under a lease that is neither `lease` nor
-    `previous`: it is watched for a keepalive, as it may be that of a clone. Raises Duplicate where somebody else holds
-    a name, LeaseNotFound where our lease is gone.
+    one of `previous`: it is watched for a keepalive, as it may be that of a clone. Raises Duplicate where somebody else
+    holds a name, LeaseNotFound where our lease is gone.
     """
     for _race in range(_RACES):
         found = _look(client, layout, (*wanted.identities, *leaving))
-        former = _takeable(client, wanted, found, (lease, previous), wait)
+        former = _takeable(client, wanted, found, lease, previous, wait)
+        lease = lease or (grant() if grant else 0)
         claim = _difference(found, wanted.keys(layout), lease)
         writes = _writes(layout, wanted, claim, found, (lease, *former))
         if dry_run or not writes:
@@ -201,10 +206,11 @@ def _takeable(
     client: Client,
     wanted: Registration,
     found: t.Sequence[_Seen],
-    leases: t.Sequence[int],
+    lease: int,
+    previous: t.Collection[int],
     wait: t.Callable[[float], None],
 ) -> t.Set[int]:
-    """The leases of this machine that hold names of `wanted`, but the first of `leases`; nobody else uses them.
+    """The leases of this machine that hold names of `wanted`, but `lease`; nobody else uses them.
 
     A play has no boot: what one registered the next may take. An agent has; a container shares its host's, so that a
     clone of it is told by its lease alone. Raises Duplicate.
@@ -213,14 +219,14 @@ def _takeable(
     resting: t.Dict[int, t.Tuple[Identity, Holder]] = {}
     for seen in found[: len(wanted.identities)]:
         other = seen.holder
-        if other is None or other.lease == leases[0]:
+        if other is None or (lease and other.lease == lease):
             continue
         if other.id != wanted.document.id:
             raise Duplicate(
                 f"{seen.who} is registered by somebody else ({other}). "
                 "Give this host another name, or end the other registration"
             )
-        if other.boot != wanted.document.boot or (other.boot and other.lease not in leases):
+        if other.boot != wanted.document.boot or (other.boot and other.lease not in previous):
             resting[other.lease] = (seen.who, other)
         former.add(other.lease)
     for who, other in resting.values():

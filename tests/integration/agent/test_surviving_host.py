@@ -52,8 +52,9 @@ def test_a_name_that_somebody_else_has_is_refused_until_it_is_free(etcd: Cluster
     assert said.startswith(
         f"web/web1 is registered by somebody else (address 10.0.0.9, id other, agent 0.9, lease {lease})"
     )
-    agent.wait_count("keepalives", 2)
+    agent.wait_count("failures", 2)
     assert values(etcd) == before
+    assert etcd.ctl("lease", "list").count("\n") == 2, "the holder's alone: it holds no lease without keys"
     assert agent.story().count("is registered by somebody else") == 1, "told once, tried quietly"
     etcd.ctl("lease", "revoke", lease)
     agent.wait_phase("registered")

@@ -11,9 +11,13 @@ from __future__ import annotations
 
 import argparse
 
+from .. import log
+from ..host.shortage import patiently
 from ..registering.agent import Agent
 from ..registering.register_config import load
 from ..registering.run_directory import RunDirectory
+
+_LAST_LINES = 1.0  # seconds at the end for whoever reads the log to take the last of it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,5 +36,10 @@ def run(args: argparse.Namespace) -> int:
     if args.check:
         load(args.config)
         return 0
-    Agent(args.config, RunDirectory(args.run_dir)).run()
+    patiently(log.in_background, "start the thread of the log")
+    try:
+        files = patiently(lambda: RunDirectory(args.run_dir), "use the run directory")
+        patiently(lambda: Agent(args.config, files), "start").run()
+    finally:
+        log.flush(_LAST_LINES)
     return 0

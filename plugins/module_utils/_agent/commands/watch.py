@@ -20,7 +20,7 @@ import typing as t
 from ..._etcd.client import Client
 from ..._etcd.errors import EtcdError
 from ..._registry.mirror import Selector, read_state
-from ..registering.inbox import Inbox
+from ..host.inbox import Inbox
 from ..rendering.follow import Follower
 from . import access, filters
 from .history import Happening, History

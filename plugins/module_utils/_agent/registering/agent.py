@@ -6,26 +6,30 @@
 
 Internal to the collection: no promise is made to other users of this file.
 
-One loop in the main thread: signals and results of checks come in through one queue, everything else happens when its
-time has come. Requests to etcd have deadlines, and checks run in threads of their own, so the loop always comes round.
+One loop in the main thread: signals and results of threads come in through one queue, everything else happens when its
+time has come. Requests to etcd have deadlines; checks, reading the configuration again, writing files and logging run
+in threads of their own, so the loop always comes round. The lease does not depend on that: see `lease`.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import threading
 import typing as t
 
 from ..._registry.errors import RegistryError
 from .. import log
 from ..checking.checks import Checks, Outcome
 from ..config import ConfigError
+from ..host.inbox import Inbox
+from ..host.shortage import patiently
 from ..notify import Notifier
 from ..pacing import boottime
 from ..version import version
 from . import addresses
-from .inbox import Inbox
-from .register_config import load
+from .lease import LeaseKeeper
+from .register_config import RegisterConfig, load
 from .registrar import Registrar
 from .run_directory import Json, RunDirectory
 from .unit import STOP, why_ended
@@ -33,7 +37,21 @@ from .unit import STOP, why_ended
 if t.TYPE_CHECKING:
     from .metrics import MetricsFile
 
-Message = t.Union[Outcome, addresses.Found, signal.Signals]
+_RENEWED = "renewed"  # the keeper has something to tell
+
+_LOOP_PATIENCE = 10  # times the watchdog's, for which the loop may be held up: its lease lives on without it
+_PAUSE = 1.0  # seconds after a turn that failed
+_LAST_WRITES = 2.0  # seconds at the end for a disk, or whoever reads our log, to take the last of it
+
+
+class Reading(t.NamedTuple):
+    """What came of reading the configuration again: it, or why it cannot be used."""
+
+    config: t.Optional[RegisterConfig]
+    problem: str
+
+
+Message = t.Union[Outcome, addresses.Found, signal.Signals, Reading, str]
 
 
 class Agent:
@@ -44,9 +62,12 @@ class Agent:
         self._files = files
         self._inbox: Inbox[Message] = Inbox()
         self._notifier = Notifier()
+        self._turned = boottime()
         self._shown: Json = {}
         self._stops = 0
         self._reload_wanted = False
+        self._reading = False
+        self._stumbled = ""
         self._config_problem = ""
         self._config = load(config)
         memory = files.recall()
@@ -55,7 +76,11 @@ class Agent:
             self._config.checks, last, self._inbox.put, boottime(), self._config.writes, memory.joined > 0
         )
         self._locator = addresses.Locator(self._config.address, self._config.allowed, self._inbox.put)
-        self._registrar = Registrar(self._config, self._checks, self._locator, files, self._live, self._notifier.alive)
+        self._keeper = LeaseKeeper(self._interval, self._renewer_alive, lambda: self._inbox.put(_RENEWED))
+        self._registrar = Registrar(
+            self._config, self._checks, self._locator, files, self._keeper,
+            self._live, self._loop_alive, self._renewer_alive,
+        )  # fmt: skip
         self._metrics: t.Optional[MetricsFile] = None
         self._open_metrics()
 
@@ -63,11 +88,15 @@ class Agent:
         """Go on until SIGTERM or SIGINT. Being ready means that the process is up: etcd may come later."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda signum, _frame: self._inbox.put(signal.Signals(signum)))
+        patiently(self._keeper.start, "start the thread of the keepalives")
         self._notifier.ready()
         while not self._stops:
-            self._wait(self.turn())
-            if self._reload_wanted:
-                self._reload()
+            try:
+                self._wait(self.turn())
+                if self._reload_wanted and not self._reading:
+                    self._reload()
+            except Exception as exc:  # the host has run out of something, or there is a mistake in here
+                self._stumble(exc)
         self._end()
 
     def turn(self) -> float:
@@ -77,53 +106,97 @@ class Agent:
         return self._look(self._registrar.next_due)
 
     def _live(self, seconds: float) -> None:
-        """Let `seconds` pass, with checks and keepalives going on. Ends early on another signal to stop."""
+        """Let `seconds` pass, with checks going on. Ends early on another signal to stop."""
         end, stops = boottime() + seconds, self._stops
         while boottime() < end and self._stops == stops:
             self._locator.turn(boottime())
-            self._registrar.renew()
-            self._wait(self._look(min(end, self._registrar.renewal_due)))
+            self._wait(self._look(end))
 
     def _look(self, until: float) -> float:
         """Start the checks that are due and show how it goes; returns when to come again, at latest `until`."""
         news = self._checks.turn(boottime())
         self._show()
-        self._notifier.alive()
         now = boottime()
         if news:
             return now  # to be told first
-        return min(
-            until, self._checks.next_due(), self._locator.next_due, now + (self._notifier.watchdog or float("inf")) / 3
-        )
+        return min(until, self._checks.next_due(), self._locator.next_due)
 
     def _wait(self, until: float) -> None:
-        """Wait for the first thing to happen, at most until then."""
-        for message in self._inbox.take(max(0.0, until - boottime())):
+        """Wait for the first thing to happen, at most until then, and for a sign of life."""
+        self._loop_alive()
+        for message in self._inbox.take(max(0.0, min(until - boottime(), self._interval))):
             self._handle(message)
+
+    def _stumble(self, exc: Exception) -> None:
+        problem = f"{type(exc).__name__}: {exc}"
+        if problem != self._stumbled:
+            log.error(f"Going on after an unexpected error: {problem}")
+        self._stumbled = problem
+        self._wait(boottime() + _PAUSE)
+
+    @property
+    def _interval(self) -> float:
+        """Seconds between two signs of life."""
+        return (self._notifier.watchdog or 3600.0) / 3
+
+    def _loop_alive(self) -> None:
+        self._turned = boottime()
+
+    def _renewer_alive(self) -> None:
+        """Systemd's watchdog follows the thread that renews the lease, and the loop with much more patience.
+
+        To kill a process that renews its lease, for a disk that stalls, would be the end of the lease.
+        """
+        if boottime() - self._turned <= _LOOP_PATIENCE * self._notifier.watchdog:
+            self._notifier.alive()
 
     def _handle(self, message: Message) -> None:
         if isinstance(message, Outcome):
             self._checks.take(message, boottime())
         elif isinstance(message, addresses.Found):
             self._locator.take(message, boottime())
+        elif isinstance(message, Reading):
+            self._reloaded(message)
         elif message == signal.SIGHUP:
             self._reload_wanted = True
-        else:
+        elif message != _RENEWED:
             self._stops += 1
 
     def _reload(self) -> None:
-        """Take the configuration as it is now; go on with the one in use where it has mistakes."""
-        self._reload_wanted = False
+        """Read the configuration again, in a thread: the disk may stall."""
         self._notifier.reloading()
         try:
-            config = load(self._file)
-            self._registrar.configure(config)
+            threading.Thread(target=self._read, name="configuration", daemon=True).start()
+        except RuntimeError as exc:  # no process or memory left
+            self._reloaded(Reading(None, str(exc)))
+        else:
+            self._reading = True
+        self._reload_wanted = False
+
+    def _read(self) -> None:
+        try:
+            reading = Reading(load(self._file), "")
         except (ConfigError, RegistryError) as exc:
-            self._config_problem = str(exc)
-            log.error(f"Going on with the configuration in use: {exc}")
+            reading = Reading(None, str(exc))
+        except Exception as exc:  # without an answer no configuration would ever be read again
+            reading = Reading(None, f"{self._file}: {type(exc).__name__}: {exc}")
+        self._inbox.put(reading)
+
+    def _reloaded(self, reading: Reading) -> None:
+        """Take the configuration that was read; go on with the one in use where it has mistakes."""
+        self._reading = False
+        config, problem = reading
+        if config is not None:
+            try:
+                self._registrar.configure(config)
+            except RegistryError as exc:
+                config, problem = None, str(exc)
+        self._config_problem = problem
+        if config is None:
+            log.error(f"Going on with the configuration in use: {problem}")
         else:
             log.info(f"Read {self._file} again")
-            self._config, self._config_problem = config, ""
+            self._config = config
             self._checks.configure(config.checks, boottime(), config.writes)
             self._locator.configure(config.address, config.allowed)
             self._open_metrics()
@@ -139,6 +212,9 @@ class Agent:
         else:
             self._registrar.hand_over()
         self._show()
+        self._files.flush(_LAST_WRITES)
+        if self._metrics is not None:
+            self._metrics.flush(_LAST_WRITES)
 
     def _show(self) -> None:
         status = {**self._registrar.status(), "config_problem": self._config_problem}
@@ -153,8 +229,11 @@ class Agent:
 
     def _open_metrics(self) -> None:
         """Where metrics are wanted; without them the module is not even imported."""
-        self._metrics = None
-        if self._config.metrics_file:
+        path = self._config.metrics_file
+        if not path:
+            self._metrics = None
+        elif self._metrics is None or self._metrics.path != path:
             from .metrics import MetricsFile
 
-            self._metrics = MetricsFile(self._config.metrics_file)
+            self._metrics = MetricsFile(path)
+        self._shown = {}

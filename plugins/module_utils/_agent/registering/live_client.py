@@ -13,7 +13,7 @@ import dataclasses
 import random
 import typing as t
 
-from ..._etcd.client import Client
+from ..._etcd.client import Client, Token
 from ..._etcd.settings import Settings
 
 Json = t.Dict[str, t.Any]
@@ -36,9 +36,13 @@ def live_client(settings: Settings, ttl: int, who: str, alive: t.Callable[[], No
 class LiveClient(Client):
     """Calls `alive` before each request: a few slow ones in a row are no hang, whatever the watchdog waits for."""
 
-    def __init__(self, settings: Settings, alive: t.Callable[[], None]) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: Settings, alive: t.Callable[[], None], token: t.Optional[Token] = None) -> None:
+        super().__init__(settings, token)
         self._alive = alive
+
+    def sibling(self, alive: t.Callable[[], None]) -> LiveClient:
+        """A client for another thread, with signs of life of its own: the same token, another connection."""
+        return LiveClient(self.settings, alive, self._token)
 
     def call(self, *args: t.Any, **kwargs: t.Any) -> Json:
         self._alive()

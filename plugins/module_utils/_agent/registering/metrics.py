@@ -12,11 +12,10 @@ them knows the time, and a file that is not written any more does not stay young
 
 from __future__ import annotations
 
-import os
 import typing as t
 
 from ..._registry.model import HEALTHS
-from .. import log
+from ..host.writer import Writer
 from .progress import DUPLICATE, LEFT, REFUSED, REGISTERED, REMOVED, STARTING, WAITING
 
 Json = t.Dict[str, t.Any]
@@ -36,25 +35,19 @@ _COUNTERS = {
 
 
 class MetricsFile:
-    """A file that is replaced as a whole. That it cannot be written is told once, and is no reason to stop."""
+    """The file at `path`, which lies on a disk of its own as far as we know: one that stalls holds up nothing else."""
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._failing = False
+        self._writer = Writer("metrics")
 
     def write(self, status: Json) -> None:
-        """Write the metrics of `status`, as it is in status.json."""
-        # node_exporter reads what ends in .prom: not this, while it is half written.
-        candidate = self.path + ".new"
-        try:
-            with open(candidate, "w", encoding="utf-8") as file:
-                file.write(exposition(status))
-            os.replace(candidate, self.path)
-            self._failing = False
-        except OSError as exc:
-            if not self._failing:
-                log.warning(f"Cannot write the metrics to {self.path}: {exc.strerror}")
-            self._failing = True
+        """Have the metrics of `status` written, as it is in status.json."""
+        self._writer.put(self.path, exposition(status).encode("utf-8", "backslashreplace"))
+
+    def flush(self, seconds: float) -> bool:
+        """Whether all was written, for which it waits at most so long."""
+        return self._writer.flush(seconds)
 
 
 def exposition(status: Json) -> str:

@@ -6,18 +6,19 @@
 
 Internal to the collection: no promise is made to other users of this file.
 
-Two tasks, each with its own time: the renewal (get a lease, keep it alive) and the reconciliation (read our keys, put
-right what differs). Nothing that etcd or the network does ends them; they come back later. Where nothing changes, etcd
+The lease is renewed by a thread of its own (`lease`). The reconciliation (claim our names, read our keys, write what
+differs) is done here. Nothing that etcd or the network does ends it; it comes back later. Where nothing changes, etcd
 sees one keepalive in a third of the lease's time and one read in `self_check`, neither of which it writes down.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 import typing as t
 
-from ..._etcd.errors import LeaseNotFound, PermissionDenied, RollcallError
+from ..._etcd.errors import LeaseNotFound, PermissionDenied, RollcallError, Unreachable
 from ..._registry.errors import Duplicate, RegistryError
 from ..._registry.layout import Identity
 from ..._registry.model import DRAIN
@@ -26,6 +27,7 @@ from .. import log
 from ..checking.checks import Checks
 from ..pacing import Task, TokenBucket, boottime, jittered
 from .addresses import Locator
+from .lease import LeaseKeeper, Renewal
 from .live_client import live_client
 from .maintained import Maintained
 from .progress import DUPLICATE, LEFT, REFUSALS, REFUSED, REGISTERED, REMOVED, WAITING, Progress
@@ -33,14 +35,15 @@ from .register_config import RegisterConfig
 from .run_directory import Json, Memory, Place, RunDirectory
 
 _LEAVE_WITHIN = 10.0  # seconds in which another attempt to leave is begun
+_MOST_PREVIOUS = 4  # leases of claims that may have been done; each ends by itself
 _OVER_FOR = 10  # self-checks in which a maintenance must be over before its key is deleted
 
 
 class Registrar:
     """Holds the registration that `config`, `locator` and `checks` describe; belongs to one thread.
 
-    `live` is called with seconds that have to pass while the process goes on: it calls `renew` meanwhile. `alive` is
-    called at least as often as etcd is asked for something.
+    `keeper` renews its lease. `live` is called with seconds that have to pass while the process goes on, and `alive` at
+    least as often as etcd is asked for something.
     """
 
     def __init__(
@@ -49,31 +52,31 @@ class Registrar:
         checks: Checks,
         locator: Locator,
         files: RunDirectory,
+        keeper: LeaseKeeper,
         live: t.Callable[[float], None],
-        alive: t.Callable[[], None] = lambda: None,
+        alive: t.Callable[[], None],
+        renewer_alive: t.Callable[[], None],
     ) -> None:
         self._checks = checks
         self._locator = locator
         self._files = files
+        self._keeper = keeper
         self._live = live
         self._alive = alive
+        self._renewer_alive = renewer_alive
         self._memory = files.recall()
         self._client = live_client(config.settings, config.ttl, "", alive)
-        self._lease = 0
-        self._previous = 0  # the lease before, which may still hold our keys
-        self._granted = config.ttl  # seconds the lease has after a keepalive
-        self._known = False  # our keys are there, as far as we know
+        self._lease = 0  # it holds our keys
+        self._previous: t.Tuple[int, ...] = ()  # leases of before, which may still hold our keys
+        self._seen = Renewal()  # what was last told of the renewal
         self._written: t.Optional[Registration] = None
         self._former: t.Optional[t.Tuple[Place, int]] = None  # to withdraw first
         self._leaving: t.Tuple[Identity, ...] = ()  # names that the lease may still hold and shall not
         self._draining = False
         self._progress = Progress()
-        self._renewed = 0.0
-        self._renewed_boottime: t.Optional[float] = None
-        self._rtt: t.Optional[float] = None  # seconds that the last keepalive took
         self._unwritten: t.Optional[Registration] = None  # what waits for its turn to be written
         self._superseded = 0  # how often that was replaced before its turn came
-        self._counts = {"keepalives": 0, "self_checks": 0, "writes": 0, "leases_lost": 0}
+        self._counts = {"self_checks": 0, "writes": 0, "leases_lost": 0}
         self.configure(config)
 
     def configure(self, config: RegisterConfig) -> None:
@@ -85,64 +88,55 @@ class Registrar:
         self._config = config
         self._client.close()
         self._client = live_client(config.settings, config.ttl, f"{self._self} {self._self.document.id}", self._alive)
+        self._keeper.configure(self._client.sibling(self._renewer_alive), config.ttl)
         self._maintained = Maintained(_OVER_FOR * config.self_check)
-        self._renewal, self._reconciliation = Task(config.ttl), Task(config.ttl)
+        self._reconciliation = Task(config.ttl)
         self._bucket = TokenBucket(config.writes.per_minute, config.writes.burst, boottime())
         lease, was, place = self._lease or self._memory.lease, self._memory.place, self._place
-        self._previous = lease
-        self._lease, self._known, self._former, self._leaving = 0, False, None, ()
-        if not lease or not was:
-            return
-        if was._replace(roles=place.roles) == place and self._memory.ttl == config.ttl:
-            self._lease, self._known = lease, True
-            self._leaving = tuple(who for who in was.keys()[1] if who not in self._self.identities)
-        elif was != place:
-            self._former = (was, lease)
-        # A lease of another time to live is left to `reconcile`, which takes our keys over and ends it.
+        self._previous = (lease,) if lease else ()
+        held, self._lease, self._former, self._leaving = self._lease, 0, None, ()
+        if lease and was:
+            if was._replace(roles=place.roles) == place and self._memory.ttl == config.ttl and self._memory.joined:
+                self._lease = lease
+                self._leaving = tuple(who for who in was.keys()[1] if who not in self._self.identities)
+            elif was != place:
+                self._former = (was, lease)
+            # A lease of another time to live is left to `reconcile`, which takes our keys over and ends it.
+        if not self._lease:
+            self._keeper.release()
+        elif not held:
+            self._keeper.keep(lease, config.ttl)
 
     @property
     def next_due(self) -> float:
-        """When `turn` has something to do again."""
+        """When `turn` has something to do again, unless the keeper tells something before."""
         if self._removed:
             return self._removal_due
-        if not self._lease or self._renewal.failing:
-            return self.renewal_due
-        times = [self._renewal.due, self._reconciliation.due]
+        if self._keeper.renewal.failure or not self._locator.address:
+            return float("inf")
         if self._changed and not self._reconciliation.failing:
-            times.append(self._bucket.ready(boottime()))
-        return min(times) if self._locator.address else self._renewal.due
-
-    @property
-    def renewal_due(self) -> float:
-        """When `renew` has something to do again; infinity where it waits for an address."""
-        return self._renewal.due if self._lease or self._locator.address else float("inf")
+            return min(self._reconciliation.due, self._bucket.ready(boottime()))
+        return self._reconciliation.due
 
     def turn(self) -> None:
         """Do what is due. What etcd or the network does to it is told, not raised."""
         self._count_superseded()
+        self._follow_renewal()
         if self._removed:
             self._stay_away()
             return
         if self._progress.phase == DUPLICATE and not self._config.name:
             self._look_for_a_name()
-        self.renew()
-        if not self._lease or self._renewal.failing or not self._locator.address:
+        if not self._locator.address:
+            self._wait_for_an_address()
+            return
+        if self._keeper.renewal.failure:
             return
         now = boottime()
         if now >= self._reconciliation.due or (
             self._changed and not self._reconciliation.failing and self._bucket.take(now)
         ):
             self._attempt(self._reconciliation, self._reconcile)
-
-    def renew(self) -> None:
-        """Keep the lease alive if it is time, or get one."""
-        if boottime() >= self.renewal_due:
-            self._attempt(self._renewal, self._renew)
-        elif not self._lease and not self._locator.address:
-            self._progress.be(
-                WAITING,
-                f"for an address of this host ({self._config.address}): {self._locator.problem or 'still looking'}",
-            )
 
     def drain(self) -> bool:
         """Announce that this host is about to leave. True where that was written, so that waiting makes sense."""
@@ -161,7 +155,7 @@ class Registrar:
         while self._lease:
             try:
                 withdraw(self._client, self._config.layout, (*self._self.identities, *self._leaving), self._lease)
-                self._lease = 0
+                self._let_go()
             except RollcallError as exc:
                 if isinstance(exc, REFUSALS) or boottime() > deadline:
                     self._progress.enter(
@@ -178,7 +172,7 @@ class Registrar:
 
     def status(self) -> Json:
         """How it goes, for the operator. Times are Unix seconds."""
-        config = self._config
+        config, renewal = self._config, self._keeper.renewal
         return {
             **self._progress.document(),
             "node": str(self._self),
@@ -190,9 +184,9 @@ class Registrar:
             "registered_since": self._memory.joined,
             "lease": f"{self._lease:x}" if self._lease else "",
             "ttl": self._granted,
-            "renewed": int(self._renewed),
-            "renewed_boottime": self._renewed_boottime,
-            "rtt": self._rtt,
+            "renewed": int(renewal.renewed),
+            "renewed_boottime": renewal.renewed_boottime,
+            "rtt": renewal.rtt,
             "health": self._wanted.health,
             "maintenance": self._maintained.fields,
             "services": {service.name: service.document() for service in self._self.document.services},
@@ -200,6 +194,7 @@ class Registrar:
             "checks": {check.name: check.document() for check in self._checks.known},
             "counts": {
                 **self._counts,
+                "keepalives": renewal.keepalives,
                 "failures": self._progress.failures,
                 "writes_suppressed": self._superseded + self._checks.superseded,
             },
@@ -233,6 +228,11 @@ class Registrar:
         return self._reconciliation.due if self._reconciliation.failing else 0.0
 
     @property
+    def _granted(self) -> int:
+        """Seconds that the lease has after a keepalive."""
+        return self._keeper.renewal.granted or self._config.ttl
+
+    @property
     def _changed(self) -> bool:
         return self._written is not None and self._wanted != self._written
 
@@ -257,68 +257,100 @@ class Registrar:
             period = action()
         except Duplicate as exc:
             task.worked(boottime() + jittered(self._config.self_check, 0.2))  # watching a clone takes its time
-            self._written, self._known = None, False
+            self._written = None
             self._progress.trouble(DUPLICATE, exc)
+            self._end_empty_lease()
         except RollcallError as exc:
             refused = isinstance(exc, REFUSALS)
             task.failed(refused, boottime())
             self._progress.trouble(REFUSED if refused else WAITING, exc)
+        except (OSError, RuntimeError, MemoryError) as exc:  # the host has run out of something
+            task.failed(False, boottime())
+            self._progress.trouble(WAITING, RollcallError(f"Cannot register {self._self}: {exc}"))
         else:
             task.worked(now + period)
 
-    def _renew(self) -> float:
-        was_failing = self._renewal.failing
-        self._end_former()
-        if self._lease:
-            try:
-                begun = boottime()
-                self._granted = self._client.lease_keepalive(self._lease)
-                self._counts["keepalives"] += 1
-                self._rtt = round(boottime() - begun, 4)
-                self._note_renewal()
-            except LeaseNotFound as exc:
-                self._lose(exc)
-        if not self._lease:
-            self._grant()
-        if was_failing:
+    def _follow_renewal(self) -> None:
+        """Notice what the keeper has told."""
+        before, renewal = self._seen, self._keeper.renewal
+        self._seen = renewal
+        if not self._lease or renewal.lease != self._lease:
+            return
+        if renewal.lost:
+            self._lose(renewal.failure)
+        elif renewal.failures > before.failures and renewal.failure:
+            phase = REFUSED if isinstance(renewal.failure, REFUSALS) else WAITING
+            self._progress.trouble(phase, renewal.failure)
+        if before.failure and not renewal.failure:
             self._reconciliation.due = 0.0  # whatever happened meanwhile is seen now
-        return jittered(self._granted / 3, 0.1)
+
+    def _wait_for_an_address(self) -> None:
+        if not self._lease:
+            self._progress.be(
+                WAITING,
+                f"for an address of this host ({self._config.address}): {self._locator.problem or 'still looking'}",
+            )
 
     def _reconcile(self) -> float:
-        lease = self._lease
+        self._end_former()
+        lease, leaving = self._lease, self._leaving
         try:
             self._put_right()
         except LeaseNotFound as exc:
-            if self._lease == lease:
+            if self._lease == lease != 0:
                 self._lose(exc)
-                self._grant()
             self._put_right()
         except PermissionDenied as exc:
-            if not self._leaving:
+            if not lease:
                 raise
-            names = ", ".join(map(str, self._leaving))
+            self._leaving = ()
+            self._put_right(under_another_lease=True)
+            names = ", ".join(map(str, leaving))
             log.warning(
-                f"Leaving {names} is not permitted any more, so that goes by itself with lease {lease:x}: {exc}"
+                f"Using lease {self._lease:x}, since lease {lease:x} cannot be written under any more"
+                f"{', which takes ' + names + ' with it when it ends' if leaving else ''}: {exc}"
             )
-            self._previous, self._lease, self._leaving = lease, 0, ()
-            self._grant()
-            self._put_right()
         return min(jittered(self._config.self_check, 0.2), self._maintained.next_look())
 
-    def _put_right(self) -> None:
-        wanted = self._wanted
-        claim = reconcile(
-            self._client,
-            self._config.layout,
-            wanted,
-            self._lease,
-            self._watch_other,
-            leaving=self._leaving,
-            previous=self._previous,
-        )
+    def _put_right(self, under_another_lease: bool = False) -> None:
+        """Have our keys as they must be, under our lease or another one. What can fail leaves the lease as it was."""
+        wanted, lease = self._wanted, 0 if under_another_lease else self._lease
+        fresh: t.List[t.Tuple[int, int, float]] = []
+
+        def grant() -> int:
+            begun = boottime()
+            fresh.append((*self._client.lease_grant(self._config.ttl), begun))
+            place = self._place
+            # The next process is to know it, should this one end before it can say that the names are claimed.
+            self._remember(
+                dataclasses.replace(self._memory, lease=fresh[0][0], ttl=self._config.ttl, place=place, joined=0)
+            )
+            return fresh[0][0]
+
+        memory = self._memory
+        try:
+            claim = reconcile(
+                self._client,
+                self._config.layout,
+                wanted,
+                lease,
+                self._watch_other,
+                leaving=self._leaving,
+                previous=(*self._previous, self._lease),
+                grant=grant,
+            )
+        except Exception as exc:
+            if fresh:
+                self._end_unused(fresh[0][0], exc)
+                self._remember(memory)
+            raise
+        if fresh:
+            self._lease, granted, begun = fresh[0]
+            self._keeper.keep(self._lease, granted, begun)
+        self._previous = ()
         self._leaving = ()
         self._counts["writes" if claim.changed else "self_checks"] += 1
-        self._written, self._known, self._unwritten = wanted, True, None
+        self._written, self._unwritten = wanted, None
         self._maintained.look(self._client, self._config.layout, self._self.identities)
         joined = self._memory.joined or int(time.time())
         self._remember(dataclasses.replace(self._memory, place=self._place, joined=joined, checks=wanted.checks))
@@ -336,26 +368,44 @@ class Registrar:
 
     def _withdraw(self) -> float:
         withdraw(self._client, self._config.layout, (*self._self.identities, *self._leaving), self._lease)
-        self._lease, self._previous, self._known, self._written, self._leaving = 0, 0, False, None, ()
-        self._renewal.due = 0.0
+        self._let_go()
+        self._previous, self._written, self._leaving = (), None, ()
+        self._reconciliation.due = 0.0
         self._remember(dataclasses.replace(self._memory, lease=0, joined=0, checks=self._checks.published))
         return 0.0
 
-    def _grant(self) -> None:
-        self._lease, self._granted = self._client.lease_grant(self._config.ttl)
-        self._note_renewal()
-        self._reconciliation.due = 0.0
-        self._remember(
-            dataclasses.replace(self._memory, lease=self._lease, ttl=self._config.ttl, place=self._place, joined=0)
-        )
+    def _let_go(self) -> None:
+        """Renew no lease any more."""
+        self._lease = 0
+        self._keeper.release()
 
-    def _note_renewal(self) -> None:
-        self._renewed, self._renewed_boottime = time.time(), boottime()
-
-    def _lose(self, exc: LeaseNotFound) -> None:
+    def _lose(self, exc: t.Optional[RollcallError]) -> None:
         log.warning(f"Lease {self._lease:x} is lost, registering again: {exc}")
         self._counts["leases_lost"] += 1
-        self._previous, self._lease, self._known = self._lease, 0, False
+        self._previous = (self._lease,)
+        self._let_go()
+        self._reconciliation.due = 0.0
+
+    def _end_unused(self, lease: int, exc: Exception) -> None:
+        """End a lease that was granted for a claim which failed with `exc`."""
+        if isinstance(exc, Unreachable):  # the claim may have been done, and etcd cannot be asked to end it
+            self._previous = (*self._previous, lease)[-_MOST_PREVIOUS:]
+            return
+        with contextlib.suppress(RollcallError):  # with a key of somebody else's on it, it ends by itself
+            self._client.lease_revoke(lease)
+
+    def _end_empty_lease(self) -> None:
+        """End our lease where others have taken all of our names: without keys it is there for others to use."""
+        if not self._lease:
+            return
+        with contextlib.suppress(RollcallError):
+            try:
+                if self._client.lease_status(self._lease, keys=True).keys:
+                    return
+                self._client.lease_revoke(self._lease)
+            except (LeaseNotFound, PermissionDenied):
+                pass  # it is gone, or somebody else's key hangs on it
+            self._let_go()
 
     def _count_superseded(self) -> None:
         """Count what was to be written and never will be, since the next change came before its turn."""

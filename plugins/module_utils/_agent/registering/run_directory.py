@@ -23,6 +23,7 @@ from ..._registry.errors import RegistryError
 from ..._registry.layout import Identity, Layout
 from ..._registry.model import Check, parse_check
 from .. import log
+from ..host.writer import Writer
 
 Json = t.Dict[str, t.Any]
 
@@ -103,12 +104,13 @@ class RunDirectory:
             os.makedirs(path, exist_ok=True)
             self._lock = os.open(os.path.join(path, "register.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
+        except BlockingIOError:
             raise RollcallError(
                 f"Another rollcall register runs on this host: it holds {path}/register.lock. Stop that one first"
-            ) from exc
+            ) from None
         except OSError as exc:
             raise RollcallError(f"Cannot use the directory {path}: {exc}") from exc
+        self._writer = Writer("run directory")
 
     def recall(self) -> Memory:
         """The memory of the last process, or a new life."""
@@ -123,29 +125,20 @@ class RunDirectory:
 
     def remember(self, memory: Memory) -> None:
         """Keep the memory for the next process."""
-        _replace(self._memory, memory.document())
+        self._writer.put(self._memory, _content(memory.document()))
 
     def forget(self) -> None:
         """The next process begins a new life."""
-        try:
-            os.unlink(self._memory)
-        except FileNotFoundError:
-            pass
+        self._writer.put(self._memory, None)
 
     def show(self, status: Json) -> None:
         """Write the status for the operator."""
-        _replace(self._status, status)
+        self._writer.put(self._status, _content(status))
+
+    def flush(self, seconds: float) -> None:
+        """Let what waits be written, at most for so long: what is kept here makes restarts smooth, no more."""
+        self._writer.flush(seconds)
 
 
-def _replace(path: str, content: Json) -> None:
-    """Write the whole file or nothing. It lies in memory, so there is no disk to wait for.
-
-    A full or read-only /run is told of and lived with: what is kept here makes restarts smooth, no more.
-    """
-    try:
-        with open(path + ".new", "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=2, sort_keys=True)
-            file.write("\n")
-        os.replace(path + ".new", path)
-    except OSError as exc:
-        log.warning(f"Cannot write {path}: {exc.strerror}")
+def _content(document: Json) -> bytes:
+    return (json.dumps(document, indent=2, sort_keys=True) + "\n").encode("ascii")
