@@ -57,8 +57,8 @@ def test_a_lease_is_renewed_at_once_and_again_after_a_third_of_its_time() -> Non
     kept = Kept(answer)
     kept.keeper.keep(7, 1)
     wait_for(lambda: len(asked) >= 4, "four keepalives")
-    pauses = [later - former for former, later in zip(asked, asked[1:])]
-    assert 0.29 < min(pauses) and max(pauses) < 0.6
+    pauses = [asked[number + 1] - asked[number] for number in range(3)]
+    assert all(0.29 < pause < 0.6 for pause in pauses)
     assert kept.keeper.renewal.keepalives >= 3
     assert kept.told >= 3
 
@@ -92,9 +92,15 @@ def test_signs_of_life_end_where_a_keepalive_hangs() -> None:
     wait_for(lambda: kept.alive > before, "another sign of life")
 
 
-@pytest.mark.parametrize(
-    "failure", [Unreachable("away"), OSError(24, "Too many open files"), RuntimeError("can't start new thread"), KeyError("x")]
-)  # fmt: skip
+FAILURES = (
+    Unreachable("away"),
+    OSError(24, "Too many open files"),
+    RuntimeError("can't start new thread"),
+    KeyError("x"),
+)
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=repr)
 def test_no_failure_ends_the_renewal(failure: Exception) -> None:
     failures = [failure]
 

@@ -6,14 +6,19 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
+
 from tests.support.certs import Authority, Pair
+from tests.support.fixtures import programs_of
 from tests.support.real_etcd import Cluster, Tls
-from tests.support.registrant import KEYS, ROSTER, Registrant, raft_index, values, wait_for
+from tests.support.registrant import KEYS, ROSTER, Registrant, another_host, raft_index, values, wait_for
 
 Register = Callable[..., Registrant]
 
@@ -95,6 +100,78 @@ def test_authentication_is_switched_on_and_off_under_running_agents(etcd_program
             agent.wait_count("keepalives", 1)
         assert [agent.status["lease"] for agent in (prepared, unprepared)] == leases
         assert [values(etcd, f"/infrastructure/web/{name}/")["ip"] for name in ("web1", "web2")] == ["10.0.0.5"] * 2
+
+
+def attach(etcd: Cluster, lease: str) -> None:
+    """Put a key of somebody else's on a lease, as every user of etcd may where it holds nothing that is not theirs."""
+    etcd.ctl("put", "/infrastructure/web/evil/x", "y", f"--lease={lease}", user="evil:3v1l")
+
+
+@pytest.fixture
+def shared() -> Iterator[Cluster]:
+    """A cluster with users for web1 and for evil, which may write keys of its own only.
+
+    Of etcd 3.6: before, a transaction does not ask for permission to the other keys of a lease.
+    """
+    with Cluster(programs_of("3.6"), flags=["--bcrypt-cost=4"]) as etcd:
+        etcd.require_auth(root="r00t", web1="s3cret", evil="3v1l")
+        permit(etcd)
+        etcd.permit("evil", "/infrastructure/web/evil/")
+        yield etcd
+
+
+def as_web1(etcd: Cluster) -> dict[str, object]:
+    return {"endpoints": etcd.endpoints, "user": "web1", "password": "s3cret"}
+
+
+def test_a_lease_with_a_key_of_somebody_else_is_given_up_for_another(shared: Cluster, register: Register) -> None:
+    agent = register(shared, ttl=10, self_check=2)
+    agent.configure(etcd=as_web1(shared))
+    agent.start()
+    stolen = agent.wait_phase("registered")["lease"]
+    shared.ctl("del", "--prefix", KEYS, user=ADMIN)
+    attach(shared, stolen)
+    wait_for(lambda: values(shared, user=ADMIN).get("ip") == "10.0.0.5", "the keys to be back")
+    wait_for(lambda: agent.status["lease"] not in ("", stolen), "another lease")
+    assert agent.status["phase"] == "registered"
+    assert f"since lease {stolen} cannot be written under any more" in agent.story()
+    agent.wait_count("keepalives", 2)
+    assert agent.end() == 0
+    assert values(shared, user=ADMIN) == {}
+
+
+def test_a_host_that_boots_has_no_lease_before_it_can_claim_its_name(
+    shared: Cluster, register: Register, tmp_path: Path
+) -> None:
+    """While it watches the lease of its former boot, it holds none that somebody else could spoil."""
+    boot = "11111111-1111-1111-1111-111111111111"
+    machine = tmp_path / "machine"
+    within = another_host(machine, boot_id=boot)
+    first = register(shared, within=within, ttl=12)
+    first.configure(etcd=as_web1(shared))
+    first.start()
+    former = first.wait_phase("registered")["lease"]
+    first.end(signal.SIGKILL)
+    (machine / "boot_id").write_text(boot.replace("1", "2"))
+    second = register(shared, within=another_host(machine, boot_id=boot.replace("1", "2")), ttl=12)
+    second.configure(etcd=as_web1(shared))
+    second.start()
+    wait_for(lambda: "watching its lease" in second.status.get("message", ""), "the former lease to be watched")
+    deadline = time.monotonic() + 30
+    while second.status["phase"] != "registered":
+        assert second.alive and time.monotonic() < deadline, second.story()
+        held = shared.ctl("lease", "list", user=ADMIN).split()[3:]
+        spoilt = [lease for lease in held if lease != former and not keys_of(shared, lease)]
+        for lease in spoilt:
+            attach(shared, lease)
+        time.sleep(0.05)
+    assert values(shared, user=ADMIN)["ip"] == "10.0.0.5"
+
+
+def keys_of(etcd: Cluster, lease: str) -> list[str]:
+    """The keys that a lease holds."""
+    status = json.loads(etcd.ctl("lease", "timetolive", lease, "--keys", "-w", "json", user=ADMIN))
+    return status.get("keys") or []
 
 
 def test_certificates_are_rotated_under_a_running_agent(
