@@ -84,12 +84,12 @@ def test_a_thread_goes_on_after_an_error(capsys: pytest.CaptureFixture[str], mon
 LOGGING = """
 import sys
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent import log
-log.in_background()
-for number in range(int(sys.argv[1])):
-    log.info(f"line {number} " + "x" * 1000)
-print("all is said", flush=True)
-sys.stdin.read()
-log.flush(30)
+log._LAST_LINES = 30.0
+with log.in_background():
+    for number in range(int(sys.argv[1])):
+        log.info(f"line {number} " + "x" * 1000)
+    print("all is said", flush=True)
+    sys.stdin.read()
 """
 
 

@@ -15,7 +15,8 @@ Only the module of the subcommand that was asked for is imported: what runs for 
 
 A RollcallError that `run` raises is shown as one line on standard error, with exit status 1; a ConfigError with
 status 78, for which the units do not restart the service: the same file would fail again. A wrong command line is 2,
-an interrupt 130, and 141 says that nobody read the output.
+an interrupt 130. 74 says that the output could not be written, and 141 that nobody read it: neither is one that
+monitoring knows.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ import sys
 import typing as t
 
 from .._etcd.errors import RollcallError
+from . import streams
 from .config import ConfigError
+from .host.shortage import is_shortage
 from .lean import leave_out_openssl
 from .version import version
 
@@ -57,6 +60,28 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: t.Sequence[str]) -> int:
     """Run the subcommand that `argv` names; returns the exit status: 2 for a wrong command line, as argparse has it."""
+    streams.set_up()
+    try:
+        try:
+            return _run(argv)
+        finally:
+            sys.stdout.flush()
+    except RollcallError as exc:
+        streams.complain(str(exc))
+        config_wrong = isinstance(exc, ConfigError) and not is_shortage(exc)
+        return os.EX_CONFIG if config_wrong else 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        streams.silence(sys.stdout)
+        return 128 + signal.SIGPIPE
+    except OSError as exc:
+        streams.silence(sys.stdout)
+        streams.complain(f"cannot go on, or write the output: {exc}")
+        return os.EX_IOERR
+
+
+def _run(argv: t.Sequence[str]) -> int:
     asked = next((word for word in argv if not word.startswith("-")), "")
     parser = _Parser(prog="rollcall", description="Infrastructure discovery on etcd: this node's part.")
     parser.add_argument("--version", action="version", version=f"rollcall {version()}")
@@ -70,16 +95,7 @@ def main(argv: t.Sequence[str]) -> int:
     args, unknown = parser.parse_known_args(argv)
     if unknown:
         subparsers.choices[asked].error(f"unrecognized arguments: {' '.join(unknown)}")
-    try:
-        return int(args.run(args))
-    except RollcallError as exc:
-        sys.stderr.write(f"rollcall: {exc}\n")
-        return os.EX_CONFIG if isinstance(exc, ConfigError) else 1
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's own flush at the end
-        return 128 + signal.SIGPIPE
+    return int(args.run(args))
 
 
 if __name__ == "__main__":  # `python3 -m rollcall._agent.cli`: what the command `rollcall` runs

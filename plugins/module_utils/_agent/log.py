@@ -13,6 +13,7 @@ written by a thread that does nothing else (`in_background`).
 from __future__ import annotations
 
 import collections
+import contextlib
 import os
 import sys
 import threading
@@ -23,6 +24,7 @@ import typing as t
 _ERROR, _WARNING, _INFO = ("<3>", "<4>", "<6>") if "JOURNAL_STREAM" in os.environ else ("", "", "")
 
 _MOST_WAITING = 1000  # lines; of more the oldest are dropped, and counted
+_LAST_LINES = 1.0  # seconds
 _STANDARD_ERROR = 2
 _GLANCE = 0.01  # seconds between two looks at whether a line can be, or has been, written
 
@@ -42,50 +44,62 @@ def info(text: str) -> None:
     _write(_INFO, text)
 
 
-def in_background() -> None:
-    """From now on no line holds up the thread that logs it. Raises RuntimeError where no thread can be started."""
+@contextlib.contextmanager
+def in_background() -> t.Iterator[None]:
+    """In the block no line holds up the thread that logs it. At its end the last lines have a second to be written."""
     global _lines
-    if _lines is None:
-        lines = _Lines()
-        threading.Thread(target=lines.write_all, name="log", daemon=True).start()
-        _lines = lines
-
-
-def flush(seconds: float) -> None:
-    """Let the lines that wait be written, at most for so long."""
-    end = time.monotonic() + seconds
-    while _lines is not None and _lines.waiting and time.monotonic() < end:
-        time.sleep(_GLANCE)
+    _lines = lines = _Lines()
+    try:
+        yield
+    finally:
+        _lines = None
+        lines.finish(_LAST_LINES)
 
 
 class _Lines:
     """Lines that wait for standard error to take them."""
 
     def __init__(self) -> None:
-        self._queue: t.Deque[str] = collections.deque()
+        self._queue: t.Deque[t.Optional[str]] = collections.deque()  # None: there will be no more
         self._changed = threading.Condition()
         self._dropped = 0
-        self.waiting = False
+        self._started = False
+        self._written = False  # all of them
 
-    def put(self, line: str) -> None:
+    def put(self, line: t.Optional[str]) -> None:
+        """Add a line, without waiting for anything."""
         with self._changed:
-            self.waiting = True
             self._queue.append(line)
             if len(self._queue) > _MOST_WAITING:
                 self._queue.popleft()
                 self._dropped += 1
             self._changed.notify()
+            if not self._started:
+                try:
+                    threading.Thread(target=self._write_all, name="log", daemon=True).start()
+                    self._started = True
+                except RuntimeError:
+                    pass  # no process or memory left: the next line tries again
 
-    def write_all(self) -> None:
+    def finish(self, seconds: float) -> None:
+        """Let what waits be written, at most for so long."""
+        self.put(None)
+        end = time.monotonic() + seconds
+        while not self._written and time.monotonic() < end:
+            time.sleep(_GLANCE)
+
+    def _write_all(self) -> None:
         while True:
             with self._changed:
                 while not self._queue:
-                    self.waiting = False
                     self._changed.wait()
                 line, dropped, self._dropped = self._queue.popleft(), self._dropped, 0
             if dropped:
-                line = f"{_WARNING}{dropped} lines were dropped while nobody took them\n{line}"
-            _put_through(line.encode("utf-8", "backslashreplace"))
+                _put_through(f"{_WARNING}{dropped} lines were dropped while nobody took them\n")
+            if line is None:
+                self._written = True
+                return
+            _put_through(line)
 
 
 _lines: t.Optional[_Lines] = None
@@ -104,8 +118,9 @@ def _write(priority: str, text: str) -> None:
         pass  # there is nobody to tell that nobody listens
 
 
-def _put_through(data: bytes) -> None:
+def _put_through(text: str) -> None:
     """Write all of it, however long that takes; what cannot be written is lost."""
+    data = text.encode("utf-8", "backslashreplace")
     while data:
         try:
             data = data[os.write(_STANDARD_ERROR, data) :]

@@ -17,8 +17,6 @@ from ..registering.agent import Agent
 from ..registering.register_config import load
 from ..registering.run_directory import RunDirectory
 
-_LAST_LINES = 1.0  # seconds at the end for whoever reads the log to take the last of it
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command line may say."""
@@ -36,10 +34,7 @@ def run(args: argparse.Namespace) -> int:
     if args.check:
         load(args.config)
         return 0
-    patiently(log.in_background, "start the thread of the log")
-    try:
+    with log.in_background():
         files = patiently(lambda: RunDirectory(args.run_dir), "use the run directory")
         patiently(lambda: Agent(args.config, files), "start").run()
-    finally:
-        log.flush(_LAST_LINES)
     return 0

@@ -17,6 +17,7 @@ from ..._etcd.client import Client
 from ..._etcd.errors import RollcallError
 from ..._registry.mirror import read_state
 from .. import log
+from ..host.shortage import patiently
 from ..locks import Locks
 from ..rendering import view
 from ..rendering.guard import Guard
@@ -40,15 +41,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Render until told to stop, or once; returns the exit status."""
-    config = load(args.config)
+    once = args.check or args.once
+    config = load(args.config) if once else patiently(lambda: load(args.config), "read the configuration")
     require_jinja2()
     if args.check:
         return _render(config, False, args.diff)
     locks = Locks()
-    _lock(locks, config)
     if args.once:
+        _lock(locks, config)
         return _render(config, True, args.diff)
-    Renderer(config, args.run_dir).run()
+    with log.in_background():
+        patiently(lambda: _lock(locks, config), "take the locks")
+        patiently(lambda: Renderer(config, args.run_dir), "start").run()
     return 0
 
 

@@ -48,7 +48,7 @@ def why_ended() -> str:
         command = ["systemctl", "list-jobs", "--full", "--plain", "--no-legend", "--no-pager"]
         # A daemon of ours has no AnsibleModule.
         answer = subprocess.run(  # pylint: disable=ansible-bad-function
-            command, capture_output=True, text=True, timeout=_PATIENCE, check=True
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=_PATIENCE, check=True
         ).stdout
     except (OSError, subprocess.SubprocessError) as exc:
         log.warning(f"Cannot ask systemd whether this is a stop or a restart, taking it for a stop: {exc}")
