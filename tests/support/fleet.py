@@ -17,7 +17,10 @@ from typing import Any
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.pacing import boottime
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering.agent import Agent
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering.run_directory import RunDirectory
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering.run_directory import (
+    Memory,
+    RunDirectory,
+)
 
 Json = dict[str, Any]
 Turn = Callable[[], float]  # does what is due, and returns when (boottime) to come again
@@ -39,11 +42,20 @@ class Node(RunDirectory):
         address = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
         settings = {"name": self.name, "role": "fleet", "address": address, "ttl": ttl, "self_check": self_check}
         config.write_text(json.dumps({"etcd": {"endpoints": list(endpoints), **etcd}, **settings}))
-        self.turn: Turn = Agent(str(config), self).turn
+        self._agent = Agent(str(config), self)
+
+    def turn(self) -> float:
+        """What the two threads of an agent do, one after the other."""
+        self._agent.renew()
+        due = self._agent.turn()
+        return min(due, self._agent.renew())
 
     def show(self, status: Json) -> None:
         """Keep the status instead of writing it."""
         self.status = status
+
+    def remember(self, memory: Memory) -> None:
+        """No other process will come."""
 
 
 class Fleet:

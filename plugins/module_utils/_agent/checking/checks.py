@@ -20,9 +20,11 @@ import time
 import typing as t
 
 from ..._registry.model import CRITICAL, HEALTHS, PASSING, Check, worst
+from .. import log
+from ..host.shortage import is_shortage, shortage_here
 from ..pacing import Dwell, Writes, jittered
 from .check_config import CheckConfig
-from .probe import Result
+from .probe import UNKNOWN, Result
 
 NOT_YET = "not checked yet"
 
@@ -181,6 +183,7 @@ class Checks:
     ) -> None:
         self._deliver = deliver
         self._writes = writes
+        self._short = ""  # what the agent has run out of
         self._watched = {c.name: _Watched(c, last.get(c.name), _dwell(writes), now, registered) for c in configs}
 
     def configure(self, configs: t.Sequence[CheckConfig], now: float, writes: Writes) -> None:
@@ -260,7 +263,7 @@ class Checks:
         try:
             work.start()
         except RuntimeError as exc:  # the host has no process or memory left
-            return watched.count(Result(CRITICAL, f"the check cannot be started: {exc}"), now)
+            return watched.count(self._not_known(str(exc)), now)
         watched.look, watched.waiting = look, True
         return False
 
@@ -268,9 +271,22 @@ class Checks:
         try:
             result = config.probe(config.timeout)
         except Exception as exc:  # whatever it is, a check without a result would hang for ever
-            result = Result(CRITICAL, f"the check itself failed: {type(exc).__name__}: {exc}")
+            failed = Result(CRITICAL, f"the check itself failed: {type(exc).__name__}: {exc}")
+            result = self._not_known(getattr(exc, "strerror", "") or str(exc)) if is_shortage(exc) else failed
+        short = shortage_here() if result.status not in (PASSING, UNKNOWN) else ""
+        if short:
+            result = self._not_known(short)
+        elif result.status != UNKNOWN:
+            self._short = ""
         look.over = True
         self._deliver(Outcome(config.name, look, result))
+
+    def _not_known(self, shortage: str) -> Result:
+        """What a check has found that the agent itself could not carry out: nothing about what it looks at."""
+        if shortage != self._short:
+            log.warning(f"Cannot carry out checks, so that their last status stands: {shortage}")
+        self._short = shortage
+        return Result(UNKNOWN, f"the agent has run out of something: {shortage}")
 
 
 def _dwell(writes: Writes) -> Dwell:

@@ -14,6 +14,7 @@ import typing as t
 from ..._registry.model import CRITICAL, PASSING, WARNING
 from .. import spawn
 from ..config import Section
+from ..host.shortage import is_shortage
 from .probe import Host, Probe, Result
 
 _VERDICTS = {0: PASSING, 1: WARNING}
@@ -28,6 +29,8 @@ class Script(t.NamedTuple):
         try:
             ended = spawn.run(self.argv, timeout)
         except (OSError, ValueError) as exc:
+            if is_shortage(exc):
+                raise
             why = exc.strerror if isinstance(exc, OSError) else exc
             return Result(CRITICAL, f"cannot run {self.argv[0]}: {why}")
         if ended.status is None:

@@ -99,6 +99,10 @@ class Agent:
                 self._stumble(exc)
         self._end()
 
+    def renew(self) -> float:
+        """Renew the lease if it is time; returns when (boottime) to come again. What the keeper's thread does."""
+        return self._keeper.turn()
+
     def turn(self) -> float:
         """Do what is due, waiting for nothing but etcd's answers; returns when (boottime) to come again."""
         self._locator.turn(boottime())

@@ -82,13 +82,15 @@ class LeaseKeeper:
         self._bell.put(None)
 
     def keep(self, lease: int, granted: int, renewed: t.Optional[float] = None) -> None:
-        """Renew this lease: at once, or if it was granted at `renewed` (boottime), a third of its time later."""
+        """Renew this lease; `renewed` (boottime) is when it was granted, if it was just now.
+
+        The first time is at once: from then on there is a connection, whatever the host runs out of.
+        """
         with self._lock:
             self._renewal = self._renewal._replace(lease=lease, granted=granted, failure=None, lost=False)
-            if renewed is None:
-                self._task.worked(0.0)
-            else:
+            if renewed is not None:
                 self._note(renewed)
+            self._task.worked(0.0)
         self._bell.put(None)
 
     def release(self) -> None:
@@ -96,9 +98,8 @@ class LeaseKeeper:
         with self._lock:
             self._renewal = self._renewal._replace(lease=0, failure=None, lost=False)
 
-    def _round(self) -> None:
-        """Renew the lease if it is time, and wait until it is."""
-        self._alive()
+    def turn(self) -> float:
+        """Renew the lease if it is time; returns when (boottime) it is the next time, infinity without a lease."""
         with self._lock:
             lease = 0 if self._renewal.lost else self._renewal.lease
             client, task, former = self._client, self._task, self._former
@@ -107,7 +108,12 @@ class LeaseKeeper:
             each.close()
         if client is not None and lease and boottime() >= task.due:
             self._renew(client, lease, task)
-        due = task.due if lease else float("inf")
+        return task.due if lease else float("inf")
+
+    def _round(self) -> None:
+        """Renew the lease if it is time, and wait until it is, or until a sign of life is due."""
+        self._alive()
+        due = self.turn()
         for _message in self._bell.take(min(due - boottime(), self._interval)):
             pass
 
@@ -128,6 +134,7 @@ class LeaseKeeper:
                 counted, rtt = self._renewal.keepalives + 1, round(boottime() - begun, 4)
                 self._renewal = self._renewal._replace(granted=granted, keepalives=counted, rtt=rtt, failure=None)
                 self._note(begun)
+                task.worked(begun + jittered(granted / 3, 0.1))
             else:
                 task.failed(isinstance(failure, REFUSALS), boottime())
                 lost = isinstance(failure, LeaseNotFound)
@@ -140,4 +147,3 @@ class LeaseKeeper:
         """The lease has all of its time since `renewed` (boottime); under the lock."""
         unix = time.time() - (boottime() - renewed)
         self._renewal = self._renewal._replace(renewed=unix, renewed_boottime=renewed)
-        self._task.worked(renewed + jittered(self._renewal.granted / 3, 0.1))

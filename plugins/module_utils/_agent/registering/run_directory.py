@@ -102,7 +102,7 @@ class RunDirectory:
         self._status = os.path.join(path, "status.json")
         try:
             os.makedirs(path, exist_ok=True)
-            self._lock = os.open(os.path.join(path, "register.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._lock = os.open(os.path.join(path, "register.lock"), os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RollcallError(
