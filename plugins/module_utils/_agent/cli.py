@@ -77,7 +77,8 @@ def main(argv: t.Sequence[str]) -> int:
         return 128 + signal.SIGPIPE
     except OSError as exc:
         streams.silence(sys.stdout)
-        streams.complain(f"cannot go on, or write the output: {exc}")
+        # What is read or written by name says so in its error.
+        streams.complain(str(exc) if exc.filename else f"Cannot write the output: {exc.strerror or exc}")
         return os.EX_IOERR
 
 

@@ -16,6 +16,8 @@ import sys
 import time
 import typing as t
 
+from ..streams import complain
+
 _COLOURS = {
     "passing": "32",
     "warning": "33",
@@ -95,5 +97,4 @@ def say(line: str) -> None:
 
 def note(line: str) -> None:
     """Write a line about the work itself to standard error."""
-    sys.stderr.write(f"rollcall: {line}\n")
-    sys.stderr.flush()
+    complain(line)
