@@ -34,7 +34,7 @@ from . import streams
 from .config import ConfigError
 from .host.shortage import is_shortage
 from .lean import leave_out_openssl
-from .version import version
+from .version import stay_with_this_release, version
 
 COMMANDS = {
     "register": "answer the roll call: hold this host's registration and run its checks",
@@ -100,5 +100,6 @@ def _run(argv: t.Sequence[str]) -> int:
 
 
 if __name__ == "__main__":  # `python3 -m rollcall._agent.cli`: what the command `rollcall` runs
+    stay_with_this_release()
     leave_out_openssl()
     raise SystemExit(main(sys.argv[1:]))

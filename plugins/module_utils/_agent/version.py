@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which version of the runtime this is.
+"""Which release of the runtime this process runs.
 
 Internal to the collection: no promise is made to other users of this file.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 
 # The archive that brought this package to the node has the file VERSION beside it: {"version", "digest"}.
 _STAMP = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pardir, "VERSION")
@@ -31,3 +32,14 @@ _VERSION = _read()
 def version() -> str:
     """The version of the collection this runtime was packed from; "dev" in a checkout."""
     return _VERSION
+
+
+def stay_with_this_release() -> None:
+    """Import what is needed later from the directory that a link leads to now, whatever it leads to by then.
+
+    Code of two releases in one process would fail in ways that nobody has tested.
+    """
+    package = __name__.partition(".")[0]
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == package and hasattr(module, "__path__"):
+            module.__path__ = [os.path.realpath(path) for path in module.__path__]

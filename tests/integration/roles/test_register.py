@@ -9,8 +9,10 @@ What is proved here is what the role does to files. The service does not run: it
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
+import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -29,9 +31,10 @@ CHANGED = ("/etc", "/opt", "/usr/local", "/var/lib")  # what the role writes to
 SYSTEMCTL = """\
 #!/bin/sh
 here=$(dirname "$0")
-case $1 in
-    show) cat "$here/status" ;;
-    is-enabled) echo enabled ;;
+case "$*" in
+    "show --property=MainPID --value rollcall-render.service") cat "$here/renderer" 2>/dev/null ;;
+    show*) cat "$here/status" ;;
+    is-enabled*) echo enabled ;;
     *) echo "$@" >>"$here/asked" ;;
 esac
 """
@@ -69,6 +72,13 @@ class Host:
     def say(self, *properties: str) -> None:
         """What systemd says of the service from now on."""
         (self._bin / "status").write_text("\n".join(["LoadState=loaded", *properties, ""]))
+
+    def start_renderer(self, *command: str) -> subprocess.Popen[bytes]:
+        """Start this host's command `rollcall`; systemd takes it for the renderer from now on."""
+        enter = ["nsenter", f"--mount=/proc/{self._process.pid}/ns/mnt", "/usr/local/bin/rollcall"]
+        process = subprocess.Popen([*enter, *command], stderr=subprocess.PIPE)
+        (self._bin / "renderer").write_text(f"{process.pid}\n")
+        return process
 
     @property
     def asked(self) -> list[str]:
@@ -128,6 +138,47 @@ def test_the_directory_of_the_metrics_is_made_and_one_that_is_there_is_left_alon
     back = host.play(register_metrics_file=METRICS)
     assert back.rc == 0, back.output
     assert host.asked[-1] == "restart rollcall-register.service", "the running service sees the directory that is gone"
+
+
+def test_a_new_release_restarts_also_the_daemon_whose_role_is_not_played(host: Host, tmp_path: Path) -> None:
+    assert host.play().rc == 0
+    releases = host.path("/opt/rollcall")
+    new = (releases / "current").readlink().name
+    shutil.copytree(releases / new, releases / "rollcall-0.0.1-former")
+    (releases / "current").unlink()
+    (releases / "current").symlink_to("rollcall-0.0.1-former")
+    config = tmp_path / "register.json"
+    config.write_text(
+        json.dumps({"etcd": {"endpoints": ["http://127.0.0.1:1"]}, "name": "a", "role": "b", "address": "10.0.0.5"})
+    )
+    daemon = host.start_renderer("register", f"--config={config}", f"--run-dir={tmp_path / 'run'}")
+    try:
+        assert daemon.stderr is not None
+        assert b"connection refused" in daemon.stderr.readline()
+        shown = Path(f"/proc/{daemon.pid}/cmdline").read_bytes().split(b"\0")
+        assert b"/opt/rollcall/rollcall-0.0.1-former" in shown
+        assert host.asked
+
+        (releases / new / "VERSION").unlink()  # so that it counts as one that is still to be unpacked
+        played = host.play(agent_keep=1)
+        assert played.rc == 0, played.output
+        assert host.asked == ["daemon-reload", "--no-block restart rollcall-render.service"]
+        assert (releases / "current").readlink().name == new
+        assert (releases / "rollcall-0.0.1-former").is_dir(), "a process may still import from it"
+    finally:
+        daemon.kill()
+        daemon.communicate()
+    daemon = host.start_renderer("register", f"--config={config}", f"--run-dir={tmp_path / 'run'}")
+    try:
+        assert daemon.stderr is not None
+        daemon.stderr.readline()
+        (releases / new / "VERSION").unlink()
+        again = host.play(agent_keep=1)
+        assert (again.rc, host.asked) == (0, ["daemon-reload"]), again.output
+        assert not (releases / "rollcall-0.0.1-former").exists()
+    finally:
+        daemon.kill()
+        daemon.communicate()
 
 
 def test_the_unit_is_one_that_systemd_takes_without_the_directory(host: Host, tmp_path: Path) -> None:
