@@ -14,7 +14,7 @@ import threading
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent import spawn
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.host import programs
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering import interfaces
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering.addresses import (
     Found,
@@ -131,12 +131,12 @@ def test_a_command_that_does_not_end_is_not_started_again(monkeypatch: pytest.Mo
     """Not even being killed ends a process that waits for a disk or a server that is gone."""
     begun, ends = [], threading.Event()
 
-    def stuck(argv: list[str], timeout: float) -> spawn.Ended:
+    def stuck(argv: list[str], timeout: float) -> programs.CommandResult:
         begun.append(argv)
         ends.wait(10)
-        return spawn.Ended(0, "10.0.0.1")
+        return programs.CommandResult(0, "10.0.0.1")
 
-    monkeypatch.setattr(spawn, "run", stuck)
+    monkeypatch.setattr(programs, "run_program", stuck)
     asked = Commands("/nfs/address")
     asked.here.turn(0)
     asked.here.configure(asked.here._source, ())

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent import spawn
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking import probe_process, probe_ttl
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe_process import Process
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe_script import Script
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe_systemd import Systemd
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe_ttl import Ttl
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.host.programs import run_program
 from tests.support.waiting import wait_for
 
 
@@ -59,7 +59,7 @@ def test_a_script_gets_no_more_than_the_path(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials/x")
     monkeypatch.setenv("NOTIFY_SOCKET", "/run/notify")
     names = {line.split("=")[0] for line in shell("env")[1].splitlines()}
-    assert names <= {"PATH", "LANG", "PWD", "SHLVL", "OLDPWD", "_"}
+    assert names <= {"PATH", "LANG", "ROLLCALL_PROGRAM", "PWD", "SHLVL", "OLDPWD", "_"}
     inherited = {int(name) for name in os.listdir("/proc/self/fd") if inheritable(int(name))}
     with Path("/dev/null").open() as ours:
         seen = {int(name) for name in shell("ls /proc/self/fd")[1].split()}
@@ -110,22 +110,22 @@ def running(pid: str) -> bool:
 
 def test_a_script_that_floods_is_kept_short_and_killed_in_time() -> None:
     begun, spent = time.monotonic(), time.thread_time()
-    ended = spawn.run(("/bin/sh", "-c", "yes"), 0.5)
+    ended = run_program(("/bin/sh", "-c", "yes"), 0.5)
     assert (ended.status, ended.output) == (None, "y\n" * 2048)
     assert time.monotonic() - begun < 2
     assert time.thread_time() - spent < 0.1, "reading it all would cost all of the time"
 
 
 def test_a_script_that_says_much_may_finish() -> None:
-    assert spawn.run(("/bin/sh", "-c", "yes | head -c 1000000; exit 1"), 10.0) == (1, "y\n" * 2048)
+    assert run_program(("/bin/sh", "-c", "yes | head -c 1000000; exit 1"), 10.0) == (1, "y\n" * 2048, False)
 
 
-def test_a_process_that_a_script_leaves_behind_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_process_that_a_script_leaves_behind_is_not_waited_for_and_ends(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     begun = time.monotonic()
     assert shell(f"sleep 300 & echo $! > {pid}; echo started") == ("passing", "started")
     assert time.monotonic() - begun < 3
-    os.kill(int(pid.read_text()), 9)
+    assert not running(pid.read_text().strip())
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering import shell
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.host.programs import run_command
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.render_config import File
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.target import ApplyFailed, Target
 
@@ -193,7 +193,7 @@ def test_diff_and_check_touch_nothing(place):
 def test_a_command_that_hangs_is_killed_with_what_it_started(tmp_path):
     pid = tmp_path / "pid"
     started = time.monotonic()
-    ended = shell.run(f"echo begun; sleep 600 & echo $! > {pid}; wait", 0.5)
+    ended = run_command(f"echo begun; sleep 600 & echo $! > {pid}; wait", 0.5)
     assert (ended.ok, ended.status, ended.output) == (False, None, "begun\n")
     assert time.monotonic() - started < 5
     assert "killed after 0.5 s: begun" in ended.story("x", 0.5)
@@ -202,14 +202,14 @@ def test_a_command_that_hangs_is_killed_with_what_it_started(tmp_path):
 
 def test_a_daemon_that_a_command_leaves_is_not_waited_for(tmp_path):
     started = time.monotonic()
-    ended = shell.run(f"sleep 30 & echo $! > {tmp_path}/pid", 10)
+    ended = run_command(f"sleep 30 & echo $! > {tmp_path}/pid", 10)
     os.kill(int((tmp_path / "pid").read_text()), 9)
     assert ended.ok
     assert time.monotonic() - started < 5
 
 
 def test_only_the_end_of_much_output_is_kept():
-    ended = shell.run("yes | head -c 1000000; echo the end; exit 3", 10)
+    ended = run_command("yes | head -c 1000000; echo the end; exit 3", 10)
     assert (ended.status, len(ended.output), ended.output[-8:]) == (3, 8192, "the end\n")
 
 

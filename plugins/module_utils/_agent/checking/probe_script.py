@@ -12,8 +12,8 @@ from __future__ import annotations
 import typing as t
 
 from ..._registry.model import CRITICAL, PASSING, WARNING
-from .. import spawn
 from ..config import Section
+from ..host.programs import run_program
 from ..host.shortage import is_shortage
 from .probe import Host, Probe, Result
 
@@ -27,7 +27,7 @@ class Script(t.NamedTuple):
 
     def __call__(self, timeout: float) -> Result:
         try:
-            ended = spawn.run(self.argv, timeout)
+            ended = run_program(self.argv, timeout)
         except (OSError, ValueError) as exc:
             if is_shortage(exc):
                 raise

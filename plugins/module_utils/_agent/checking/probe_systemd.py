@@ -16,8 +16,9 @@ import re
 import typing as t
 
 from ..._registry.model import CRITICAL, PASSING
-from .. import spawn
 from ..config import Section
+from ..host.programs import run_program
+from ..host.shortage import is_shortage
 from .probe import Host, Probe, Result
 
 # A unit that starts, even again and again, serves nobody yet; one that reloads does.
@@ -33,8 +34,10 @@ class Systemd(t.NamedTuple):
     def __call__(self, timeout: float) -> Result:
         command = ("systemctl", "show", "--property=LoadState,ActiveState,SubState", self.unit)
         try:
-            ended = spawn.run(command, timeout)
+            ended = run_program(command, timeout)
         except OSError as exc:
+            if is_shortage(exc):
+                raise
             return Result(CRITICAL, f"cannot run systemctl: {exc.strerror}")
         if ended.status != 0:
             took = f"no answer within {timeout:g} s" if ended.status is None else ended.output

@@ -196,10 +196,10 @@ def _route(source: Source) -> t.List[str]:
 
 
 def _command(source: Source) -> t.List[str]:
-    from .. import spawn  # which most agents need not carry
+    from ..host.programs import run_program  # which most agents need not carry
 
     try:
-        ended = spawn.run(shlex.split(source.value), _COMMAND_TIMEOUT)
+        ended = run_program(shlex.split(source.value), _COMMAND_TIMEOUT)
     except OSError as exc:
         raise RegistryError(f"{source.value} cannot be started: {exc.strerror or exc}") from None
     if ended.status != 0:

@@ -14,6 +14,7 @@ import os
 from .. import log
 
 _PATIENCE = 3.0  # seconds for systemctl, which answers in some milliseconds
+_LONGEST_LIST = 1 << 20  # bytes of its answer: a host that shuts down has hundreds of jobs
 
 STOP = "stop"
 RESTART = "restart"
@@ -39,19 +40,19 @@ def why_ended() -> str:
     `systemctl stop` and the shutdown of the host queue "stop". Without a job somebody sent the signal by hand, and
     `Restart=always` will bring us back. Not started by systemd, or no answer: STOP, which leaves nothing behind.
     """
-    import subprocess  # 0.3 MB that are needed only here, at the end
+    from ..host.programs import run_program  # which most agents need only here, at the end
 
     unit = own_unit()
     if not unit:
         return STOP
+    command = ["systemctl", "list-jobs", "--full", "--plain", "--no-legend", "--no-pager"]
     try:
-        command = ["systemctl", "list-jobs", "--full", "--plain", "--no-legend", "--no-pager"]
-        # A daemon of ours has no AnsibleModule.
-        answer = subprocess.run(  # pylint: disable=ansible-bad-function
-            command, capture_output=True, encoding="utf-8", errors="replace", timeout=_PATIENCE, check=True
-        ).stdout
-    except (OSError, subprocess.SubprocessError) as exc:
-        log.warning(f"Cannot ask systemd whether this is a stop or a restart, taking it for a stop: {exc}")
+        answer = run_program(command, _PATIENCE, _LONGEST_LIST)
+        problem = "" if answer.ok else answer.story("systemctl list-jobs", _PATIENCE)
+    except OSError as exc:
+        problem = exc.strerror or str(exc)
+    if problem:
+        log.warning(f"Cannot ask systemd whether this is a stop or a restart, taking it for a stop: {problem}")
         return STOP
-    jobs = [line.split() for line in answer.splitlines()]  # number, unit, type, state
+    jobs = [line.split() for line in answer.output.splitlines()]  # number, unit, type, state
     return next((STOP if job[2] == "stop" else RESTART for job in jobs if len(job) > 2 and job[1] == unit), RESTART)

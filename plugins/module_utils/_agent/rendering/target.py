@@ -24,7 +24,7 @@ import typing as t
 from ..._etcd.errors import RollcallError
 from .. import durable, log
 from ..durable import Attributes
-from . import shell
+from ..host.programs import run_command
 from .render_config import CANDIDATE, File
 
 VERSIONS = 5
@@ -129,7 +129,7 @@ class Target:
     def _run(self, verdict: str, command: str, timeout: float) -> None:
         """Run a command if there is one."""
         if command:
-            ended = shell.run(command, timeout)
+            ended = run_command(command, timeout)
             if not ended.ok:
                 raise CommandFailed(f"{self.dest}: {verdict}: {ended.story(command, timeout)}", ended.output)
 

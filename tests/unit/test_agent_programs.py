@@ -1,0 +1,201 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""No process that a program starts survives it, and a status that cannot be read is a failure."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.host.programs import run_command, run_program
+from tests.support.waiting import wait_for
+
+PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def pids(file: Path) -> list[int]:
+    return [int(line) for line in file.read_text().split()] if file.exists() else []
+
+
+# Each leaves S running: it writes its process id to a file, and sleeps.
+WAYS_OUT = {
+    "in the background": "S & wait",
+    "in a group of its own": "timeout 9002 S; echo done",
+    "in a session of its own": "setsid S & wait",
+    "as an orphan": "sh -c 'setsid S &'; sleep 9001",
+    "as an orphan without environment": "env -i sh -c 'setsid S &'; sleep 9001",
+    "deaf to SIGTERM": "trap '' TERM HUP; nohup S > /dev/null & wait",
+    "several deep": "sh -c \"setsid sh -c 'env -i setsid S & sleep 9002'; sleep 9002\" & wait",
+    "again and again": "while :; do (setsid S &); sleep 0.05; done",
+}
+
+
+def sleeper(directory: Path) -> str:
+    """The path of the program S of `directory`."""
+    program = directory / "sleeper"
+    program.write_text(f"#!/bin/sh\necho $$ >> {directory}/pids\nexec sleep 9003\n")
+    program.chmod(0o755)
+    return str(program)
+
+
+@pytest.fixture
+def daemon(tmp_path: Path):
+    """Runs lines in a process that has nothing but programs of ours as children, as both daemons do."""
+
+    def run(lines: str, **variables: str) -> str:
+        program = (
+            "import sys; sys.path.insert(0, sys.argv[1])\n"
+            "from module_utils._agent.host import children\n"
+            "from module_utils._agent.host.programs import run_command, run_program\n"
+            "children.prepare()\n" + textwrap.dedent(lines)
+        )
+        command = [sys.executable, "-I", "-B", "-c", program, str(PLUGINS)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **variables})
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.mark.parametrize("line", WAYS_OUT.values(), ids=WAYS_OUT)
+@pytest.mark.parametrize("runner", ["run_program(('/bin/sh', '-c', LINE), 0.5)", "run_command(LINE, 0.5)"])
+def test_no_descendant_survives_the_deadline(daemon, tmp_path: Path, runner: str, line: str) -> None:
+    file = tmp_path / "pids"
+    line = line.replace("S ", f"{sleeper(tmp_path)} ").replace("S;", f"{sleeper(tmp_path)};")
+    said = daemon(f"LINE = {line!r}\nprint({runner}.status)")
+    assert said == "None\n"
+    assert pids(file), "the test has started nothing"
+    assert not [pid for pid in pids(file) if alive(pid)]
+
+
+def test_what_a_check_leaves_behind_ends_with_it_and_a_reload_may_leave_a_daemon(daemon, tmp_path: Path) -> None:
+    file = tmp_path / "pids"
+    line = f"setsid {sleeper(tmp_path)} & sleep 0.2"
+    assert daemon(f"print(run_program(('/bin/sh', '-c', {line!r}), 5).status)") == "0\n"
+    assert len(pids(file)) == 1
+    assert not alive(pids(file)[0])
+    lines = f"""
+        print(run_command({line!r}, 5).status)
+        print(run_program(("/bin/true",), 5).status)
+    """
+    assert daemon(lines) == "0\n0\n"
+    left = pids(file)[1]
+    assert alive(left), "a later check has killed what a reload left"
+    os.kill(left, signal.SIGKILL)
+
+
+def test_a_daemon_left_by_a_reload_may_go_on_printing(daemon, tmp_path: Path) -> None:
+    file, beat = tmp_path / "pid", tmp_path / "beat"
+    line = f"(echo x; while echo beat; do touch {beat}; sleep 0.02; done) & echo $! > {file}"
+    lines = f"""
+        import os, time
+        print(run_command({line!r}, 5).status)
+        os.unlink({str(beat)!r}) if os.path.exists({str(beat)!r}) else None
+        end = time.monotonic() + 10
+        while not os.path.exists({str(beat)!r}) and time.monotonic() < end:
+            time.sleep(0.01)
+        print(os.path.exists({str(beat)!r}))
+    """
+    try:
+        assert daemon(lines) == "0\nTrue\n"
+    finally:
+        os.kill(pids(file)[0], signal.SIGKILL)
+
+
+def test_a_failed_or_late_reload_leaves_nothing(daemon, tmp_path: Path) -> None:
+    file = tmp_path / "pids"
+    line = f"setsid {sleeper(tmp_path)} & sleep 0.2; exit 1"
+    assert daemon(f"print(run_command({line!r}, 5).status)") == "1\n"
+    assert not alive(pids(file)[0])
+
+
+def test_programs_that_run_at_once_do_not_end_each_other(daemon, tmp_path: Path) -> None:
+    file = tmp_path / "pids"
+    wait = f"while [ ! -e {tmp_path}/go ]; do sleep 0.01; done"
+    slow = f"(setsid {sleeper(tmp_path)} &); {wait}; kill -0 $(cat {file})"
+    lines = f"""
+        import threading, time, os
+        results = []
+        thread = threading.Thread(target=lambda: results.append(run_program(("/bin/sh", "-c", {slow!r}), 20).status))
+        thread.start()
+        while not os.path.exists({str(file)!r}):
+            time.sleep(0.01)
+        for _count in range(20):
+            assert run_program(("/bin/true",), 5).ok
+        open({str(tmp_path / "go")!r}, "w").close()
+        thread.join()
+        print(results)
+    """
+    assert daemon(lines) == "[0]\n"
+    assert not alive(pids(file)[0])
+
+
+def test_other_children_of_a_process_that_is_no_daemon_are_left_alone() -> None:
+    other = subprocess.Popen(["sleep", "300"])
+    try:
+        assert run_program(("/bin/true",), 5).ok
+        assert run_command("sleep 60", 0.1).status is None
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_a_status_that_cannot_be_read_is_a_failure(daemon) -> None:
+    lines = """
+        import signal
+        print(run_command("exit 3", 5).status)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        result = run_command("exit 0", 5)
+        print(result.ok, result.lost, result.how(5))
+    """
+    assert daemon(lines) == "3\nFalse True its exit status cannot be read\n"
+
+
+def test_a_process_started_with_sigchld_ignored_reads_each_status(daemon, tmp_path: Path) -> None:
+    previous = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        line = "from module_utils._agent.host import children, programs; children.prepare()"
+        code = (
+            f"import sys; sys.path.insert(0, sys.argv[1]); {line}; sys.exit(programs.run_command('exit 7', 5).status)"
+        )
+        pid = os.posix_spawn(sys.executable, [sys.executable, "-I", "-B", "-c", code, str(PLUGINS)], os.environ)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        wait_for(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] == "Z", "its end", 20)
+        assert os.WEXITSTATUS(os.waitpid(pid, 0)[1]) == 7
+    finally:
+        signal.signal(signal.SIGCHLD, previous)
+
+
+def test_signals_that_we_ignore_are_not_ignored_by_programs() -> None:
+    previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        ignored = run_program(("/bin/sh", "-c", "grep SigIgn /proc/self/status"), 5).output.split()[1]
+    finally:
+        signal.signal(signal.SIGHUP, previous)
+    assert int(ignored, 16) & (1 << 31) - 1 == 0
+
+
+def test_endless_output_of_a_reload_fills_neither_disk_nor_memory(tmp_path: Path) -> None:
+    spent = time.thread_time()
+    result = run_command("yes", 1.0)
+    assert (result.status, len(result.output)) == (None, 8192)
+    assert time.thread_time() - spent < 0.6
+    assert threading.active_count() < 10
