@@ -32,6 +32,7 @@ import typing as t
 from .._etcd.errors import RollcallError
 from . import streams
 from .config import ConfigError
+from .host import children
 from .host.shortage import is_shortage
 from .lean import leave_out_openssl
 from .version import stay_with_this_release, version
@@ -102,4 +103,5 @@ def _run(argv: t.Sequence[str]) -> int:
 if __name__ == "__main__":  # `python3 -m rollcall._agent.cli`: what the command `rollcall` runs
     stay_with_this_release()
     leave_out_openssl()
+    children.prepare()
     raise SystemExit(main(sys.argv[1:]))

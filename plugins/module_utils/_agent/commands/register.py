@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 
 from .. import log
-from ..host import children
 from ..host.shortage import patiently
 from ..registering.agent import Agent
 from ..registering.register_config import load
@@ -35,7 +34,6 @@ def run(args: argparse.Namespace) -> int:
     if args.check:
         load(args.config)
         return 0
-    children.prepare()
     with log.in_background():
         files = patiently(lambda: RunDirectory(args.run_dir), "use the run directory")
         patiently(lambda: Agent(args.config, files), "start").run()

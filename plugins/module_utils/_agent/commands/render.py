@@ -17,7 +17,6 @@ from ..._etcd.client import Client
 from ..._etcd.errors import RollcallError
 from ..._registry.mirror import read_state
 from .. import log
-from ..host import children
 from ..host.shortage import patiently
 from ..locks import Locks
 from ..rendering import view
@@ -42,7 +41,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Render until told to stop, or once; returns the exit status."""
-    children.prepare()
     once = args.check or args.once
     config = load(args.config) if once else patiently(lambda: load(args.config), "read the configuration")
     require_jinja2()

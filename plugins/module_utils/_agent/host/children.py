@@ -56,7 +56,7 @@ class Child:
 
 
 def prepare() -> None:
-    """To be called when a daemon begins, in its main thread. All its children are started here from now on.
+    """To be called when a process of ours begins, in its main thread: from now on all its children are started here.
 
     A parent may have let us ignore SIGCHLD, and the kernel would throw away the exit status of each program.
     """
