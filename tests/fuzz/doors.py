@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from tests.fuzz import nodes
+from tests.fuzz import configs, nodes
 from tests.fuzz.door import Door
 
-DOORS: dict[str, Door] = {door.name: door for door in (*nodes.DOORS,)}
+DOORS: dict[str, Door] = {door.name: door for door in (*configs.DOORS, *nodes.DOORS)}

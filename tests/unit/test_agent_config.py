@@ -315,6 +315,9 @@ def test_where_the_address_comes_from(written: Load, address: Json, source: Sour
         ("[]", "a JSON object is wanted, not a list"),
         ("\xff", "this is not JSON: "),
         ('{"meta":' * 100_000, "it is nested too deeply"),
+        ('{"ttl": 30, "ttl": 60}', "the key ttl is there twice in one object"),
+        ('{"meta": {"\\u001b": 1, "\\u001b": 2}}', r"the key \\x1b is there twice in one object"),
+        ('{"ttl": ' + "9" * 1_000_000 + "}", "the number 9{40}... has 1000000 digits"),
     ],
 )
 def test_a_file_that_is_no_configuration(tmp_path: Path, text: str, message: str) -> None:
@@ -322,6 +325,22 @@ def test_a_file_that_is_no_configuration(tmp_path: Path, text: str, message: str
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(ConfigError, match=f"{path}: {message}"):
         load(str(path))
+
+
+def test_a_path_that_leads_to_something_endless() -> None:
+    with pytest.raises(ConfigError, match="/dev/zero: it has more than 4 MiB: this is no configuration"):
+        load("/dev/zero")
+
+
+def test_a_password_that_never_ends_is_no_reason_to_run_out_of_memory(written: Load) -> None:
+    assert len(written(etcd={"user": "web1", "password_file": "/dev/zero"}).settings.password) == 65536
+
+
+def test_a_message_is_one_short_line_whatever_the_key_is_called(written: Load) -> None:
+    with pytest.raises(ConfigError) as error:
+        written(services={"\u2028\x1b[2J" + "x" * 10_000: {"port": 80}})
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < 1000
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -72,6 +72,8 @@ def test_a_dest_that_is_a_link_is_followed(loaded, tmp_path):
         ({"mode": "420"}, r"mode: '420' is no octal number"),
         ({"mode": 420}, r"mode: a text is wanted"),
         ({"owner": "no-such-user"}, r"owner: there is no owner 'no-such-user' on this host"),
+        ({"owner": "²"}, r"owner: there is no owner '²' on this host"),
+        ({"group": "4294967295"}, r"group: 4294967295 is larger than any group's number \(4294967294\)"),
         ({"check_cmd": "haproxy -c -f /etc/a.cfg"}, r"check_cmd: it has no \{src\} in it"),
         ({"keys": ["app"]}, r"keys: 'app' does not begin with a slash"),
         ({"keys": [""]}, r"keys: '' does not begin with a slash"),

@@ -15,6 +15,7 @@ import typing as t
 
 from .._etcd.errors import InvalidSettings, RollcallError
 from .._etcd.settings import Settings
+from .._etcd.text import printable
 from .._registry.errors import InvalidLayout, RegistryError
 from .._registry.layout import DEFAULT_PREFIX, ROLE_NAME, Layout
 
@@ -22,6 +23,14 @@ from .._registry.layout import DEFAULT_PREFIX, ROLE_NAME, Layout
 PASSWORD_CREDENTIAL = "etcd-password"
 
 _DAY = 86400.0
+
+# What a configuration may come to, by far; a wrong path can lead to anything, such as /dev/zero.
+_LARGEST = 4 << 20  # bytes
+_LONGEST_PASSWORD = 65536  # characters of its file
+_LONGEST_NUMBER = 40  # digits
+# Characters of a message.
+_LONGEST_PLACE = 200
+_LONGEST_PROBLEM = 500
 
 _T = t.TypeVar("_T")
 
@@ -43,7 +52,8 @@ class Section:
 
     def error(self, key: str, problem: str) -> ConfigError:
         """The exception that says what is wrong with `key` of this section."""
-        place = ".".join(filter(None, (self._path, key)))
+        place = printable(".".join(filter(None, (self._path, key))), _LONGEST_PLACE)
+        problem = printable(problem, _LONGEST_PROBLEM)
         return ConfigError(f"{self._file}: {place}: {problem}" if place else f"{self._file}: {problem}")
 
     def get(self, key: str, default: t.Any = None) -> t.Any:
@@ -147,15 +157,41 @@ class Section:
 def read(file: str) -> Section:
     """The outermost section of a configuration file. Raises ConfigError."""
     try:
-        with open(file, encoding="utf-8") as stream:
-            data = json.load(stream)
+        with open(file, "rb") as stream:
+            content = stream.read(_LARGEST + 1)
+        if len(content) > _LARGEST:
+            raise ConfigError(f"{file}: it has more than {_LARGEST >> 20} MiB: this is no configuration")
+        data = json.loads(content.decode("utf-8"), object_pairs_hook=_object, parse_int=_integer)
     except OSError as exc:
         raise ConfigError(f"Cannot read the configuration {file}: {exc.strerror}") from exc
+    except _Unwanted as exc:
+        raise ConfigError(f"{file}: {exc}") from exc
     except ValueError as exc:
         raise ConfigError(f"{file}: this is not JSON: {exc}") from exc
     except RecursionError as exc:
         raise ConfigError(f"{file}: it is nested too deeply") from exc
     return Section(file, "", data)
+
+
+class _Unwanted(ValueError):
+    """JSON that no configuration needs."""
+
+
+def _integer(digits: str) -> int:
+    """A whole number. One of thousands of digits would take Python minutes to read."""
+    if len(digits) > _LONGEST_NUMBER:
+        raise _Unwanted(f"the number {digits[:_LONGEST_NUMBER]}... has {len(digits)} digits")
+    return int(digits)
+
+
+def _object(pairs: t.List[t.Tuple[str, t.Any]]) -> t.Dict[str, t.Any]:
+    """A JSON object. Of a key that is there twice one value would be dropped without a word."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _value in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _Unwanted(f"the key {printable(twice, _LONGEST_PLACE)} is there twice in one object")
+    return made
 
 
 def etcd_settings(root: Section) -> Settings:
@@ -216,7 +252,7 @@ def _password(etcd: Section, plain: str, file: str) -> str:
         return plain
     try:
         with open(file, encoding="utf-8") as stream:
-            return stream.read().rstrip("\r\n")
+            return stream.read(_LONGEST_PASSWORD).rstrip("\r\n")
     except (OSError, ValueError) as exc:
         raise etcd.error("password_file", f"cannot read {file}: {exc}") from exc
 

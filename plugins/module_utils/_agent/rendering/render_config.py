@@ -29,6 +29,9 @@ from .follow import Intervals
 CANDIDATE = ("{src}", "{{.src}}")
 
 
+_LARGEST_ID = 2**32 - 2  # of a user or group; the number after it stands for "leave it as it is"
+
+
 @dataclasses.dataclass(frozen=True)
 class Timing:
     """Seconds. The first change is applied at once, what follows when it was quiet for `quiet`, or after `max_wait`.
@@ -162,8 +165,12 @@ def _id(section: Section, key: str, find: t.Callable[[str], int]) -> t.Optional[
     name = section.text(key)
     if not name:
         return None
+    if re.fullmatch("[0-9]{1,10}", name):
+        if int(name) > _LARGEST_ID:
+            raise section.error(key, f"{name} is larger than any {key}'s number ({_LARGEST_ID})")
+        return int(name)
     try:
-        return int(name) if name.isdigit() else find(name)
+        return find(name)
     except KeyError:
         raise section.error(key, f"there is no {key} {name!r} on this host") from None
 
