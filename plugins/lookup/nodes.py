@@ -12,6 +12,8 @@ author:
   - Rollcall contributors (@rollcall)
 description:
   - Reads the nodes that are registered in etcd now, all as of one revision, and gives those that pass every filter.
+  - Without filters these are all nodes, also critical, draining and maintained ones. O(serving=true) asks for those
+    that can take traffic.
   - A node is a dictionary with the fields that M(rollcall.discovery.node_info) returns.
   - A node that says something impossible of itself is left out with a warning; the others stay.
   - What nodes say is text and never a template.
@@ -21,6 +23,7 @@ notes:
 extends_documentation_fragment:
   - rollcall.discovery.etcd.plugins
   - rollcall.discovery.registry.plugins
+  - rollcall.discovery.reading.plugins
   - rollcall.discovery.filters
 options:
   _terms:
@@ -47,7 +50,7 @@ EXAMPLES = r"""
 - name: Write the addresses of all web servers that can take traffic
   ansible.builtin.copy:
     content: |
-      {% for node in query('rollcall.discovery.nodes', service='web', health='passing', maintenance=false) %}
+      {% for node in query('rollcall.discovery.nodes', service='web', serving=true) %}
       {{ node.name }} {{ node.address }}:{{ node.services.web.port }}
       {% endfor %}
     dest: /etc/web-servers
@@ -67,7 +70,7 @@ EXAMPLES = r"""
   ansible.builtin.copy:
     content: |
       upstream app {
-      {% for node in query('rollcall.discovery.nodes', service='app', health=['passing', 'warning'], tag='blue') %}
+      {% for node in query('rollcall.discovery.nodes', service='app', serving=true, tag='blue') %}
           server {{ node.address }}:{{ node.services.app.port }} weight={{ node.services.app.weight }};
       {% endfor %}
       }
@@ -102,6 +105,7 @@ _raw:
       meta: {}
       checks: {}
       maintenance:
+      lease: 7587886711932583000
 """
 
 import typing as t
@@ -122,11 +126,11 @@ class LookupModule(LookupBase):
         names = _terms.texts(terms, "The name of a node")
         read = rollcall.read if options["allow_empty"] else rollcall.read_some
         with _plugin.ansible_errors(), _plugin.kept_client(options) as client:
-            found = read(client, _options.layout(options), _options.allowed_networks(options))
-            nodes, ambiguous = rollcall.merge(found.nodes)
-            chosen = select.select(nodes, **{name: options[name] for name in _options.FILTERS})
-        _plugin.warn_of_nodes([*found.rejected, *ambiguous])
-        missing = set(names) - {node.name for node in nodes}
+            found = rollcall.hosts(read(client, _options.layout(options), _options.admission(options)))
+            chosen = select.select(found.nodes, **{name: options[name] for name in _options.FILTERS})
+        _plugin.warn(found.notes, "things are told of nodes")
+        _plugin.warn_of_nodes(found.rejected)
+        missing = set(names) - {node.name for node in found.nodes}
         if missing:
             raise AnsibleError(f"No node {min(missing)!r} is registered (revision {found.revision}). Check its name")
-        return [node.public() for node in chosen if not terms or node.name in names]
+        return [node.leased() for node in chosen if not terms or node.name in names]

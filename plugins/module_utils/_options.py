@@ -17,6 +17,7 @@ import typing as t
 from ._etcd.settings import DEFAULT_TIMEOUT, ETCDCTL, Settings
 from ._registry.layout import DEFAULT_PREFIX, LAYOUTS, ROLE_NAME, Layout
 from ._registry.model import HEALTHS
+from ._registry.rollcall import Admission
 from ._registry.words import Network, parse_networks
 
 Json = t.Dict[str, t.Any]
@@ -176,6 +177,19 @@ REGISTRY: Table = {
     ),
 }
 
+# For those who read nodes. Who writes one must give it a lease anyway.
+READING: Table = {
+    "allow_unleased": Option(
+        description=(
+            "Whether nodes are taken that no lease holds, as C(etcdctl put) without C(--lease) writes them.",
+            "Nothing removes such a node when its host dies, so by default it is rejected with a warning.",
+        ),
+        type="bool",
+        default=False,
+        var="rollcall_allow_unleased",
+    ),
+}
+
 # Read by select() of _registry/select.py. Only a task may say which nodes it wants, never its surroundings.
 FILTERS: Table = {
     "role": Option(
@@ -204,6 +218,15 @@ FILTERS: Table = {
         type="bool",
         ambient=False,
     ),
+    "serving": Option(
+        description=(
+            "Only nodes that can take traffic (V(true)), or only nodes that cannot (V(false)).",
+            "Those can that are passing or warning, and neither draining nor in maintenance; with O(service) the health"
+            " of the service counts.",
+        ),
+        type="bool",
+        ambient=False,
+    ),
 }
 
 
@@ -225,6 +248,11 @@ def settings(options: t.Mapping[str, t.Any]) -> Settings:
 def layout(options: t.Mapping[str, t.Any]) -> Layout:
     """What the registry options stand for. Raises InvalidLayout."""
     return Layout(options["prefix"], options["layout"], options.get("state_prefix") or "")
+
+
+def admission(options: t.Mapping[str, t.Any]) -> Admission:
+    """Which nodes are taken. Raises InvalidNode."""
+    return Admission(allowed_networks(options), bool(options.get("allow_unleased")))
 
 
 def allowed_networks(options: t.Mapping[str, t.Any]) -> t.Tuple[Network, ...]:

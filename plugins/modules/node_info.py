@@ -14,11 +14,14 @@ author:
   - Rollcall contributors (@rollcall)
 description:
   - Reads the nodes that are registered in etcd now, all as of one revision, and returns those that pass every filter.
+  - Without filters these are all nodes, also critical, draining and maintained ones. O(serving=true) asks for those
+    that can take traffic.
   - A node that says something impossible of itself (an address that is none, a name that is reserved) is left out and
     told of in RV(rejected); the others stay.
 extends_documentation_fragment:
   - rollcall.discovery.etcd
   - rollcall.discovery.registry
+  - rollcall.discovery.reading
   - rollcall.discovery.filters
   - rollcall.discovery.attributes
   - rollcall.discovery.attributes.info
@@ -39,8 +42,7 @@ EXAMPLES = r"""
   rollcall.discovery.node_info:
     endpoints: http://etcd1:2379
     service: web
-    health: passing
-    maintenance: false
+    serving: true
   register: web
 
 - name: Show their addresses
@@ -125,6 +127,13 @@ nodes:
       returned: always
       type: dict
       sample: null
+    lease:
+      description:
+        - The lease that holds the node.
+        - V(0) for a node without one, which is there only with O(allow_unleased), and stays when its host dies.
+      returned: always
+      type: int
+      sample: 7587886711932583000
 rejected:
   description: Nodes that are left out since what they say is impossible, whatever the filters.
   returned: success
@@ -152,19 +161,22 @@ from ansible_collections.rollcall.discovery.plugins.module_utils import _options
 from ansible_collections.rollcall.discovery.plugins.module_utils._module import connect, create_module
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry import rollcall, select
 
+MAX_WARNINGS = 10
+
 OPTIONS = {"allow_empty": {"type": "bool", "default": False}}
 
 
 def main():
-    module = create_module(OPTIONS, _options.REGISTRY, _options.FILTERS)
+    module = create_module(OPTIONS, _options.REGISTRY, _options.READING, _options.FILTERS)
     read = rollcall.read if module.params["allow_empty"] else rollcall.read_some
     with connect(module) as client:
-        found = read(client, _options.layout(module.params), _options.allowed_networks(module.params))
-        nodes, ambiguous = rollcall.merge(found.nodes)
-        chosen = select.select(nodes, **{name: module.params[name] for name in _options.FILTERS})
-    rejected = [reject._asdict() for reject in found.rejected + ambiguous]
+        found = rollcall.hosts(read(client, _options.layout(module.params), _options.admission(module.params)))
+        chosen = select.select(found.nodes, **{name: module.params[name] for name in _options.FILTERS})
+    for note in found.notes[:MAX_WARNINGS]:
+        module.warn(note)
+    rejected = [reject._asdict() for reject in found.rejected]
     module.exit_json(
-        changed=False, nodes=[node.public() for node in chosen], rejected=rejected, revision=found.revision
+        changed=False, nodes=[node.leased() for node in chosen], rejected=rejected, revision=found.revision
     )
 
 

@@ -30,7 +30,7 @@ from ansible_collections.rollcall.discovery.plugins.plugin_utils import _kept
 
 Json = dict[str, t.Any]
 
-SHARED_OPTIONS = (*_options.CONNECTION, *_options.REGISTRY)
+SHARED_OPTIONS = (*_options.CONNECTION, *_options.REGISTRY, *_options.READING)
 
 _NEAR = ("Direct", "var: ", "env: ANSIBLE_ROLLCALL_", "env: ETCDCTL_")
 

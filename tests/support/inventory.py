@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -70,4 +71,10 @@ def plain(value: Any) -> Any:
 def register_nodes(etcd: FakeEtcd, *names: str) -> None:
     """Let nodes of the role web answer, each with another address."""
     for name in names:
-        etcd.put(f"/infrastructure/web/{name}/ip", f"10.0.0.{len(etcd.tree('/infrastructure/')) + 1}")
+        etcd.put(f"/infrastructure/web/{name}/ip", address_of(name))
+
+
+def address_of(name: str) -> str:
+    """An address for a node: 10.0.0.1 for web1, for other names always another one."""
+    number = 1 if name == "web1" else zlib.crc32(name.encode("utf-8", "surrogatepass"))
+    return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"

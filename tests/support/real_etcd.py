@@ -180,6 +180,7 @@ class Cluster:
         self.directory = Path(tempfile.mkdtemp(prefix="rollcall-etcd-"))
         self.members = [Member(f"m{number}", binaries, self.directory, tls) for number in range(1, size + 1)]
         self._tls = tls
+        self._lease = ""
         self.flags = list(flags)  # may be added to until the start
         self._etcdctl = binaries / "etcdctl"
         self._root = ""
@@ -267,6 +268,12 @@ class Cluster:
             raise AssertionError(f"etcdctl {' '.join(arguments)} failed: {done.stderr.strip()}\n{self.story()}")
         return done.stdout
 
+    def put(self, key: str, value: str) -> None:
+        """Write a key as nodes do: under a lease, which ends in an hour."""
+        if not self._lease:
+            self._lease = self.ctl("lease", "grant", "3600").split()[1]
+        self.ctl("put", f"--lease={self._lease}", "--", key, value)
+
     def require_auth(self, **passwords: str) -> None:
         """Switch authentication on with these users; root is needed, each has a role of its own name."""
         for name, password in passwords.items():
@@ -295,6 +302,7 @@ class Cluster:
         for lease in member.post("/v3/lease/leases", {})[1].get("leases", []):
             member.post("/v3/lease/revoke", {"ID": lease["ID"]})
         member.post("/v3/kv/deleterange", {"key": "AA==", "range_end": "AA=="})
+        self._lease = ""
 
     def _launch(self) -> None:
         initial = ",".join(f"{member.name}={member.peer_url}" for member in self.members)

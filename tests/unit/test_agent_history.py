@@ -14,6 +14,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._agent.commands
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import PERMISSION_DENIED, PermissionDenied
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Layout
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.mirror import Selector, read_state
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Admission
 from tests.support.fake_etcd import Refuse
 
 LAYOUT = Layout()
@@ -37,7 +38,7 @@ def client(fake_etcd, connect):
 @pytest.fixture
 def told(client):
     """Says what has happened since it was asked last, as (kind, node, words)."""
-    history = History(read_state(client, SELECTORS), LAYOUT, ())
+    history = History(read_state(client, SELECTORS), LAYOUT, Admission())
 
     def told():
         happened = history.advance(read_state(client, SELECTORS), client)
@@ -73,7 +74,7 @@ def test_the_roster_says_who_left_and_who_was_lost(fake_etcd, client, told, stat
 
 
 def test_the_roster_is_read_as_it_was_when_the_node_was_gone(fake_etcd, client):
-    history = History(read_state(client, SELECTORS), LAYOUT, ())
+    history = History(read_state(client, SELECTORS), LAYOUT, Admission())
     fake_etcd.put(ROSTER, '{"state": "left"}')
     client.delete(WEB1, prefix=True)
     gone = read_state(client, SELECTORS)
@@ -82,7 +83,7 @@ def test_the_roster_is_read_as_it_was_when_the_node_was_gone(fake_etcd, client):
 
 
 def test_a_compacted_revision_is_no_obstacle(fake_etcd, client):
-    history = History(read_state(client, SELECTORS), LAYOUT, ())
+    history = History(read_state(client, SELECTORS), LAYOUT, Admission())
     fake_etcd.put(ROSTER, '{"state": "left"}')
     client.delete(WEB1, prefix=True)
     gone = read_state(client, SELECTORS)
@@ -92,7 +93,7 @@ def test_a_compacted_revision_is_no_obstacle(fake_etcd, client):
 
 
 def test_what_cannot_be_told_now_is_told_later(fake_etcd, client):
-    history = History(read_state(client, SELECTORS), LAYOUT, ())
+    history = History(read_state(client, SELECTORS), LAYOUT, Admission())
     fake_etcd.put(ROSTER, '{"state": "left"}')
     client.delete(WEB1, prefix=True)
     gone = read_state(client, SELECTORS)

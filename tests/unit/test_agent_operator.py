@@ -283,7 +283,7 @@ def test_the_configuration_of_this_host_is_used_where_nothing_is_said(way: Any, 
     assert [str(endpoint) for endpoint in found.settings.endpoints] == ["http://etcd1:2379"]
     assert (found.settings.user, found.settings.password, found.settings.timeout) == ("web1", "s3cret", 3)
     assert (found.layout.prefix, found.layout.state_prefix) == ("/staging/", "/rollcall/staging/")
-    assert [str(network) for network in found.allowed] == ["10.0.0.0/8"]
+    assert [str(network) for network in found.admission.networks] == ["10.0.0.0/8"]
 
 
 def test_its_password_goes_with_its_user_to_its_endpoints_only(way: Any, config: str) -> None:

@@ -17,11 +17,19 @@ from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._clu
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._filters import Filters
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._groups import PATTERNS, GroupNames
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._names import HostNames
+from tests.support.inventory import address_of
 
 
-def a_node(name="web1", role="web", dc="", address="10.0.0.1", services=(), tags=(), id="", **fields):
+def a_node(name="web1", role="web", dc="", address=None, services=(), tags=(), id="", **fields):
     document = Document(id=id, services=tuple(Service(name, 80) for name in services), tags=tuple(tags))
-    return Node(dc, role, name, address, document=document, **{"roles": (role,), **fields})
+    return Node(
+        dc,
+        role,
+        name,
+        address_of(name) if address is None else address,
+        document=document,
+        **{"roles": (role,), **fields},
+    )
 
 
 def build(*nodes, hostnames=("name",), groups=None, absent=(), lost=True, **filters):
@@ -65,10 +73,11 @@ def test_one_name_in_two_data_centres_is_two_hosts_where_the_data_centre_is_in_t
     ]
 
 
-def test_two_machines_that_say_one_address_are_left_out_where_it_is_the_host_name():
-    built = build(a_node("a", id="a"), a_node("b", id="b"), hostnames=["address"])
-    assert not built.draft.hosts
-    assert reasons(built) == ["'10.0.0.1': the name is registered more than once, not by one machine: web/a, web/b"]
+def test_of_two_machines_that_say_one_address_the_first_keeps_it_where_it_is_the_host_name():
+    twins = a_node("a", id="a", address="10.0.0.1", created=5), a_node("b", id="b", address="10.0.0.1", created=4)
+    built = build(*twins, hostnames=["address"])
+    assert built.draft.hosts["10.0.0.1"]["rollcall_name"] == "b"
+    assert reasons(built) == ["'web/a': its address 10.0.0.1 is that of 'web/b', which was there first"]
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
@@ -187,14 +196,23 @@ def test_of_a_service_and_a_tag_the_one_of_fewer_hosts_makes_no_group():
 @pytest.mark.parametrize(
     ("node", "message"),
     [
-        (a_node(role="all"), "The role 'all' would make the group all, which is Ansible's own"),
-        (a_node(role="maintenance"), "which is the group of maintenance"),
-        (a_node(role="eu", dc="eu"), "The role 'eu' would make the group eu, which is the group of the dc 'eu'"),
+        (a_node(role="all"), "The role 'all' makes no group: all is Ansible's own"),
+        (a_node(role="maintenance"), "maintenance is the group of maintenance"),
+        (a_node(role="eu", dc="eu"), "The role 'eu' makes no group: eu is the group of the dc 'eu'"),
     ],
 )
-def test_a_role_that_takes_the_group_of_something_else_is_an_error(node, message):
-    with pytest.raises(AnsibleError, match=message):
-        build(node, groups={"role": "{role}", "dc": "{dc}"})
+def test_a_role_that_takes_the_group_of_something_else_makes_none(node, message):
+    [note] = build(node, groups={"role": "{role}", "dc": "{dc}"}).notes
+    assert message in note
+
+
+def test_a_role_takes_no_name_of_an_older_host():
+    victim, evil = a_node("db1", "db", created=4), a_node("evil", "db1", created=5)
+    built = build(victim, evil, groups={"role": "{role}"})
+    assert set(built.draft.hosts) == {"db1", "evil"}
+    assert built.notes == ["The role 'db1' makes no group: db1 is the name of an older host"]
+    built = build(a_node("db1", "db", created=6), evil, groups={"role": "{role}"})
+    assert set(built.draft.hosts) == {"evil"}
 
 
 def test_every_kind_has_a_pattern_that_may_be_null():

@@ -13,15 +13,17 @@ from ansible.inventory.data import InventoryData
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import EmptyRegistry, RegistryError
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Document, Node, Service
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Rejected
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _guards, _hosts
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _groups, _guards, _hosts
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._clusters import Found
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._filters import Filters
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._groups import GroupNames
+from tests.support.inventory import address_of
 
 
 def a_node(name="web1", role="web", dc="", services=(), tags=(), id="", **fields):
     document = Document(id=id, services=tuple(Service(name, 80) for name in services), tags=tuple(tags))
     return Node(
-        **{"address": "10.0.0.1", "roles": (role,), "document": document, **fields}, dc=dc, role=role, name=name
+        **{"address": address_of(name), "roles": (role,), "document": document, **fields}, dc=dc, role=role, name=name
     )
 
 
@@ -66,11 +68,58 @@ def test_without_a_data_centre_there_is_no_such_group():
 
 
 @pytest.mark.parametrize("field", ["role", "dc"])
-def test_two_roles_or_data_centres_that_make_one_group_are_an_error_that_names_both(field):
+def test_of_two_roles_or_data_centres_that_make_one_group_the_older_makes_it(field):
+    built = build(a_node("one", **{field: "a-b"}, created=5), a_node("two", **{field: "a.b"}, created=4))
+    assert groups(built)[f"{field}_a_b"] == ["two"]
+    assert set(built.draft.hosts) == {"one", "two"}
+    [note] = built.notes
+    assert f"The {field} 'a-b' makes no group: {field}_a_b is the group of the {field} 'a.b'" in note
+
+
+@pytest.mark.parametrize("field", ["role", "dc"])
+def test_two_roles_or_data_centres_of_operators_that_make_one_group_are_an_error_that_names_both(field):
+    hosts = {"one": a_node("one", **{field: "a-b"}), "two": a_node("two", **{field: "a.b"})}
     with pytest.raises(
         AnsibleError, match=f"'a.b' would make the group {field}_a_b, .* the group of the {field} 'a-b'"
     ):
-        build(a_node("one", **{field: "a-b"}), a_node("two", **{field: "a.b"}))
+        _groups.make(hosts, GroupNames(), operated=True)
+
+
+def test_of_two_nodes_of_one_address_the_first_keeps_it():
+    first, other = a_node("web1", created=4), a_node("evil", address="10.0.0.1", created=5)
+    built = build(first, other)
+    assert list(built.draft.hosts) == ["web1"]
+    assert [str(rejected) for rejected in built.rejected] == [
+        "'web/evil': its address 10.0.0.1 is that of 'web/web1', which was there first"
+    ]
+    with pytest.raises(RegistryError, match="'web/evil': its address 10.0.0.1 is that of 'web/web1'"):
+        _guards.guard(built, "here", False, 0, True)
+
+
+def test_a_node_with_a_lease_keeps_its_address_before_one_without():
+    built = build(a_node("web1", created=4), a_node("web2", address="10.0.0.1", created=5, lease=7))
+    assert list(built.draft.hosts) == ["web2"]
+
+
+def test_one_machine_may_have_two_names_at_one_address():
+    twins = [a_node(name, address="10.0.0.1", id="m1", lease=7) for name in ("web1", "web2")]
+    built = build(*twins)
+    assert len(built.draft.hosts) == 2
+    assert not built.rejected
+
+
+def test_nodes_of_different_clusters_with_one_address_are_told_of():
+    built = build(a_node("web1", cluster="eu"), a_node("web2", address="10.0.0.1", cluster="us"))
+    assert len(built.draft.hosts) == 2
+    assert built.notes == ["'us:web/web2' and 'eu:web/web1' have one address, 10.0.0.1"]
+
+
+def test_a_lost_host_whose_address_another_has_now_is_left_out():
+    lost = a_node("web9", address="10.0.0.1", health="lost")
+    found = Found([a_node("web1")], [], [lost], [], [])
+    built = _hosts.build(found, InventoryData(), lambda draft: None, _hosts.Rules(lost=True))
+    assert list(built.draft.hosts) == ["web1"]
+    assert "another host has their address now: web9" in built.notes[0]
 
 
 @pytest.mark.parametrize("kind", ["service", "tag"])

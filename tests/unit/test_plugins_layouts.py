@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._presets import PRESETS
 from tests.support.fake_etcd import V2Store
+from tests.support.fake_etcd.server import STANDING_LEASE
 from tests.support.inventory import members, own_variables, read_inventory, write_config
 
 
@@ -75,7 +76,7 @@ def test_a_tree_that_shrinks_and_an_etcd_that_is_away(fake_etcd, config, failure
 
 
 def test_several_clusters_each_with_a_layout_of_its_own(fake_etcd, config, failure):
-    fake_etcd.put("/nodes/web1", json.dumps({"ip": "10.0.0.1", "role": "web"}))
+    fake_etcd.put("/nodes/web1", json.dumps({"ip": "10.0.0.1", "role": "web"}), STANDING_LEASE)
     fake_etcd.put("/infrastructure/web/web2/ip", "10.0.0.2")
     own, theirs = {"name": "own", "dc": "eu"}, {"name": "theirs", "layout": "json", "prefix": "/nodes"}
     inventory = read_inventory(config(clusters=[own, theirs]))
@@ -110,7 +111,8 @@ def test_a_cache_of_another_layout_or_api_is_no_hit(fake_etcd, config, failure, 
 @pytest.mark.parametrize(("layout", "place"), [("{role}/{name}", "web/web1"), ("{dc}/{role}/{name}", "eu/web/web1")])
 def test_the_articles_trees_in_the_v2_store(fake_etcd, config, layout, place):
     fake_etcd.v2 = V2Store()
-    fake_etcd.v2.put(f"/infrastructure/{place}/ip", "10.0.0.1")
+    fake_etcd.v2.put(f"/infrastructure/{place}/ip", "10.0.0.1", ttl=60)
+    fake_etcd.v2.put(f"/infrastructure/{place.replace('web1', 'forever')}/ip", "10.0.0.2")
     fake_etcd.v2.mkdir(f"/infrastructure/{place.replace('web1', 'gone')}")
     fake_etcd.put("/infrastructure/web/v3/ip", "10.0.0.3")
     inventory = read_inventory(config(layout=layout, api="v2"))

@@ -19,6 +19,7 @@ from ansible_collections.rollcall.discovery.plugins.inventory import etcd as plu
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import KeyValue
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import InvalidLayout
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import LAYOUTS
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Admission
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.words import RESERVED_NAMES, parse_networks
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._presets import PRESETS, Trust
 from tests.support.inventory import own_variables, read_inventory, trusted_texts, write_config
@@ -35,8 +36,8 @@ def config(fake_etcd, tmp_path):
 
 def read(layout, tree, networks=(), trusted=()):
     keys = {key: value if isinstance(value, str) else json.dumps(value) for key, value in tree.items()}
-    kvs = {key: KeyValue(f"/x/{key}", value, 1, 7, 1, 0) for key, value in keys.items()}
-    return PRESETS[layout].read(kvs, Trust(parse_networks(networks), trusted))
+    kvs = {key: KeyValue(f"/x/{key}", value, 1, 7, 1, 5) for key, value in keys.items()}
+    return PRESETS[layout].read(kvs, Trust(Admission(parse_networks(networks)), trusted))
 
 
 def reasons(tree):

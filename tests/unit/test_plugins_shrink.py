@@ -11,7 +11,8 @@ import json
 import pytest
 
 from tests.support.fake_etcd import FakeEtcd
-from tests.support.inventory import read_inventory, register_nodes
+from tests.support.fake_etcd.server import STANDING_LEASE
+from tests.support.inventory import address_of, read_inventory, register_nodes
 
 TEN = [f"web{number}" for number in range(10)]
 
@@ -106,7 +107,7 @@ def test_all_gone_is_the_same_as_too_many_gone(ten, config, failure):
 
 def test_trees_without_a_roster_are_compared_too(fake_etcd, config, failure):
     for name in ("web1", "web2"):
-        fake_etcd.put(f"/nodes/{name}", json.dumps({"ip": "10.0.0.1"}))
+        fake_etcd.put(f"/nodes/{name}", json.dumps({"ip": address_of(name)}), STANDING_LEASE)
     options = {"layout": "json", "prefix": "/nodes", "max_shrink": "10 %"}
     read_inventory(config(**options))
     fake_etcd.delete("/nodes/web2")

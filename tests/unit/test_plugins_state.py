@@ -21,7 +21,7 @@ from tests.support.fake_etcd import Answer, Drop, FakeEtcd, Refuse, Stall
 from tests.support.inventory import read_inventory, register_nodes, write_config
 
 SOURCE = {"etcd": ["http://etcd1:2379"], "prefix": "/infrastructure/"}
-KEYS = Keys(9, [KeyValue("/infrastructure/web/web1/ip", "10.0.0.1", 1, 1, 1, 0)], [], [])
+KEYS = Keys(9, [KeyValue("/infrastructure/web/web1/ip", "10.0.0.1", 1, 1, 1, 7)], [], [])
 RANGE = "/v3/kv/range"
 
 

@@ -12,7 +12,7 @@ import json
 import pytest
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import LeaseNotFound
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import Duplicate
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import Duplicate, InvalidNode
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Identity, Layout
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Check, Document, Service
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.registration import (
@@ -278,7 +278,22 @@ def test_a_clone_is_found_through_elections_too(client, fake_etcd):
 
 
 def test_more_keys_than_a_transaction_takes_follow_in_the_next(client, fake_etcd):
-    checks = tuple(Check(f"c{number}", "passing") for number in range(80))
-    lease = claimed(client, dataclasses.replace(ROLES, checks=checks))
-    assert len(fake_etcd.tree(HERE)) == len(fake_etcd.tree(THERE)) == 83
-    assert len(client.lease_status(lease, keys=True).keys) == 166
+    checks = tuple(Check(f"c{number}", "passing") for number in range(61))
+    lease = claimed(client, dataclasses.replace(ROLES, checks=checks, also=("api", "cache")))
+    assert len(fake_etcd.tree(HERE)) == len(fake_etcd.tree(THERE)) == 64
+    assert len(client.lease_status(lease, keys=True).keys) == 192
+
+
+def test_more_than_readers_take_is_not_written(client, fake_etcd):
+    checks = tuple(Check(f"c{number}", "passing") for number in range(62))
+    with pytest.raises(InvalidNode, match="more than 64 keys"):
+        claimed(client, dataclasses.replace(ROLES, checks=checks))
+    assert fake_etcd.tree(HERE) == {}
+
+
+def test_output_of_checks_is_shortened_to_what_readers_take(client, fake_etcd):
+    checks = tuple(Check(f"c{number}", "critical", "é" * 200) for number in range(61))
+    claimed(client, dataclasses.replace(ROLES, checks=checks))
+    [node] = read(client, Layout()).nodes[:1]
+    assert {check.status for check in node.checks} == {"critical"}
+    assert {len(check.output) for check in node.checks} == {20}

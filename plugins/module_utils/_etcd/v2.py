@@ -42,7 +42,8 @@ class V2Reader:
         """Read every file below the directory `prefix`, as the quorum has it; nothing where there is none.
 
         Directories are not told: etcd leaves an empty one behind when the last file in it expires. `revision` is the
-        highest index of a file, and `lease` is 0, since a TTL is not a lease.
+        highest index of a file. A TTL is not a lease, but means the same: `lease` is 1 where the file, or a directory
+        that it is in, has one, else 0.
         """
         what = f"Reading the directory {prefix} over the v2 API"
         path = f"/v2/keys/{urllib.parse.quote(prefix.strip('/'))}?recursive=true&sorted=true&quorum=true"
@@ -58,11 +59,12 @@ class V2Reader:
 
 def _files(node: Json) -> t.Iterator[KeyValue]:
     """The files below a node. A loop, since directories can be nested more deeply than Python's calls."""
-    waiting = [node]
+    waiting = [(node, False)]
     while waiting:
-        node = waiting.pop()
+        node, ends = waiting.pop()
+        ends = ends or bool(node.get("ttl"))
         if node.get("dir"):
-            waiting.extend(reversed(node.get("nodes") or ()))
+            waiting.extend((inner, ends) for inner in reversed(node.get("nodes") or ()))
         elif "key" in node:
             created, modified = int(node.get("createdIndex", 0)), int(node.get("modifiedIndex", 0))
-            yield KeyValue(str(node["key"]), str(node.get("value", "")), created, modified, 0, 0)
+            yield KeyValue(str(node["key"]), str(node.get("value", "")), created, modified, 0, int(ends))

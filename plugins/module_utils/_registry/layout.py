@@ -100,6 +100,11 @@ class Layout:
         parts = key[len(self.prefix) :].split("/")
         return _identity(parts[: self._depth]) if len(parts) > self._depth else None
 
+    def directory_of(self, key: str) -> str:
+        """The directory of the node whose key under the prefix this is, or "" for a key above those."""
+        parts = key[len(self.prefix) :].split("/", self._depth)
+        return key[: len(key) - len(parts[-1])] if len(parts) > self._depth else ""
+
     def parse_state(self, key: str, prefix: str) -> t.Optional[Identity]:
         """Whose kept key under `prefix` (of the roster, of maintenance) this is; None where it does not fit."""
         parts = key[len(prefix) :].split("/")

@@ -16,7 +16,7 @@ import typing as t
 
 from .errors import InvalidNode
 from .layout import Identity
-from .words import MAX_VALUE, shown, valid_number, valid_word
+from .words import MAX_VALUE, RESERVED_KEYS, reserved_key, shown, size, valid_number, valid_word
 
 Json = t.Dict[str, t.Any]
 
@@ -123,8 +123,8 @@ class Node:
     """A node as the registry knows it, at the revision it was read.
 
     `roles` has every role the host answers under, `role` the first of them. `maintenance` is None, or what its key says
-    (see maintenance.py). `lease` is 0 where no lease holds it: then it will never go by itself.
-    `cluster` is what a reader of several etcds calls the one it was read from.
+    (see maintenance.py). `lease` is 0 where no lease holds it: then it will never go by itself. `created` is the
+    revision at which it took its name. `cluster` is what a reader of several etcds calls the one it was read from.
     """
 
     dc: str
@@ -136,6 +136,7 @@ class Node:
     checks: t.Tuple[Check, ...] = ()
     maintenance: t.Optional[t.Mapping[str, t.Any]] = None
     lease: int = 0
+    created: int = 0
     revision: int = 0
     roles: t.Tuple[str, ...] = ()
     cluster: str = ""
@@ -171,6 +172,13 @@ class Node:
             "maintenance": None if self.maintenance is None else dict(self.maintenance),
         }
 
+    def leased(self) -> Json:
+        """As `public`, with the lease that holds the node; 0: none does, and a reader was told to take it all the same.
+
+        A lease changes where nothing of the node does, so it is told only to who asks for nodes now.
+        """
+        return dict(self.public(), lease=self.lease)
+
 
 def dump(fields: Json) -> str:
     """Compact JSON with sorted keys. Raises InvalidNode above 4 KiB."""
@@ -182,7 +190,7 @@ def dump(fields: Json) -> str:
 
 def load(text: str, what: str) -> Json:
     """Read a JSON object of at most MAX_VALUE. Raises InvalidNode."""
-    if len(text) > MAX_VALUE:
+    if size(text) > MAX_VALUE:
         raise InvalidNode(f"the {what} is larger than {MAX_VALUE} bytes")
     fields = parse_json(text, what)
     if not isinstance(fields, dict):
@@ -201,6 +209,10 @@ def parse_json(text: str, what: str) -> t.Any:
         raise InvalidNode(f"the {what} is not JSON: {shown(text)}") from None
     if _is_deeper(data, MAX_DEPTH):
         raise InvalidNode(f"the {what} is nested more than {MAX_DEPTH} levels deep")
+    # An escape can spell a letter of a key in another way; the search in the text is for speed alone.
+    reserved = reserved_key(data) if RESERVED_KEYS in text or "\\u" in text else ""
+    if reserved:
+        raise InvalidNode(f"the {what} has the key {shown(reserved)}, which Ansible reserves")
     return data
 
 

@@ -22,7 +22,7 @@ from .errors import Duplicate, InvalidNode, RegistryError
 from .layout import NODE, Identity, Layout
 from .model import PASSING, SCHEMA_VERSION, Node, dump, parse_document
 from .registration import Registration
-from .rollcall import assemble
+from .rollcall import Admission, assemble
 from .words import Network, shown, valid_name, valid_word
 
 Json = t.Dict[str, t.Any]
@@ -111,7 +111,7 @@ def wanted(fields: Json, layout: Layout, allowed: t.Sequence[Network] = ()) -> R
 def read_back(node: Registration, layout: Layout, allowed: t.Sequence[Network] = ()) -> Node:
     """The node that readers will see. Raises InvalidNode where they would leave it out."""
     kvs = [KeyValue(key, value, 0, 0, 0, 0) for key, value in node.keys(layout).items()]
-    found = assemble(0, kvs, (), layout, allowed)
+    found = assemble(0, kvs, (), layout, Admission(allowed, unleased=True))
     if found.rejected:
         raise InvalidNode(found.rejected[0].reason)
     return found.nodes[0]
@@ -139,7 +139,7 @@ def _look(client: Client, layout: Layout, who: Identity, allowed: t.Sequence[Net
         )
     status = client.lease_status(holder.lease)
     ttl = status.granted if status.ttl >= 0 else 0  # 0 is its last second
-    nodes = assemble(0, kvs, (), layout, allowed).nodes
+    nodes = assemble(0, kvs, (), layout, Admission(allowed, unleased=True)).nodes
     return _Standing(True, holder.lease, ttl, dict(nodes[0].public(), ttl=ttl) if nodes else {})
 
 

@@ -21,10 +21,11 @@ from .._etcd import wire
 from .._etcd.client import Client
 from .._etcd.errors import LeaseNotFound, PermissionDenied
 from .._etcd.wire import KeyValue
+from .bounds import MAX_BYTES, refuse_excess
 from .errors import Duplicate, InvalidNode, RegistryError
 from .layout import CHECKS, HEALTH, IP, NODE, Identity, Layout
 from .model import PASSING, Check, Document, dump, load, parse_document
-from .words import plain
+from .words import MAX_VALUE, plain
 
 JOINED = "joined"
 LEFT = "left"
@@ -57,16 +58,27 @@ class Registration:
         return (self.who, *(self.who._replace(role=role) for role in self.also))
 
     def keys(self, layout: Layout) -> t.Dict[str, str]:
-        """Every key that the lease is to hold, the claim of each name first. Raises InvalidNode if one is too large."""
+        """Every key that the lease is to hold, the claim of each name first. Raises InvalidNode if that is too much."""
         directories = [layout.directory(who) for who in self.identities]
         claim = {IP: self.address, NODE: self.document.dump(), HEALTH: self.health}
-        checks = {CHECKS + check.name: dump(check.document()) for check in self.checks}
+        checks = self._checks(MAX_BYTES - sum(map(len, claim.values())))
+        refuse_excess([KeyValue(leaf, value, 0, 0, 0, 0) for part in (claim, checks) for leaf, value in part.items()])
         return {
             directory + leaf: value
             for part in (claim, checks)
             for directory in directories
             for leaf, value in part.items()
         }
+
+    def _checks(self, room: int) -> t.Dict[str, str]:
+        """The keys of the checks, with output as long as all of them have `room` for."""
+        values: t.Dict[str, str] = {}
+        for length in (MAX_VALUE, 100, 50, 20, 0):
+            shortened = (dataclasses.replace(check, output=check.output[:length]) for check in self.checks)
+            values = {CHECKS + check.name: dump(check.document()) for check in shortened}
+            if sum(map(len, values.values())) <= room:
+                break
+        return values
 
 
 class Holder(t.NamedTuple):

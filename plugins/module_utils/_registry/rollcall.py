@@ -16,8 +16,10 @@ import time
 import typing as t
 
 from .._etcd.client import Client
+from .._etcd.text import printable
 from .._etcd.wire import KeyValue
 from . import maintenance
+from .bounds import MAX_KEYS, refuse_excess
 from .errors import EmptyRegistry, InvalidLayout, InvalidNode
 from .layout import CHECKS, HEALTH, IP, NODE, Identity, Layout
 from .model import (
@@ -33,6 +35,17 @@ from .model import (
     worst,
 )
 from .words import Network, shown, valid_address, valid_name, valid_word
+
+
+class Admission(t.NamedTuple):
+    """Which nodes a reader takes: those with an address in `networks` (none given: with any that another host can
+    reach), and with `unleased` also nodes that no lease holds."""
+
+    networks: t.Sequence[Network] = ()
+    unleased: bool = False
+
+
+DEFAULT_ADMISSION = Admission()
 
 
 class Rejected(t.NamedTuple):
@@ -58,11 +71,15 @@ class Keys(t.NamedTuple):
 
 
 class RollCall(t.NamedTuple):
-    """All nodes as of `revision`, sorted by name, role and data centre, and those left out."""
+    """All nodes as of `revision`, sorted by name, role and data centre, and those left out, at most one entry for each.
+
+    `notes` are sentences about nodes that are taken all the same.
+    """
 
     revision: int
     nodes: t.List[Node]
     rejected: t.List[Rejected]
+    notes: t.Sequence[str] = ()
 
 
 def fetch(client: Client, layout: Layout, revision: int = 0, roster: bool = False) -> Keys:
@@ -73,15 +90,15 @@ def fetch(client: Client, layout: Layout, revision: int = 0, roster: bool = Fals
     return Keys(tree.revision, tree.kvs, kept.kvs, history)
 
 
-def read(client: Client, layout: Layout, allowed: t.Sequence[Network] = (), revision: int = 0) -> RollCall:
+def read(client: Client, layout: Layout, admission: Admission = DEFAULT_ADMISSION, revision: int = 0) -> RollCall:
     """Read every node at one revision. Raises EtcdError kinds and InvalidLayout."""
     keys = fetch(client, layout, revision)
-    return assemble(keys.revision, keys.tree, keys.kept, layout, allowed)
+    return assemble(keys.revision, keys.tree, keys.kept, layout, admission)
 
 
-def read_some(client: Client, layout: Layout, allowed: t.Sequence[Network] = (), revision: int = 0) -> RollCall:
+def read_some(client: Client, layout: Layout, admission: Admission = DEFAULT_ADMISSION, revision: int = 0) -> RollCall:
     """As `read`, but raises EmptyRegistry where no key is under the prefix: a wrong prefix looks just like that."""
-    found = read(client, layout, allowed, revision)
+    found = read(client, layout, admission, revision)
     refuse_empty(found, layout, client.endpoint)
     return found
 
@@ -95,26 +112,29 @@ def refuse_empty(found: RollCall, layout: Layout, endpoint: str) -> None:
         )
 
 
+class _Member:
+    """The keys of one node: `leaves` by their name, and `strays` that fit no layout."""
+
+    def __init__(self) -> None:
+        self.leaves: t.Dict[str, KeyValue] = {}
+        self.strays: t.List[KeyValue] = []
+
+
 def assemble(
     revision: int,
     tree: t.Iterable[KeyValue],
     kept: t.Iterable[KeyValue],
     layout: Layout,
-    allowed: t.Sequence[Network] = (),
+    admission: Admission = DEFAULT_ADMISSION,
 ) -> RollCall:
     """Build nodes from the keys under the prefix (`tree`) and under the maintenance prefix (`kept`).
 
-    One bad node is left out and told of. Raises InvalidLayout where no key fits the layout, but some fit the other.
+    One bad node is left out and told of; keys that fit no layout come last. Raises InvalidLayout where no key fits the
+    layout, but some fit the other.
     """
-    members: t.Dict[Identity, t.Dict[str, KeyValue]] = collections.defaultdict(dict)
-    strays: t.List[str] = []
-    for kv in tree:
-        place = layout.parse(kv.key)
-        if place is None:
-            strays.append(kv.key)
-        else:
-            members[place[0]][place[1]] = kv
-    if strays and not members:
+    members, homeless = _members(tree, layout)
+    strays = [*homeless, *(kv.key for member in members.values() for kv in member.strays)]
+    if strays and not any(member.leaves for member in members.values()):
         fitting = layout.fitting(strays)
         if fitting:
             raise InvalidLayout(
@@ -124,13 +144,97 @@ def assemble(
     drained = {layout.parse_state(kv.key, layout.maintenance_prefix): kv for kv in kept}
     now = time.time()
     nodes: t.List[Node] = []
-    rejected = [Rejected(shown(key), f"the key does not fit the layout {layout.layout}") for key in strays]
+    rejected: t.List[Rejected] = []
+    unfit: t.List[Rejected] = []
+    notes: t.List[str] = []
     for who in sorted(members, key=lambda who: (who.name, who.role, who.dc)):
+        member = members[who]
         try:
-            nodes.append(_node(who, members[who], drained.get(who), allowed, now))
+            if member.leaves or len(member.strays) > MAX_KEYS:
+                refuse_excess([*member.leaves.values(), *member.strays])
+            if member.leaves:
+                nodes.append(_node(who, member.leaves, drained.get(who), admission, now))
+                notes.extend(_unleased(who, member.leaves))
         except InvalidNode as exc:
             rejected.append(Rejected(shown(str(who)), str(exc)))
-    return RollCall(revision, nodes, rejected)
+            continue
+        if member.strays:
+            unfit.append(_unfit([kv.key for kv in member.strays], shown(str(who)), layout))
+    if homeless:
+        unfit.append(_unfit(homeless, f"{len(homeless)} keys of no node", layout))
+    return RollCall(revision, nodes, rejected + unfit, notes)
+
+
+def _members(tree: t.Iterable[KeyValue], layout: Layout) -> t.Tuple[t.Dict[Identity, _Member], t.List[str]]:
+    """The keys of each node, and the keys that are in the directory of none."""
+    members: t.Dict[Identity, _Member] = collections.defaultdict(_Member)
+    homeless: t.List[str] = []
+    for kv in tree:
+        place = layout.parse(kv.key)
+        if place is not None:
+            members[place[0]].leaves[place[1]] = kv
+            continue
+        owner = layout.owner(kv.key)
+        if owner is None:
+            homeless.append(kv.key)
+        else:
+            members[owner].strays.append(kv)
+    return members, homeless
+
+
+def _unfit(keys: t.Sequence[str], path: str, layout: Layout) -> Rejected:
+    """One line for keys that fit no layout."""
+    if len(keys) == 1:
+        return Rejected(shown(keys[0]), f"the key does not fit the layout {layout.layout}")
+    return Rejected(path, f"{len(keys)} keys do not fit the layout {layout.layout}, such as {shown(keys[0])}")
+
+
+def _unleased(who: Identity, keys: t.Mapping[str, KeyValue]) -> t.Iterator[str]:
+    """A sentence where keys of a node with a lease have none: they would say the same of whoever has the name next."""
+    found = [kv.key for kv in keys.values() if not kv.lease] if keys[IP].lease else []
+    if found:
+        more = f" and {len(found) - 1} more" if found[1:] else ""
+        yield (
+            f"{shown(str(who))}: the key {shown(found[0])}{more} has no lease and will outlive the node. Delete it, or "
+            "write it with the lease of the node"
+        )
+
+
+def hosts(call: RollCall) -> RollCall:
+    """`call` with one node for each host, and sentences about hosts that share an address. See `merge`."""
+    nodes, ambiguous = merge(call.nodes)
+    notes = [f"{shown(other.place)}: {later_address(other, first)}" for first, other in shared_addresses(nodes)]
+    return RollCall(call.revision, nodes, [*ambiguous, *call.rejected], [*call.notes, *notes])
+
+
+def shared_addresses(
+    nodes: t.Iterable[Node], called: t.Callable[[Node], str] = operator.attrgetter("name")
+) -> t.List[t.Tuple[Node, Node]]:
+    """Nodes of one address that are not one host: the one that was first, and each of the others.
+
+    A node with a lease comes before one without, then the older one, then the one whose name is smaller.
+    """
+    by_address: t.Dict[str, t.List[Node]] = collections.defaultdict(list)
+    for node in nodes:
+        by_address[node.address].append(node)
+    pairs: t.List[t.Tuple[Node, Node]] = []
+    for address, same in by_address.items():
+        if address and len(same) > 1:
+            first, *others = sorted(same, key=lambda node: (not node.lease, node.created, node.name))
+            pairs += [(first, other) for other in others if not _same(first, other, called)]
+    return pairs
+
+
+def later_address(other: Node, first: Node) -> str:
+    """What is wrong with a node that has the address of another."""
+    return f"its address {other.address} is that of {shown(first.place)}, which was there first"
+
+
+def _same(node: Node, other: Node, called: t.Callable[[Node], str]) -> bool:
+    """Whether two registrations are of one machine, or of one name, which is for `merge` to judge."""
+    if node.document.id and (node.document.id, node.lease) == (other.document.id, other.lease):
+        return True
+    return called(node) == called(other) != node.address
 
 
 def merge(
@@ -159,11 +263,20 @@ def merge(
     return merged, rejected
 
 
+def require_lease(kv: KeyValue) -> None:
+    """Raises InvalidNode where no lease holds the key that makes a node."""
+    if not kv.lease:
+        raise InvalidNode(
+            f"the key {printable(kv.key, 400)} has no lease, so nothing would ever remove the node. Write it with one "
+            "(etcdctl put --lease), or take such nodes with the option allow_unleased"
+        )
+
+
 def _node(
     who: Identity,
     keys: t.Mapping[str, KeyValue],
     kept: t.Optional[KeyValue],
-    allowed: t.Sequence[Network],
+    admission: Admission,
     now: float,
 ) -> Node:
     valid_name(who.name)
@@ -172,7 +285,9 @@ def _node(
         valid_word(who.dc, "data centre")
     if IP not in keys:
         raise InvalidNode("it has no ip key")
-    address = valid_address(keys[IP].value, allowed)
+    address = valid_address(keys[IP].value, admission.networks)
+    if not admission.unleased:
+        require_lease(keys[IP])
     checks = tuple(
         parse_check(leaf[len(CHECKS) :], kv.value) for leaf, kv in sorted(keys.items()) if leaf.startswith(CHECKS)
     )
@@ -191,6 +306,7 @@ def _node(
         checks=checks,
         maintenance=None if kept is None else maintenance.current(kept.value, now),
         lease=keys[IP].lease,
+        created=keys[IP].create_revision,
         revision=max(kv.mod_revision for kv in keys.values()),
         roles=(who.role,),
     )
@@ -220,5 +336,6 @@ def _merged(same: t.Sequence[Node]) -> Node:
         ),
         checks=tuple({check.name: check for node in same for check in node.checks}.values()),
         maintenance=next((node.maintenance for node in same if node.maintenance is not None), None),
+        created=min(node.created for node in same),
         revision=max(node.revision for node in same),
     )

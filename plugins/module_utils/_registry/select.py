@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .model import Node, valid_health
+from .model import DRAIN, PASSING, WARNING, Node, valid_health
 
 Words = t.Union[None, str, t.Sequence[str]]
 
@@ -25,12 +25,14 @@ def select(
     tag: Words = None,
     name: Words = None,
     maintenance: t.Optional[bool] = None,
+    serving: t.Optional[bool] = None,
 ) -> t.List[Node]:
     """The nodes that pass every filter given, in their order. A filter is a word, or a list of which one must match.
 
     With `service`, `health` is that of the service (a node with two of the services passes with either of them) and
-    `tag` is looked for on the service, too. `maintenance` says whether the node must be drained. Raises InvalidNode
-    for a health that there is not, since it would silently match nothing.
+    `tag` is looked for on the service, too. `maintenance` says whether the node must be in maintenance, `serving`
+    whether it must be able to take traffic (see `_serving`). Raises InvalidNode for a health that there is not, since
+    it would silently match nothing.
     """
     roles, dcs, services, tags, names = map(_words, (role, dc, service, tag, name))
     healths = {valid_health(word) for word in _words(health)}
@@ -41,8 +43,9 @@ def select(
         and _match(dcs, (node.dc,))
         and _match(names, (node.name,))
         and _match(tags, _tags(node, services))
-        and _serves(node, services, healths)
+        and _has(node, services, healths)
         and maintenance in (None, node.maintenance is not None)
+        and serving in (None, _serving(node, services))
     ]
 
 
@@ -54,7 +57,13 @@ def _match(wanted: t.Set[str], having: t.Sequence[str]) -> bool:
     return not wanted or not wanted.isdisjoint(having)
 
 
-def _serves(node: Node, services: t.Set[str], healths: t.Set[str]) -> bool:
+def _serving(node: Node, services: t.Set[str]) -> bool:
+    """Whether the node, or where services are wanted one of them, can take traffic: it is passing or warning, and the
+    node is neither draining nor in maintenance."""
+    return node.maintenance is None and node.health != DRAIN and _has(node, services, {PASSING, WARNING})
+
+
+def _has(node: Node, services: t.Set[str], healths: t.Set[str]) -> bool:
     """Whether the node, or where services are wanted one of them, is of a health that is wanted."""
     if not services:
         return _match(healths, (node.health,))

@@ -23,6 +23,10 @@ Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 MAX_VALUE = 4096  # bytes of one key's value
 
+# A mapping with a key that begins like this is something else to Ansible's own JSON: with `__ansible_type` an object,
+# perhaps a text that is trusted as a template; with `__ansible_unsafe` or `__ansible_vault` a text.
+RESERVED_KEYS = "__ansible"
+
 # A host of such a name would receive every task that is delegated to localhost, with the operator's credentials, or
 # every play on all.
 RESERVED_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "all", "ungrouped"})
@@ -41,7 +45,9 @@ def valid_name(name: str) -> str:
 
 
 def valid_word(word: t.Any, what: str) -> str:
-    """The name of a role, data centre, service, check or tag."""
+    """The name of a role, data centre, service, check or tag. Most of them become keys of a mapping."""
+    if isinstance(word, str) and word.startswith(RESERVED_KEYS):
+        raise InvalidNode(f"the {what} {shown(word)} is reserved by Ansible")
     if not isinstance(word, str) or not _WORD.fullmatch(word):
         raise InvalidNode(
             f"the {what} {shown(word)} is not a plain word (letters, digits, '_', '.', ':', '-'; at most 64)"
@@ -82,6 +88,29 @@ def valid_address(text: str, allowed: t.Sequence[Network] = ()) -> str:
             if getattr(address, f"is_{kind}"):
                 raise InvalidNode(f"the address {address} is {kind.replace('_', '-')} (allowed_networks can allow it)")
     return str(address)
+
+
+def reserved_key(data: t.Any) -> str:
+    """The first key in `data`, at any depth, that Ansible reserves; "" where there is none.
+
+    A loop, since `data` can be nested more deeply than Python's calls.
+    """
+    waiting = [data]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            for key in value:
+                if isinstance(key, str) and key.startswith(RESERVED_KEYS):
+                    return key
+            waiting.extend(value.values())
+        elif isinstance(value, (list, tuple)):
+            waiting.extend(value)
+    return ""
+
+
+def size(text: str) -> int:
+    """The bytes of `text` in etcd."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))  # a byte that is not UTF-8: one
 
 
 def shown(value: t.Any) -> str:

@@ -66,9 +66,17 @@ class GroupNames:
             return None
         return str(to_safe_group_name(pattern.replace(f"{{{kind}}}", word), force=True, silent=True))
 
+    def is_bare(self, kind: str) -> bool:
+        """Whether the word alone is the name, so that hosts may be called the same."""
+        return self._patterns[kind] == f"{{{kind}}}"
 
-def make(hosts: t.Mapping[str, Node], names: GroupNames) -> tuple[Groups, list[str]]:
-    """The groups, and in words which were not made. Raises AnsibleError where two roles or data centres make one."""
+
+def make(hosts: t.Mapping[str, Node], names: GroupNames, operated: bool = False) -> tuple[Groups, list[str]]:
+    """The groups, and in words which were not made: of two that would have one name the older is made.
+
+    So nobody who may register a node takes a group from others, or stops them. Where operators write the tree
+    (`operated`), raises AnsibleError where two roles or data centres make one group: that is a mistake of theirs.
+    """
     members: dict[tuple[str, str], dict[str, None]] = {}
     for host, node in hosts.items():
         for place in _places(node):
@@ -81,20 +89,32 @@ def make(hosts: t.Mapping[str, Node], names: GroupNames) -> tuple[Groups, list[s
     groups: Groups = {}
     notes: list[str] = []
     for group, places in sorted(makers.items()):
-        places.sort(key=lambda place: (_rank(place[0]), -len(members[place]), place))
-        owner = names.reserved.get(group)
+        places.sort(key=lambda place: (_rank(place[0], len(members[place])), _created(members[place], hosts), place))
+        owner, first = names.reserved.get(group), places[0]
         if owner is None or places[0][0] in STATES:
-            first = places.pop(0)
+            places.pop(0)
             groups[group] = members[first]
             owner = _owned(*first)
         for kind, word in places:
-            if kind not in CLAIMS:
-                raise AnsibleError(
-                    f"The {kind} {word!r} would make the group {group}, which is {owner}. "
-                    f"Register its nodes under a name that differs in more than punctuation, or set group_names.{kind}"
-                )
-            notes.append(f"The {kind} {word!r} makes no group: {group} is {owner}")
+            advice = (
+                f"Register its nodes under a name that differs in more than punctuation, or set group_names.{kind}"
+                if kind not in CLAIMS
+                else ""
+            )
+            if advice and operated:
+                raise AnsibleError(f"The {kind} {word!r} would make the group {group}, which is {owner}. {advice}")
+            notes.append(f"The {kind} {word!r} makes no group: {group} is {owner}. {advice}".rstrip(". "))
+        if group in groups and group in hosts and not operated and names.is_bare(first[0]):
+            others = groups[group].keys() - {group}
+            if not others or hosts[group].created < _created(others, hosts):
+                del groups[group]
+                notes.append(f"The {first[0]} {first[1]!r} makes no group: {group} is the name of an older host")
     return groups, notes
+
+
+def _created(members: t.Iterable[str], hosts: t.Mapping[str, Node]) -> int:
+    """The revision at which the first of these hosts took its name."""
+    return min(hosts[host].created for host in members)
 
 
 def _places(node: Node) -> t.Iterator[tuple[str, str]]:
@@ -112,9 +132,9 @@ def _places(node: Node) -> t.Iterator[tuple[str, str]]:
         yield "maintenance", ""
 
 
-def _rank(kind: str) -> int:
+def _rank(kind: str, hosts: int) -> tuple[int, int]:
     """Who yields: a claim to what follows from the key, and of claims the one of fewer hosts."""
-    return 0 if kind in STATES else 2 if kind in CLAIMS else 1
+    return (2, -hosts) if kind in CLAIMS else (0 if kind in STATES else 1, 0)
 
 
 def _owned(kind: str, word: str) -> str:

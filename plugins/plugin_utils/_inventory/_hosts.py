@@ -18,8 +18,14 @@ import typing as t
 from ansible.inventory.data import InventoryData
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Node
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Rejected, merge
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import (
+    Rejected,
+    later_address,
+    merge,
+    shared_addresses,
+)
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.roster import LEFT, LOST
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.words import shown
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _groups
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._clusters import Found
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._draft import Draft
@@ -68,22 +74,27 @@ def build(
 ) -> Built:
     """Hosts and groups of all nodes that can be told apart; `construct` adds what the operator made of them.
 
-    A host named as a group is left out. Lost ones come last and into one group only, so neither `construct` nor a play
-    on a role meets them. Raises AnsibleError where two roles or data centres make the same group.
+    A host named as a group is left out, and one with the address of another: a play on it would go to the other. Lost
+    ones come last and into one group only, so neither `construct` nor a play on a role meets them. Raises AnsibleError
+    where operators write two roles or data centres that make the same group.
     """
     named, nameless = rules.names.split(found.nodes)
+    named, later, unsure = ([*named], [], []) if found.operated else _by_address(named, rules.names)
     nodes, duplicates = merge(named, rules.names)
-    rejected = [*found.rejected, *nameless, *duplicates]
+    rejected = [*nameless, *later, *duplicates, *found.rejected]
     hosts = {rules.names(node): node for node in rules.filters.select(nodes)}
     filtered = len(nodes) - len(hosts)
     gone = _gone(found.absent, rules.names, set(map(rules.names, named)))
     left = {host for host, node in gone.items() if node.health == LEFT}
     lost, nowhere = _lost(gone, rules.filters) if rules.lost else ({}, [])
+    taken = {node.address for node in nodes}
+    replaced = [host for host, node in lost.items() if node.address in taken]
+    lost = {host: node for host, node in lost.items() if host not in replaced}
     while True:
         draft = Draft(inventory, () if found.operated else (ADDRESS,))
         for host, node in hosts.items():
             draft.describe(host, variables(node))
-        draft.groups, notes = _groups.make(hosts, rules.groups)
+        draft.groups, notes = _groups.make(hosts, rules.groups, found.operated)
         for reader, tree in found.trees:
             reader.write(draft, tree, rules.groups)
         construct(draft)
@@ -91,15 +102,30 @@ def build(
             draft.describe(host, variables(node))
         for host in nowhere:
             draft.note("Lost nodes are left out, for the roster has no address of theirs that may be used", host)
+        for host in replaced:
+            draft.note("Lost nodes are left out, for another host has their address now", host)
         group = rules.groups.group(LOST)
         if lost and group:
             draft.groups[group] = dict.fromkeys(lost)
         clashes = sorted(draft.clashes())
         if not clashes:
-            return Built(draft, list(hosts), left, rejected, filtered, [*found.notes, *notes, *draft.notes])
-        rejected += [Rejected(repr(host), "a group has this name") for host in clashes]
+            return Built(draft, list(hosts), left, rejected, filtered, [*found.notes, *unsure, *notes, *draft.notes])
+        rejected = [*(Rejected(repr(host), "a group has this name") for host in clashes), *rejected]
         hosts = {host: node for host, node in hosts.items() if host not in clashes}
         lost = {host: node for host, node in lost.items() if host not in clashes}
+
+
+def _by_address(nodes: list[Node], names: HostNames) -> tuple[list[Node], list[Rejected], list[str]]:
+    """The nodes without those that have the address of an older one, and these. Of different clusters nobody can tell
+    which is older, or whether it is one network: sentences about them."""
+    later: dict[int, Rejected] = {}
+    unsure: list[str] = []
+    for first, other in shared_addresses(nodes, names):
+        if first.cluster == other.cluster:
+            later[id(other)] = Rejected(shown(other.place), later_address(other, first))
+        else:
+            unsure.append(f"{shown(other.place)} and {shown(first.place)} have one address, {other.address}")
+    return [node for node in nodes if id(node) not in later], list(later.values()), unsure
 
 
 def _gone(nodes: t.Iterable[Node], names: HostNames, answering: t.Collection[str]) -> dict[str, Node]:

@@ -30,9 +30,14 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model
     parse_json,
     valid_health,
 )
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Rejected
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import (
+    DEFAULT_ADMISSION,
+    Admission,
+    Rejected,
+    require_lease,
+)
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.words import (
-    Network,
+    RESERVED_KEYS,
     shown,
     valid_address,
     valid_name,
@@ -55,9 +60,9 @@ class Tree(t.NamedTuple):
 
 
 class Trust(t.NamedTuple):
-    """How far a tree is believed: networks of addresses, and special variables that are taken nevertheless."""
+    """How far a tree is believed: which nodes are taken, and special variables that are taken nevertheless."""
 
-    networks: t.Sequence[Network] = ()
+    admission: Admission = DEFAULT_ADMISSION
     variables: t.Collection[str] = ()
 
 
@@ -93,7 +98,7 @@ class _Variables:
     def _reason(self, name: str) -> str:
         if name in self._trusted:
             return ""
-        if not isidentifier(name):
+        if not isidentifier(name) or name.startswith(RESERVED_KEYS):
             return "no variable can have this name"
         if name.startswith(("ansible_", "rollcall_")) or name in constants.INTERNAL_STATIC_VARS or name == "vars":
             return "it decides how Ansible works (trusted_variables can allow it)"
@@ -108,6 +113,8 @@ def _read_json(keys: t.Mapping[str, KeyValue], trust: Trust) -> Tree:
         try:
             if "/" in key:
                 raise InvalidNode("the key does not fit the layout json, <host>")
+            if not trust.admission.unleased:
+                require_lease(kv)
             nodes.append(_described(key, kv, trust))
         except InvalidNode as exc:
             rejected.append(Rejected(shown(key), str(exc)))
@@ -124,13 +131,14 @@ def _described(key: str, kv: KeyValue, trust: Trust) -> Node:
     groups = _first(fields, "groups")
     return Node(
         name=valid_name(str(_first(fields, "hostname", "name") or key)),
-        address=valid_address(address, trust.networks),
+        address=valid_address(address, trust.admission.networks),
         role=valid_word(role, "role") if role else "",
         roles=(role,) if role else (),
         dc=valid_word(dc, "data centre") if dc else "",
         health=valid_health(fields.pop("health", PASSING)),
         document=Document(tags=_words(groups), meta=fields),
         lease=kv.lease,
+        created=kv.create_revision,
         revision=kv.mod_revision,
     )
 
@@ -215,9 +223,9 @@ def _operated(
         said = given.pop("ansible_host", None)
         if said is None and name.replace(".", "").isdigit():
             said = name  # what a resolver takes for an address must be one
-        if said is None and trust.networks:
+        if said is None and trust.admission.networks:
             raise InvalidNode("it has no ansible_host, and allowed_networks asks for one")
-        address = "" if said is None else valid_address(str(said), trust.networks)
+        address = "" if said is None else valid_address(str(said), trust.admission.networks)
     return Node(
         dc=dc,
         role=groups[0] if groups else "",
@@ -226,6 +234,7 @@ def _operated(
         address=address,
         document=Document(meta=variables.take(given)),
         lease=keys[0].lease,
+        created=min(kv.create_revision for kv in keys),
         revision=max(kv.mod_revision for kv in keys),
     )
 

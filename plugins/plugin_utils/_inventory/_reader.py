@@ -36,7 +36,7 @@ class Reader:
         kind = options["layout"]
         self._preset = PRESETS.get(kind)
         self._v2 = options["api"] == "v2"
-        self._trust = Trust(_options.allowed_networks(options), options["trusted_variables"])
+        self._trust = Trust(_options.admission(options), options["trusted_variables"])
         self.layout = _options.layout({**options, "layout": ROLE_NAME} if self._preset else options)
         self._roster = not (self._preset or self._v2) and (options["lost"] or options["max_shrink"] is not None)
         if options["lost"] and not self._roster:
@@ -74,13 +74,13 @@ class Reader:
     def assemble(self, keys: Keys) -> Tree:
         """The nodes, and what the tree says of groups."""
         if self._preset is None:
-            found = rollcall.assemble(keys.revision, keys.tree, keys.kept, self.layout, self._trust.networks)
-            return Tree(found.nodes, found.rejected)
+            found = rollcall.assemble(keys.revision, keys.tree, keys.kept, self.layout, self._trust.admission)
+            return Tree(found.nodes, found.rejected, notes=found.notes)
         return self._preset.read({kv.key[len(self.layout.prefix) :]: kv for kv in keys.tree}, self._trust)
 
     def absent(self, keys: Keys) -> list[Node]:
         """The nodes that the roster knows and that do not answer."""
-        return roster.absent(keys, self.layout, self._trust.networks)
+        return roster.absent(keys, self.layout, self._trust.admission.networks)
 
     def write(self, draft: Draft, tree: Tree, names: GroupNames) -> None:
         """Put into the draft what operators say in their tree: variables of hosts and groups, groups of groups."""

@@ -28,13 +28,13 @@ def us(us_of_module):
     """A second etcd, which a test may kill, with one node."""
     us_of_module.mend()
     us_of_module.wipe()
-    us_of_module.ctl("put", "/infrastructure/web/web2/ip", "10.2.0.1")
+    us_of_module.put("/infrastructure/web/web2/ip", "10.2.0.1")
     return us_of_module
 
 
 @pytest.fixture
 def eu(etcd):
-    etcd.ctl("put", "/infrastructure/web/web1/ip", "10.1.0.1")
+    etcd.put("/infrastructure/web/web1/ip", "10.1.0.1")
     return etcd
 
 
@@ -71,7 +71,7 @@ def test_a_cluster_that_is_away_is_an_error_or_bridged_for_a_while(run, both, eu
 
     assert hosts(listing()) == ["web1", "web2"]
     us.members[0].kill()
-    eu.ctl("put", "/infrastructure/web/web3/ip", "10.1.0.3")
+    eu.put("/infrastructure/web/web3/ip", "10.1.0.3")
 
     bridged = listing()
     assert hosts(bridged) == ["web1", "web2", "web3"], "the other one is fresh"
@@ -95,7 +95,7 @@ def test_a_cluster_that_is_away_is_an_error_or_bridged_for_a_while(run, both, eu
 
 
 def test_an_etcd_without_quorum_is_bridged(run, etcd_cluster, tmp_path):
-    etcd_cluster.ctl("put", "/infrastructure/web/web1/ip", "10.0.0.1")
+    etcd_cluster.put("/infrastructure/web/web1/ip", "10.0.0.1")
     path = write_config(tmp_path, endpoints=etcd_cluster.endpoints, **USE_CACHE)
     assert hosts(run("ansible-inventory", "-i", path, "--list")) == ["web1"]
     for member in etcd_cluster.members[:2]:
@@ -107,7 +107,7 @@ def test_an_etcd_without_quorum_is_bridged(run, etcd_cluster, tmp_path):
 
 def test_shrinking_is_refused_until_it_is_accepted(run, etcd, tmp_path):
     for number in range(10):
-        etcd.ctl("put", f"/infrastructure/web/web{number}/ip", f"10.0.0.{number}")
+        etcd.put(f"/infrastructure/web/web{number}/ip", f"10.0.0.{number}")
     path = write_config(tmp_path, endpoints=etcd.endpoints, max_shrink="30%")
 
     def listing(**environment):

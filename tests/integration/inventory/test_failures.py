@@ -22,7 +22,7 @@ PLAY = [{"hosts": "all", "gather_facts": False, "tasks": [{"ansible.builtin.debu
 def guarded(etcd_programs, authority):
     """An etcd with TLS and authentication, and a node in it. The user half may not read about maintenance."""
     with Cluster(etcd_programs, tls=Tls(authority.ca_cert, authority.server())) as cluster:
-        cluster.ctl("put", "/infrastructure/web/web1/ip", "10.0.0.1")
+        cluster.put("/infrastructure/web/web1/ip", "10.0.0.1")
         cluster.require_auth(root="hunter2", inventory="sesame", half="open")
         for role, prefix in (
             ("inventory", "/infrastructure/"),

@@ -80,7 +80,7 @@ NOT_TAKEN = {  # by directory: the variables that only trusted_variables would l
 def filled(etcd, config):
     """The tree beside the configuration, written by etcdctl."""
     for key, value in json.loads((config.parent / "tree.json").read_text()).items():
-        etcd.ctl("put", "--", key, value if isinstance(value, str) else json.dumps(value))
+        etcd.put(key, value if isinstance(value, str) else json.dumps(value))
     return etcd
 
 

@@ -20,8 +20,8 @@ TEMPLATE = "{{ lookup('ansible.builtin.pipe', 'touch %s') }}"
 
 
 def test_the_graph_and_a_host_of_the_articles_first_layout(run, etcd, tmp_path):
-    etcd.ctl("put", "/infrastructure/registry/production-registry/ip", "10.0.0.5")
-    etcd.ctl("put", "/infrastructure/k8s-master/production-k8s-master/ip", "10.0.0.6")
+    etcd.put("/infrastructure/registry/production-registry/ip", "10.0.0.5")
+    etcd.put("/infrastructure/k8s-master/production-k8s-master/ip", "10.0.0.6")
     path = write_config(tmp_path, endpoints=etcd.endpoints)
 
     assert run("ansible-inventory", "-i", path, "--graph").stdout.splitlines() == [
@@ -40,7 +40,7 @@ def test_the_graph_and_a_host_of_the_articles_first_layout(run, etcd, tmp_path):
 
 
 def test_the_articles_second_layout_and_a_file_for_the_first(run, etcd, tmp_path):
-    etcd.ctl("put", "/infrastructure/eu-west-1a/k8s-master/production-k8s-master/ip", "10.0.0.6")
+    etcd.put("/infrastructure/eu-west-1a/k8s-master/production-k8s-master/ip", "10.0.0.6")
     path = write_config(tmp_path, endpoints=etcd.endpoints, layout="{dc}/{role}/{name}")
     assert "@dc_eu_west_1a:" in run("ansible-inventory", "-i", path, "--graph").stdout
 
@@ -50,7 +50,7 @@ def test_the_articles_second_layout_and_a_file_for_the_first(run, etcd, tmp_path
 
 
 def test_extra_variables_reach_the_inventory(run, etcd, tmp_path):
-    etcd.ctl("put", "/staging/web/web1/ip", "10.0.0.1")
+    etcd.put("/staging/web/web1/ip", "10.0.0.1")
     path = write_config(tmp_path)
     extra = json.dumps({"rollcall_etcd_endpoints": etcd.endpoints, "rollcall_prefix": "/staging"})
     assert list(run("ansible-inventory", "-i", path, "--list", "-e", extra).inventory["_meta"]["hostvars"]) == ["web1"]
@@ -69,14 +69,14 @@ def test_a_hostile_node_runs_nothing_in_a_play_and_the_rest_goes_on(run, etcd, t
         },
         "ansible_connection": "local",
     }
-    etcd.ctl("put", "/infrastructure/web/evil/ip", "10.0.0.66")
+    etcd.put("/infrastructure/web/evil/ip", "10.0.0.66")
     etcd.ctl("put", "/infrastructure/web/evil/node", json.dumps(document))
     etcd.ctl("put", "/infrastructure/web/evil/checks/c", json.dumps({"status": "passing", "output": template}))
     etcd.ctl("put", "/rollcall/infrastructure/maintenance/web/evil", json.dumps({"by": template}))
-    etcd.ctl("put", f"/infrastructure/web/{template}/ip".replace("/tmp", ""), "10.0.0.67")
-    etcd.ctl("put", "/infrastructure/web/quote'\"/ip", "10.0.0.68")
-    etcd.ctl("put", "/infrastructure/web/line\nbreak/ip", "10.0.0.69")
-    etcd.ctl("put", "/infrastructure/web/good/ip", "10.0.0.1")
+    etcd.put(f"/infrastructure/web/{template}/ip".replace("/tmp", ""), "10.0.0.67")
+    etcd.put("/infrastructure/web/quote'\"/ip", "10.0.0.68")
+    etcd.put("/infrastructure/web/line\nbreak/ip", "10.0.0.69")
+    etcd.put("/infrastructure/web/good/ip", "10.0.0.1")
     etcd.ctl("put", "/app/x", template)
     tasks = [
         {"ansible.builtin.debug": {"msg": "{{ rollcall_meta }} {{ rollcall_services }} {{ rollcall_checks }}"}},
@@ -105,7 +105,7 @@ def test_a_hostile_node_runs_nothing_in_a_play_and_the_rest_goes_on(run, etcd, t
 
 
 def test_a_node_does_not_get_the_password_of_a_host_that_somebody_else_has_written_down(run, etcd, tmp_path):
-    etcd.ctl("put", "/infrastructure/db/db1/ip", "6.6.6.6")
+    etcd.put("/infrastructure/db/db1/ip", "6.6.6.6")
     etcd.ctl("put", "/infrastructure/db/db1/node", json.dumps({"meta": {"env": 5}}))
     hosts = tmp_path / "hosts.ini"
     hosts.write_text("db1 ansible_host=10.1.1.1 ansible_password=sesame\n")
@@ -123,7 +123,7 @@ def test_a_node_does_not_get_the_password_of_a_host_that_somebody_else_has_writt
 def test_lookups_in_a_play(run, etcd, tmp_path):
     etcd.ctl("put", "/app/colour", "green")
     etcd.ctl("put", "/app/size", "7")
-    etcd.ctl("put", "/infrastructure/web/web1/ip", "10.0.0.1")
+    etcd.put("/infrastructure/web/web1/ip", "10.0.0.1")
     checks = [
         "lookup('rollcall.discovery.etcd', '/app/colour') == {'key': '/app/colour', 'value': 'green'}",
         "lookup('rollcall.discovery.etcd', '/app/colour', return='value') == 'green'",

@@ -28,7 +28,8 @@ def test_what_etcd3_writes_under_a_lease_is_a_host_until_it_revokes_the_lease(ru
         lease = library.lease(60)
         library.put("/infrastructure/web/web1/ip", "10.0.0.1", lease=lease)
         library.put("/infrastructure/web/web1/node", json.dumps({"v": 1, "services": {"web": {"port": 80}}}), lease)
-        library.put("/infrastructure/web/web2/ip", "10.0.0.2")
+        library.put("/infrastructure/web/web2/ip", "10.0.0.2", lease=library.lease(600))
+        library.put("/infrastructure/web/zombie/ip", "10.0.0.66")
         path = write_config(tmp_path, endpoints=etcd.endpoints)
         assert hosts(run, path) == {"web1": "10.0.0.1", "web2": "10.0.0.2"}
         lease.revoke()
@@ -39,8 +40,9 @@ def test_what_python_etcd_writes_with_a_ttl_is_a_host_until_that_has_passed(run,
     with Cluster(programs_of("3.5"), flags=["--enable-v2=true"]) as etcd:
         library = python_etcd.Client(port=etcd.members[0].port)
         library.write("/infrastructure/eu-west-1a/web/web1/ip", "10.0.0.1", ttl=121)
-        library.write("/infrastructure/eu-west-1a/web/web2/ip", "10.0.0.2")
-        etcd.ctl("put", "/infrastructure/eu-west-1a/web/web3/ip", "10.0.0.3")
+        library.write("/infrastructure/eu-west-1a/web/web2/ip", "10.0.0.2", ttl=600)
+        library.write("/infrastructure/eu-west-1a/web/zombie/ip", "10.0.0.66")
+        etcd.put("/infrastructure/eu-west-1a/web/web3/ip", "10.0.0.3")
         path = write_config(tmp_path, endpoints=etcd.endpoints, layout="{dc}/{role}/{name}", api="v2")
         assert hosts(run, path) == {"web1": "10.0.0.1", "web2": "10.0.0.2"}
         library.write("/infrastructure/eu-west-1a/web/web1/ip", "10.0.0.1", ttl=1)

@@ -29,7 +29,7 @@ def kept(etcd):
 
 def test_hosts_of_a_batch_are_drained_and_come_back(play, etcd):
     for name in ("web1", "web2"):
-        etcd.ctl("put", f"/infrastructure/web/{name}/ip", f"10.0.0.{name[-1]}")
+        etcd.put(f"/infrastructure/web/{name}/ip", f"10.0.0.{name[-1]}")
     everything = {"module_defaults": {"group/rollcall.discovery.etcd": {"endpoints": etcd.endpoints}}}
 
     trial = play([DRAIN], "--check", "--diff", **everything)

@@ -153,6 +153,6 @@ def put(etcd: Cluster) -> Callable[..., None]:
 
     def put(**nodes: str) -> None:
         for name, address in nodes.items():
-            etcd.ctl("put", f"/infrastructure/web/{name}/ip", address)
+            etcd.put(f"/infrastructure/web/{name}/ip", address)
 
     return put

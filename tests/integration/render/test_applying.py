@@ -225,7 +225,7 @@ def consumer(etcd):
 def test_what_is_applied_is_published_under_a_lease(etcd, renderer, put):
     put(web1="10.0.0.1")
     renderer.started()
-    etcd.ctl("put", "/infrastructure/web/web2/ip", "10.0.0.2")
+    etcd.put("/infrastructure/web/web2/ip", "10.0.0.2")
     revision = json.loads(etcd.ctl("get", "/infrastructure/web/web2/ip", "-w", "json"))["kvs"][0]["mod_revision"]
     renderer.wait(lambda: consumer(etcd)[0].get("revision") == revision, "the revision")
     value, lease, version = consumer(etcd)

@@ -89,11 +89,12 @@ def test_fifty_flapping_changes_are_a_few_reloads(etcd, renderer, put, connect):
     put(web1="10.0.0.1")
     renderer.started()
     client = connect(endpoints=etcd.endpoints)
+    lease, _seconds = client.lease_grant(600)
     started = time.monotonic()
     for number in range(50):
-        client.put("/infrastructure/web/web2/ip", f"10.0.1.{number}")
+        client.put("/infrastructure/web/web2/ip", f"10.0.1.{number}", lease)
         client.delete("/infrastructure/web/web2/ip")
-    client.put("/infrastructure/web/web2/ip", "10.0.0.2")
+    client.put("/infrastructure/web/web2/ip", "10.0.0.2", lease)
     lasted = time.monotonic() - started
     renderer.wait(lambda: "web2 10.0.0.2\n" in renderer.content(), "the last change")
     assert len(renderer.read()) <= 3 + lasted / 0.5
@@ -183,7 +184,7 @@ def test_nothing_is_rendered_from_a_registry_that_was_never_filled(renderer, put
 def test_keys_of_another_layout_change_nothing(etcd, renderer, put):
     put(web1="10.0.0.1")
     renderer.started()
-    etcd.ctl("put", "/infrastructure/eu/web/web1/ip", "10.0.0.1")
+    etcd.put("/infrastructure/eu/web/web1/ip", "10.0.0.1")
     etcd.ctl("del", "/infrastructure/web/web1/ip")
     renderer.wait(lambda: "{dc}/{role}/{name} would fit" in renderer.status()["held"], "the alarm")
     assert renderer.names() == ["web1"]
@@ -223,7 +224,7 @@ def test_it_stops_at_once_though_etcd_is_silent(etcd, renderer, put, how):
 
 def test_a_member_that_hangs_is_left_for_another(etcd_cluster: Cluster, renderer):
     watched, other = etcd_cluster.members[0], etcd_cluster.members[1]
-    etcd_cluster.ctl("put", "/infrastructure/web/web1/ip", "10.0.0.1")
+    etcd_cluster.put("/infrastructure/web/web1/ip", "10.0.0.1")
     renderer.config["etcd"]["endpoints"] = [watched.endpoint, other.endpoint]
     renderer.started()
     watched.freeze()

@@ -70,8 +70,8 @@ def backends():
 @pytest.fixture
 def register(etcd, backends):
     def register(name):
-        etcd.ctl("put", f"/infrastructure/web/{name}/node", backends[name].document)
-        etcd.ctl("put", f"/infrastructure/web/{name}/ip", "127.0.0.1")
+        etcd.put(f"/infrastructure/web/{name}/node", backends[name].document)
+        etcd.put(f"/infrastructure/web/{name}/ip", "127.0.0.1")
 
     return register
 
@@ -118,9 +118,9 @@ def test_traffic_follows_nodes_that_join_and_leave(etcd, renderer, register, bal
     assert balancer() == {"web1"}
     register("web2")
     renderer.wait(lambda: balancer() == {"web1", "web2"}, "both")
-    etcd.ctl("put", "/infrastructure/web/web2/health", "critical")
+    etcd.put("/infrastructure/web/web2/health", "critical")
     renderer.wait(lambda: balancer() == {"web1"}, "the healthy one")
-    etcd.ctl("put", "/infrastructure/web/web2/health", "passing")
+    etcd.put("/infrastructure/web/web2/health", "passing")
     renderer.wait(lambda: balancer() == {"web1", "web2"}, "both again")
     etcd.ctl("del", "--prefix", "/infrastructure/web/web1/")
     renderer.wait(lambda: balancer() == {"web2"}, "the other one")

@@ -20,13 +20,16 @@ from .faults import Fault, Injected
 from .gateway import Gateway
 from .http import Listener
 from .refusal import Refusal, without_leader
-from .store import Event, Interval, Store
+from .store import MAX_TTL, Event, Interval, Store
 from .v2 import PATH as V2_PATH
 from .v2 import V2Store
 from .watch import End, Watch
 from .wire import Json
 
 # What a short name stands for: the versions that the contract tests hold the fake against. Any full one may be given.
+NODES = "/infrastructure/"  # the default prefix of their keys
+STANDING_LEASE = 0x5EED
+
 VERSIONS = {"3.4": "3.4.23", "3.5": "3.5.16", "3.6": "3.6.16"}
 
 _TEXT = "text/plain; charset=utf-8"
@@ -208,9 +211,13 @@ class FakeEtcd:
             kvs = self._store.range(Interval(prefix.encode() or b"\0", end))
         return {kv.key.decode(errors="surrogateescape"): kv.value.decode(errors="surrogateescape") for kv in kvs}
 
-    def put(self, key: str, value: str, lease: int = 0) -> None:
-        """Write a key."""
+    def put(self, key: str, value: str, lease: int | None = None) -> None:
+        """Write a key. Those of nodes are held by a lease that never ends where none is given; 0: no lease."""
         with self._lock:
+            if lease is None:
+                lease = STANDING_LEASE if key.startswith(NODES) or key.endswith("/ip") else 0
+            if lease == STANDING_LEASE and lease not in self._store.leases:
+                self._store.grant(MAX_TTL, lease)
             change = self._store.begin()
             change.put(key.encode(), value.encode(errors="surrogateescape"), lease)
             change.commit()

@@ -23,10 +23,11 @@ class V2Store:
         self._index = 3  # what a fresh etcd counts up to by itself
         self._root: Json = {"dir": True, "nodes": {}}
 
-    def put(self, key: str, value: str) -> None:
-        """Write a file."""
+    def put(self, key: str, value: str, ttl: int = 0) -> None:
+        """Write a file, with a time to live in seconds where one is given; it does not end here."""
         directory, _slash, name = key.rpartition("/")
-        self.mkdir(directory)["nodes"][name] = {"key": key, "value": value, **self._indices()}
+        file: Json = {"key": key, "value": value, **self._indices()}
+        self.mkdir(directory)["nodes"][name] = {**file, "ttl": ttl} if ttl else file
 
     def mkdir(self, key: str) -> Json:
         """Make a directory and those above it; returns it."""

@@ -21,7 +21,7 @@ from ..._etcd.errors import RollcallError, TokenInvalid, Unavailable, Unreachabl
 from ..._registry.layout import DC_ROLE_NAME, Identity
 from ..._registry.machine import host_name
 from ..._registry.model import CRITICAL, DRAIN, Node
-from ..._registry.rollcall import assemble
+from ..._registry.rollcall import Admission, assemble
 from ..config import Section
 from .probe import UNKNOWN, Host, Probe, Result
 
@@ -53,7 +53,9 @@ class Alias:
             success=[wire.get(layout.directory(of), prefix=True), wire.get(layout.maintenance(of))],
             what=f"Reading the keys of {of}",
         )
-        found = assemble(answer.revision, answer.range(0).kvs, answer.range(1).kvs, layout, self.host.allowed)
+        found = assemble(
+            answer.revision, answer.range(0).kvs, answer.range(1).kvs, layout, Admission(self.host.allowed)
+        )
         if found.nodes:
             return found.nodes[0]
         return str(found.rejected[0]) if found.rejected else f"{of} is not registered"

@@ -23,7 +23,8 @@ from ..._etcd.client import Client
 from ..._etcd.errors import InvalidSettings, PermissionDenied, RollcallError
 from ..._etcd.settings import ETCDCTL, Settings, nearest
 from ..._registry.layout import DEFAULT_PREFIX, LAYOUTS, ROLE_NAME, Layout
-from ..._registry.words import Network, parse_networks
+from ..._registry.rollcall import Admission
+from ..._registry.words import parse_networks
 from ..config import Section, etcd_options, read
 
 REGISTER, RENDER = "/etc/rollcall/register.json", "/etc/rollcall/render.json"
@@ -41,11 +42,11 @@ _FLAGS = (
 
 
 class Access(t.NamedTuple):
-    """`source` tells where it comes from, for messages. `allowed` as `allowed_networks` of the configuration."""
+    """`source` tells where it comes from, for messages. `admission` says which nodes are taken."""
 
     settings: Settings
     layout: Layout
-    allowed: t.Tuple[Network, ...]
+    admission: Admission
     source: str
 
     @contextlib.contextmanager
@@ -112,7 +113,8 @@ def access(args: argparse.Namespace) -> Access:
         args.state_prefix or ("" if args.prefix else root.text("state_prefix")),
     )
     source = "the command line or environment" if elsewhere or own_user else file
-    return Access(settings, layout, parse_networks(root.texts("allowed_networks")), source)
+    admission = Admission(parse_networks(root.texts("allowed_networks")), root.flag("allow_unleased", False))
+    return Access(settings, layout, admission, source)
 
 
 def _configured(root: Section, with_password: bool) -> t.Dict[str, t.Any]:

@@ -13,6 +13,7 @@ import argparse
 import typing as t
 
 from ..._registry.model import HEALTHS, Node
+from ..._registry.rollcall import Admission
 from ..._registry.select import select
 
 _WORDS = (
@@ -38,10 +39,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which = group.add_mutually_exclusive_group()
     which.add_argument("--maintenance", dest="maintenance", action="store_true", help="only nodes in maintenance")
     which.add_argument("--no-maintenance", dest="maintenance", action="store_false", help="only nodes that are not")
+    group.add_argument(
+        "--serving",
+        action="store_true",
+        default=None,
+        help="only nodes that can take traffic: passing or warning, neither draining nor in maintenance",
+    )
+    parser.add_argument(
+        "--allow-unleased",
+        action="store_true",
+        help="take nodes that no lease holds, too, though nothing removes them when their host dies",
+    )
     parser.set_defaults(maintenance=None)
+
+
+def admission(args: argparse.Namespace, configured: Admission) -> Admission:
+    """Which nodes are taken: as `configured`, or more where the command line says so."""
+    return configured._replace(unleased=True) if args.allow_unleased else configured
 
 
 def chosen(args: argparse.Namespace, nodes: t.Iterable[Node]) -> t.List[Node]:
     """The nodes that the command line is about."""
     words = {name: getattr(args, name) for name, _help in _WORDS}
-    return select(nodes, health=args.health, maintenance=args.maintenance, **words)
+    return select(nodes, health=args.health, maintenance=args.maintenance, serving=args.serving, **words)

@@ -21,8 +21,7 @@ from ..._registry.layout import Identity, Layout
 from ..._registry.mirror import State
 from ..._registry.model import Node, load
 from ..._registry.registration import LEFT
-from ..._registry.rollcall import Rejected, assemble
-from ..._registry.words import Network
+from ..._registry.rollcall import Admission, Rejected, assemble
 from .terminal import maintenance
 
 Json = t.Dict[str, t.Any]
@@ -76,9 +75,9 @@ class Happening(t.NamedTuple):
 class History:
     """Tells what happens, from one state to the next."""
 
-    def __init__(self, state: State, layout: Layout, allowed: t.Sequence[Network]) -> None:
+    def __init__(self, state: State, layout: Layout, admission: Admission) -> None:
         self._layout = layout
-        self._allowed = allowed
+        self._admission = admission
         self._state = state
         self._known = self._read(state, None)
 
@@ -113,7 +112,7 @@ class History:
             directories = tuple(map(layout.directory, wanted))
             tree = [kv for kv in tree if kv.key.startswith(directories) and layout.parse(kv.key)]
         found: t.Dict[Identity, t.Union[Node, Rejected]] = {}
-        call = assemble(state.revision, tree, kept, layout, self._allowed)
+        call = assemble(state.revision, tree, kept, layout, self._admission)
         found.update((node.identity, node) for node in call.nodes)
         if call.rejected:
             places = (layout.parse(kv.key) for kv in tree)
@@ -126,7 +125,7 @@ class History:
     ) -> Rejected:
         """Why this one cannot be taken."""
         own = [kv for kv in tree if kv.key.startswith(self._layout.directory(who)) and self._layout.parse(kv.key)]
-        return assemble(revision, own, kept, self._layout, self._allowed).rejected[0]
+        return assemble(revision, own, kept, self._layout, self._admission).rejected[0]
 
     def _left(self, gone: t.Sequence[Identity], revision: int, client: Client) -> t.Set[Identity]:
         """Those who said that they leave, as the roster has it: read at the revision at which they were gone, for the

@@ -34,14 +34,15 @@ def run(args: argparse.Namespace) -> int:
     way = access.access(args)
     with way.client() as client:
         keys = rollcall.fetch(client, way.layout, roster=args.all)
-    call = rollcall.assemble(keys.revision, keys.tree, keys.kept, way.layout, way.allowed)
-    found, ambiguous = rollcall.merge(call.nodes)
-    found = sorted([*found, *roster.absent(keys, way.layout, way.allowed)], key=lambda node: node.name)
-    for rejected in (*call.rejected, *ambiguous):
-        note(f"left out: {rejected}")
+    admission = filters.admission(args, way.admission)
+    call = rollcall.hosts(rollcall.assemble(keys.revision, keys.tree, keys.kept, way.layout, admission))
+    absent = roster.absent(keys, way.layout, admission.networks)
+    found = sorted([*call.nodes, *absent], key=lambda node: node.name)
+    for words in (*call.notes, *(f"left out: {rejected}" for rejected in call.rejected)):
+        note(words)
     nodes = filters.chosen(args, found)
     if args.json:
-        say(json.dumps([node.public() for node in nodes], indent=2, sort_keys=True))
+        say(json.dumps([node.leased() for node in nodes], indent=2, sort_keys=True))
         return 0
     if nodes:
         say("\n".join(table(_HEADER, [_row(node) for node in nodes], colours=("HEALTH",))))

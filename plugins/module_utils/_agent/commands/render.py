@@ -75,12 +75,14 @@ def _render(config: RenderConfig, write: bool, diff: bool) -> int:
     """
     with Client(config.settings) as client:
         state = read_state(client, config.selectors)
-    seen = view.build(state, config.layout, config.allowed)
+    seen = view.build(state, config.layout, config.admission)
     refusal = Guard(config.layout, config.allow_empty).refusal(seen)
     if refusal:
         raise RollcallError(f"{refusal} (etcd at {client.endpoint})")
     for rejected in seen.rejected:
         log.warning(f"Left out: {rejected}")
+    for note in seen.notes:
+        log.warning(note)
     failed = False
     for file in config.files:
         target = Target(file, config.state_dir)

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         signal.signal(number, signal.default_int_handler)  # also out of a request that etcd keeps waiting
     try:
         with way.client() as client:
-            history = History(read_state(client, selectors), way.layout, way.allowed)
+            history = History(read_state(client, selectors), way.layout, filters.admission(args, way.admission))
             count = len(filters.chosen(args, history.nodes))
             note(f"following {count} nodes under {way.layout.prefix} (etcd at {client.endpoint})")
             _follow(args, client, selectors, history)
@@ -86,7 +86,11 @@ def _nobody_reads() -> bool:
 
 def _unfiltered(args: argparse.Namespace) -> bool:
     """Whether the command line is about all nodes: then also about those of which nothing can be read."""
-    return not any((args.role, args.dc, args.service, args.health, args.tag, args.name)) and args.maintenance is None
+    return (
+        not any((args.role, args.dc, args.service, args.health, args.tag, args.name))
+        and args.maintenance is None
+        and not args.serving
+    )
 
 
 def _tell_failure(before: str, now: str, endpoint: str) -> str:

@@ -20,7 +20,8 @@ import typing as t
 from ..._etcd.settings import Settings
 from ..._registry.layout import Layout
 from ..._registry.mirror import Selector, distinct
-from ..._registry.words import Network, parse_networks, valid_name
+from ..._registry.rollcall import Admission
+from ..._registry.words import parse_networks, valid_name
 from .. import config
 from ..config import Section
 from .follow import Intervals
@@ -74,7 +75,7 @@ class RenderConfig:
 
     settings: Settings
     layout: Layout
-    allowed: t.Tuple[Network, ...]
+    admission: Admission
     name: str
     state_dir: str
     allow_empty: bool
@@ -101,7 +102,10 @@ def load(path: str) -> RenderConfig:
     loaded = RenderConfig(
         settings=settings,
         layout=layout,
-        allowed=config.checked(root, "allowed_networks", lambda: parse_networks(networks)),
+        admission=Admission(
+            config.checked(root, "allowed_networks", lambda: parse_networks(networks)),
+            root.flag("allow_unleased", False),
+        ),
         name=config.checked(root, "name", lambda: valid_name(name)),
         state_dir=_absolute(root, "state_dir", "/var/lib/rollcall"),
         allow_empty=root.flag("allow_empty", False),

@@ -134,7 +134,7 @@ class Renderer:
     def _take(self, state: State) -> None:
         """Make `state` what is rendered from, unless the guard objects."""
         try:
-            seen = view.build(state, self._config.layout, self._config.allowed)
+            seen = view.build(state, self._config.layout, self._config.admission)
             held = self._guard.refusal(seen)
         except RegistryError as exc:
             held = str(exc)
@@ -175,11 +175,14 @@ class Renderer:
         self._notifier.alive()
 
     def _tell_rejected(self, seen: View) -> None:
-        """Say once which nodes are left out."""
-        known = set(self._good[1].rejected) if self._good else set()
+        """Say once which nodes are left out, whatever else is wrong with them later, and what else is to be known."""
+        left_out = {rejected.path for rejected in self._good[1].rejected} if self._good else set()
         for rejected in seen.rejected:
-            if rejected not in known:
+            if rejected.path not in left_out:
                 log.warning(f"Left out: {rejected}")
+        for note in seen.notes:
+            if not self._good or note not in self._good[1].notes:
+                log.warning(note)
 
     def _publish(self, state: State) -> None:
         hashes = json.dumps([job.hash for job in self._jobs]).encode()

@@ -16,15 +16,16 @@ from ..._etcd.wire import KeyValue
 from ..._registry.layout import Identity, Layout
 from ..._registry.mirror import State
 from ..._registry.model import Node
-from ..._registry.rollcall import Rejected, assemble, merge
-from ..._registry.words import Network, shown
+from ..._registry.rollcall import DEFAULT_ADMISSION, Admission, Rejected, assemble, hosts
+from ..._registry.words import shown
 from .keystore import is_plain, one_line
 
 
 class View(t.NamedTuple):
     """As of `revision`: `nodes`, one for each host; `kvs`, every key but those of nodes that are left out; and these.
 
-    `members` are the identities in the registry that can be taken: what the guard counts.
+    `members` are the identities in the registry that can be taken: what the guard counts. `notes` are sentences about
+    nodes that are taken all the same.
     """
 
     revision: int
@@ -32,16 +33,17 @@ class View(t.NamedTuple):
     kvs: t.List[KeyValue]
     members: t.FrozenSet[Identity]
     rejected: t.List[Rejected]
+    notes: t.Sequence[str] = ()
 
 
-def build(state: State, layout: Layout, allowed: t.Sequence[Network] = ()) -> View:
+def build(state: State, layout: Layout, admission: Admission = DEFAULT_ADMISSION) -> View:
     """Read the nodes out of `state`. Raises InvalidLayout where the keys are those of another layout.
 
     A node with one bad value is left out, and all its keys with it, so that it spoils no template for the others.
     """
     tree = state.under(layout.prefix)
-    call = assemble(state.revision, tree, state.under(layout.maintenance_prefix), layout, allowed)
-    rejected = list(call.rejected)
+    call = assemble(state.revision, tree, state.under(layout.maintenance_prefix), layout, admission)
+    rejected: t.List[Rejected] = []
     plain: t.List[Node] = []
     for node in call.nodes:
         bad = _not_plain([node.document.meta, *(service.meta for service in node.services)])
@@ -50,10 +52,9 @@ def build(state: State, layout: Layout, allowed: t.Sequence[Network] = ()) -> Vi
         else:
             plain.append(_on_one_line(node))
     members = frozenset(node.identity for node in plain)
-    nodes, ambiguous = merge(plain)
-    rejected.extend(ambiguous)
+    found = hosts(call._replace(nodes=plain, rejected=[*rejected, *call.rejected]))
     kvs = [kv for kvs in state.keys.values() for kv in kvs.values() if _visible(kv.key, layout, members)]
-    return View(state.revision, nodes, kvs, members, rejected)
+    return View(state.revision, found.nodes, kvs, members, found.rejected, found.notes)
 
 
 def _visible(key: str, layout: Layout, members: t.FrozenSet[Identity]) -> bool:

@@ -231,7 +231,7 @@ def test_maintenance_that_is_over_counts_as_none_and_the_agent_deletes_it(
     agent.start()
     agent.wait_phase("registered")
     etcd.ctl("put", KEPT + "web2", json.dumps({"by": "ann", "until": int(time.time()) - 1}))
-    etcd.ctl("put", "/infrastructure/web/web2/ip", "10.0.0.6")
+    etcd.put("/infrastructure/web/web2/ip", "10.0.0.6")
     assert rollcall("nodes", f"--config={agent.config_file}", "--maintenance").stdout == ""
     begun = rollcall("maintenance", "on", f"--config={agent.config_file}", "--for=2s")
     assert begun.returncode == 0, begun.stderr

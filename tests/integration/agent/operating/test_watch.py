@@ -51,8 +51,8 @@ def test_watch_ends_when_it_is_told_to(
     etcd: Cluster, rollcall: Command, agent: Registrant, number: signal.Signals
 ) -> None:
     follower = rollcall.follow("--json", f"--endpoints={etcd.endpoints[0]}", "--role=web")
-    etcd.ctl("put", "/infrastructure/db/db1/ip", "10.0.0.9")
-    etcd.ctl("put", "/infrastructure/web/web9/ip", "10.0.0.9")
+    etcd.put("/infrastructure/db/db1/ip", "10.0.0.9")
+    etcd.put("/infrastructure/web/web9/ip", "10.0.0.9")
     event = json.loads(follower.wait_for("joined"))
     assert (event["event"], event["name"], event["node"]["address"]) == ("joined", "web9", "10.0.0.9")
     follower.process.send_signal(number)
@@ -67,7 +67,7 @@ def test_watch_ends_when_nobody_reads(etcd: Cluster, rollcall: Command, agent: R
     with subprocess.Popen(["bash", "-c", line], env=rollcall.environment, stdout=subprocess.PIPE, text=True) as shell:
         notes = tmp_path / "notes"
         wait_for(lambda: notes.exists() and "following" in notes.read_text(), "the watch to begin")
-        etcd.ctl("put", "/infrastructure/web/web9/ip", "10.0.0.9")
+        etcd.put("/infrastructure/web/web9/ip", "10.0.0.9")
         said, _nothing = shell.communicate(timeout=PATIENCE)
     assert said.splitlines()[0].endswith("joined   web/web9  10.0.0.9, passing")
     assert said.splitlines()[1] == "0 0"
@@ -93,7 +93,7 @@ def test_watch_survives_an_etcd_that_is_away_and_compacts(
     follower.wait_for("lost     web/web2", within=30)
     revision = json.loads(etcd.ctl("get", "/", "-w", "json"))["header"]["revision"]
     etcd.ctl("compact", str(revision))
-    etcd.ctl("put", "/infrastructure/web/web9/ip", "10.0.0.9")
+    etcd.put("/infrastructure/web/web9/ip", "10.0.0.9")
     follower.wait_for("joined   web/web9")
     assert "following etcd at" in follower.notes
 
@@ -104,7 +104,7 @@ def test_watch_survives_a_member_that_dies(etcd_cluster: Cluster, rollcall: Comm
 
     def written() -> bool:
         try:
-            etcd_cluster.ctl("put", "/infrastructure/web/web9/ip", "10.0.0.9")
+            etcd_cluster.put("/infrastructure/web/web9/ip", "10.0.0.9")
         except AssertionError:  # etcd timed out
             return False
         return True

@@ -1,0 +1,41 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How much a node may say, and reading no more than that of one that says more.
+
+Internal to the collection: no promise is made to other users of this file.
+
+Whoever may write one node's keys must not be able to fill the memory of every reader. A node over its bounds is
+rejected, so its keys are cut where that is certain: what is left of them is over the bounds, too, for `refuse_excess`.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._etcd.wire import KeyValue
+from .errors import InvalidNode
+from .words import MAX_VALUE, shown, size
+
+MAX_KEYS = 64  # of one node
+MAX_BYTES = 16384  # of all values of one node
+
+
+def refuse_excess(kvs: t.Collection[KeyValue]) -> None:
+    """Raises InvalidNode where these keys of one node are more than it may have. Nothing is decoded."""
+    if len(kvs) > MAX_KEYS:
+        raise InvalidNode(f"it has more than {MAX_KEYS} keys")
+    total = 0
+    for kv in kvs:
+        length = size(kv.value)
+        if length > MAX_VALUE:
+            raise InvalidNode(f"the value of its key {shown(kv.key)} is larger than {MAX_VALUE} bytes")
+        total += length
+    if total > MAX_BYTES:
+        raise InvalidNode(f"the values of its {len(kvs)} keys are larger than {MAX_BYTES} bytes")
+
+
+def cut(kv: KeyValue) -> KeyValue:
+    """The key with no more of its value than shows that it is too large."""
+    return kv._replace(value=kv.value[: MAX_VALUE + 1]) if len(kv.value) > MAX_VALUE else kv
