@@ -157,6 +157,7 @@ from ansible.plugins.lookup import LookupBase
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client import Client
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import EtcdError, InvalidSettings
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import KeyValue
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.words import reserved_key
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _keys, _plugin, _terms
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._decode import decode
 
@@ -193,7 +194,11 @@ class LookupModule(LookupBase):
         _plugin.report(problems, options["on_error"])
         if "default" in kwargs:
             found.update((key, KeyValue(key, options["default"], 0, 0, 0, 0)) for key in asked if key not in found)
-        return FORMS[options["return"]]([found[key] for key in asked if key in found])
+        result = FORMS[options["return"]]([found[key] for key in asked if key in found])
+        reserved = reserved_key(result)  # with return=dict, a key of etcd is a key here
+        if reserved:
+            raise AnsibleError(f"The key {reserved} of etcd cannot be one of a dictionary: Ansible reserves its name")
+        return result
 
 
 def _missing(client: Client, keys: list[str]) -> str:

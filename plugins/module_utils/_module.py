@@ -146,7 +146,10 @@ def finish(module: AnsibleModule, diffs: t.Sequence[Json], **result: t.Any) -> N
 
 
 def readable(text: str) -> t.Any:
-    """A value for people: a mapping or list as data, anything else, or what cannot be shown, as the text it is."""
+    """A value for people: a mapping or list as data, anything else, or what cannot be shown, as the text it is.
+
+    Also what has a key that Ansible reserves: nothing may fail, or be taken for something else, after a write.
+    """
     try:
         data = parse_json(text, "value")
     except InvalidNode:

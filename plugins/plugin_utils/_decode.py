@@ -16,6 +16,8 @@ import typing as t
 
 import yaml
 
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.words import reserved_key, shown
+
 SafeLoader: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 MAX_DEPTH = 100  # lists and mappings within each other; libyaml's loader has no bound and crashes Python
@@ -31,7 +33,7 @@ def decode(text: str, form: str) -> t.Any:
     if form == "text":
         return text
     try:
-        return _FORMS[form](text)
+        data = _FORMS[form](text)
     except yaml.MarkedYAMLError as exc:
         said = ", ".join(filter(None, (exc.context, exc.problem)))  # all but the part of the value that it would show
         raise ValueError(f"{said}{_place(exc.problem_mark)}") from None
@@ -39,6 +41,10 @@ def decode(text: str, form: str) -> t.Any:
         raise ValueError(" ".join(str(exc).split())) from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+    reserved = reserved_key(data)
+    if reserved:
+        raise ValueError(f"it has the key {shown(reserved)}, which Ansible reserves")
+    return data
 
 
 def _json(text: str) -> t.Any:
