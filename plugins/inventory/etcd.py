@@ -29,10 +29,19 @@ notes:
     reads the inventory, and for C(meta=refresh_inventory) within a play.
   - A file that is not YAML, that lacks C(plugin) or has another name never reaches this plugin. With
     C(any_unparsed_is_failed) in the section C(inventory) of C(ansible.cfg) Ansible makes such mistakes fatal, too.
+  - A node that no lease holds is left out with a warning; see O(allow_unleased). In the trees that operators write
+    (V(consul) and V(script) of O(layout)) nodes need no lease, and over O(api=v2) a TTL of the key, or of a directory
+    that it is in, stands for one.
   - A node whose own data are wrong is left out with a warning, and the others stay; see O(strict_nodes). So is one that
-    has the name of a group, or shares its name with another machine.
-  - Two roles, or two data centres, that make the same group are an error. Of two services or tags that do, the one
-    with fewer hosts makes none; nor does one that would take the group of a role, a data centre or a state.
+    has the name of a group, or shares its name with another machine, and one with more than 64 keys, more than 4 KiB in
+    one of them or more than 16 KiB in all.
+  - Of two nodes with one address the one that was registered first keeps it, and the other is left out with a warning,
+    for a play on it would go to the first. One host under several roles is one node. Nodes of different clusters that
+    share an address both stay, with a warning.
+  - Of two roles, or two data centres, that make the same group, the one that was registered first makes it, and the
+    other makes none, with a warning. Of two services or tags it is the one with more hosts; nor does one of them take
+    the group of a role, a data centre or a state. In trees that operators write, two roles or data centres that make
+    one group are an error.
   - Nodes describe themselves, so a group says what a node claims to be. Do not hang secrets on membership unless
     etcd's authentication is on and each node can write its own keys only.
   - A host that an earlier inventory source has, too, gets the groups and the C(rollcall_) variables as well. But an
@@ -53,6 +62,7 @@ notes:
 extends_documentation_fragment:
   - rollcall.discovery.etcd.plugins
   - rollcall.discovery.registry.plugins
+  - rollcall.discovery.reading.plugins
   - rollcall.discovery.guards
   - ansible.builtin.constructed
   - ansible.builtin.inventory_cache
@@ -163,8 +173,8 @@ options:
     version_added: 0.2.0
   filters:
     description:
-      - Which nodes become hosts, by V(role), V(dc), V(service), V(health), V(tag), V(name) and V(maintenance), with
-        the meaning that the options of these names have in P(rollcall.discovery.nodes#lookup).
+      - Which nodes become hosts, by V(role), V(dc), V(service), V(health), V(tag), V(name), V(maintenance) and
+        V(serving), with the meaning that the options of these names have in P(rollcall.discovery.nodes#lookup).
       - A value is a word, or a list of which one must match. A node must pass all of them.
       - Templates are allowed. O(min_hosts) and O(allow_empty) are about the hosts that are left.
     type: dict

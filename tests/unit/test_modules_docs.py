@@ -21,7 +21,7 @@ MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py
 TABLES = {
     "maintenance": [_options.REGISTRY],
     "node": [_options.REGISTRY],
-    "node_info": [_options.REGISTRY, _options.FILTERS],
+    "node_info": [_options.REGISTRY, _options.READING, _options.FILTERS],
 }
 
 

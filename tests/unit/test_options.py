@@ -24,7 +24,12 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin
 
 ROOT = Path(__file__).parents[2]
-TABLES = {"etcd": _options.CONNECTION, "registry": _options.REGISTRY, "filters": _options.FILTERS}
+TABLES = {
+    "etcd": _options.CONNECTION,
+    "registry": _options.REGISTRY,
+    "reading": _options.READING,
+    "filters": _options.FILTERS,
+}
 
 # Inventory variables: a role option or a plugin's variable of such a name would be overridden by what a node says.
 CLOSED_LIST = {f"rollcall_{field}" for field in Node("", "web", "web1", "10.0.0.1").public()}

@@ -379,3 +379,30 @@ def test_a_bad_node_is_left_out_with_a_warning(lookup, nodes, capsys):
     nodes.put("/infrastructure/web/web3/ip", "?")
     assert len(lookup("nodes")) == 3
     assert "left out: 'web/web3'" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_node_without_a_lease_is_rejected_and_marked_where_it_is_allowed(lookup, fake_etcd, capsys):
+    fake_etcd.put("/infrastructure/web/web1/ip", "10.0.0.1")
+    fake_etcd.put("/infrastructure/web/stale/ip", "10.0.0.66", 0)
+    assert [node["name"] for node in lookup("nodes")] == ["web1"]
+    printed = " ".join(capsys.readouterr().err.split())
+    assert "the key /infrastructure/web/stale/ip has no lease" in printed
+    assert "allow_unleased" in printed
+    assert [(node["name"], node["lease"] > 0) for node in lookup("nodes", allow_unleased=True)] == [
+        ("stale", False),
+        ("web1", True),
+    ]
+
+
+@pytest.mark.parametrize("decode", ["json", "yaml"])
+def test_a_value_with_a_key_that_ansible_reserves_is_an_error_that_names_it(lookup, fake_etcd, decode):
+    fake_etcd.put("/app/a", '{"x": [{"__ansible_unsafe": "y"}]}')
+    with pytest.raises(AnsibleError, match="value of /app/a in etcd .*'__ansible_unsafe', which Ansible reserves"):
+        lookup("etcd", "/app/a", decode=decode)
+    assert lookup("etcd", "/app/a", **{"return": "value"}) == ['{"x": [{"__ansible_unsafe": "y"}]}']
+
+
+def test_a_key_of_etcd_with_a_reserved_name_is_none_of_a_dictionary(lookup, fake_etcd):
+    fake_etcd.put("__ansible_unsafe", "y")
+    with pytest.raises(AnsibleError, match="The key __ansible_unsafe of etcd"):
+        lookup("etcd", "__ansible_unsafe", **{"return": "dict"})

@@ -33,11 +33,25 @@ DRAINED = Node(
     maintenance={"by": "ann"},
     document=Document(services=(Service("http", 80, health="warning"),)),
 )
+DRAINING = Node(
+    dc="",
+    role="old",
+    name="web3",
+    address="10.0.0.4",
+    roles=("old",),
+    health="drain",
+    document=Document(services=(Service("http", 80, health="drain"),)),
+)
+CRITICAL = Node(dc="", role="old", name="web4", address="10.0.0.5", roles=("old",), health="critical")
 BARE = Node(dc="dc1", role="db", name="db1", address="10.0.0.3", roles=("db",))
 
 
 def names(**filters):
-    return [node.name for node in select([WEB, DRAINED, BARE], **filters)]
+    nodes = [WEB, DRAINED, BARE]
+    return [
+        node.name
+        for node in select([*nodes, DRAINING, CRITICAL] if filters.get("serving") is not None else nodes, **filters)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -65,6 +79,11 @@ def names(**filters):
         ({"maintenance": True}, ["web2"]),
         ({"maintenance": False}, ["web1", "db1"]),
         ({"role": "web", "dc": "dc1", "maintenance": False}, ["web1"]),
+        ({"serving": True}, ["web1", "db1"]),
+        ({"serving": False}, ["web2", "web3", "web4"]),
+        ({"serving": True, "service": "http"}, ["web1"]),
+        ({"serving": True, "service": "admin"}, []),
+        ({"serving": False, "service": "http"}, ["web2", "web3"]),
     ],
 )
 def test_every_filter_given_must_be_passed(filters, chosen):

@@ -229,5 +229,7 @@ def test_a_member_that_hangs_is_left_for_another(etcd_cluster: Cluster, renderer
     renderer.started()
     watched.freeze()
     etcd_cluster.wait(lambda: other.is_healthy(), "a leader among the others", 10)
-    other.post("/v3/kv/put", {"key": "L2luZnJhc3RydWN0dXJlL3dlYi93ZWIyL2lw", "value": "MTAuMC4wLjI="})
+    lease = other.post("/v3/lease/grant", {"TTL": 600})[1]["ID"]
+    put = {"key": "L2luZnJhc3RydWN0dXJlL3dlYi93ZWIyL2lw", "value": "MTAuMC4wLjI=", "lease": lease}
+    other.post("/v3/kv/put", put)
     renderer.wait(lambda: renderer.names() == ["web1", "web2"], "what the open watch did not bring", within=15)

@@ -50,6 +50,7 @@ class Template:
         store = KeyStore(view.kvs, self._prefix)
 
         def nodes(**filters: t.Any) -> t.List[Json]:
+            """All nodes that pass the filters, also critical, draining and maintained ones, unless `serving=true`."""
             return [node.public() for node in select(view.nodes, **filters)]
 
         try:
