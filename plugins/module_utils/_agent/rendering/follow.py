@@ -69,7 +69,6 @@ class Follower:
         self._lock = threading.Lock()
         self._mirror = Mirror()
         self._report = Report(0, "", "")
-        self._crash: t.Optional[BaseException] = None
         self._gap = True  # changes may have been missed since the last reading
         self._stopping = threading.Event()
         self._inbox: _Inbox = queue.Queue()
@@ -89,9 +88,7 @@ class Follower:
         self._inbox.put((None, None))
 
     def report(self) -> Report:
-        """How it goes. Raises what ended the thread, if something unforeseen did."""
-        if self._crash is not None:
-            raise self._crash
+        """How it goes."""
         with self._lock:
             return self._report
 
@@ -102,21 +99,17 @@ class Follower:
 
     def _run(self) -> None:
         backoff = Backoff(self._intervals.retry, self._intervals.retry_max)
-        try:
-            while not self._stopping.is_set():
-                started = time.monotonic()
-                try:
-                    self._follow()
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            try:
+                self._follow()
+                backoff.reset()
+            except Exception as exc:  # also what nobody foresaw: without this thread nothing would ever change again
+                self._gap = True
+                if time.monotonic() - started > _STABLE:
                     backoff.reset()
-                except EtcdError as exc:
-                    self._gap = True
-                    if time.monotonic() - started > _STABLE:
-                        backoff.reset()
-                    self._tell(failure=str(exc))
-                    self._stopping.wait(backoff.next())
-        except Exception as exc:
-            self._crash = exc
-            self._wake()
+                self._tell(failure=str(exc) if isinstance(exc, EtcdError) else f"{type(exc).__name__}: {exc}")
+                self._stopping.wait(backoff.next())
 
     def _follow(self) -> None:
         """Read everything, then follow it until there is a reason to read again. Raises EtcdError kinds."""

@@ -38,8 +38,9 @@ class Job:
         try:
             content = self.template.render(view)
             changed = self.target.apply(content)
-        except (TemplateFailed, ApplyFailed) as exc:
-            self.error = str(exc)
+        except (TemplateFailed, ApplyFailed, OSError, RuntimeError, MemoryError) as exc:
+            told = isinstance(exc, (TemplateFailed, ApplyFailed))
+            self.error = str(exc) if told else f"Cannot render {self.target.dest}: {exc}"
             self.retry_at = now() + self._pause
             self._pause = min(self._pause * 2, self._timing.retry_max)
             return False

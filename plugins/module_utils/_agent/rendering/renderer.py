@@ -41,6 +41,7 @@ from .view import View
 
 Json = t.Dict[str, t.Any]
 
+_PAUSE = 1.0  # seconds after a step that failed
 _STOP, _AGAIN, _NEWS = "stop", "again", "news"
 
 
@@ -65,6 +66,7 @@ class Renderer:
         self._applied = 0  # the revision that every file is up to date with
         self._seen = 0  # the follower's serial
         self._failure = ""
+        self._stumbled = ""
         self._ready = False
         self._stopping = False
         self._shown: Json = {}
@@ -82,7 +84,10 @@ class Renderer:
             self._apply()
         self._follower.start()
         while not self._stopping:
-            self._step()
+            try:
+                self._step()
+            except Exception as exc:  # the host has run out of something, or there is a mistake in here
+                self._stumble(exc)
         self._notifier.stopping()
         self._follower.stop()
         self._consumer.stop(leave=why_ended() == STOP)
@@ -114,6 +119,15 @@ class Renderer:
         elif any(job.retry_at and job.retry_at <= now for job in self._jobs):
             self._apply()
         self._show()
+
+    def _stumble(self, exc: Exception) -> None:
+        """Tell once what went wrong, and go on: with everything read again, since it may have come to nothing."""
+        problem = f"{type(exc).__name__}: {exc}"
+        if problem != self._stumbled:
+            log.error(f"Going on after an unexpected error: {problem}")
+        self._stumbled = problem
+        self._coalescer.changed(boottime())
+        time.sleep(_PAUSE)
 
     def _handle(self, message: str) -> None:
         if message == _STOP:
