@@ -6,17 +6,17 @@
 
 from __future__ import annotations
 
-import json
 import time
 
 import pytest
 
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering import follow as follow_module
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.follow import Follower, Intervals
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client import Client
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import PERMISSION_DENIED
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import Settings
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.mirror import Selector
-from tests.support.fake_etcd import Answer, Meanwhile, Refuse, Stall
+from tests.support.fake_etcd import Meanwhile, Refuse, Stall
 
 # Nothing happens by time alone: each test shortens what it is about.
 CALM = {"heartbeat": 60.0, "doubt": 0.1, "resync": 60.0, "retry": 0.02, "retry_max": 0.1}
@@ -173,10 +173,13 @@ def test_resync_on_demand(fake_etcd, follow):
     wait(lambda: follower.report().serial > serial)
 
 
-def test_what_nobody_foresaw_is_raised_and_not_survived_in_silence(fake_etcd, follow):
-    lines = ({"created": True}, {"events": [{"type": "DELETE"}]})
-    created = b"".join(json.dumps({"result": {"header": {}, **line}}).encode() + b"\n" for line in lines)
-    fake_etcd.inject("/v3/watch", Answer(200, "application/json", created), times=None)
-    follower = follow()
-    with pytest.raises(KeyError):
-        wait(lambda: follower.report() is None)
+def test_what_nobody_foresaw_is_told_and_survived(fake_etcd, follow, monkeypatch):
+    """Without this thread nothing would ever change again."""
+    read, failures = follow_module.read_state, [KeyError("unforeseen"), MemoryError("unforeseen")]
+    monkeypatch.setattr(
+        follow_module, "read_state", lambda *args: (_ for _ in ()).throw(failures.pop()) if failures else read(*args)
+    )
+    follower = follow(retry=0.3)
+    wait(lambda: "unforeseen" in follower.report().failure)
+    wait(lambda: not follower.report().failure and follower.report().serial)
+    assert not failures

@@ -40,12 +40,15 @@ ETCDCTL = {
 WHERE = ("endpoints", "host", "port", "discovery_srv")
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_LONGEST_DURATION = 40  # characters
 _DURATION_PART = re.compile(r"([0-9]*\.?[0-9]+)(ms|s|m|h)")
 
 
 def parse_seconds(given: t.Union[str, int, float]) -> float:
     """Read a number of seconds, or a duration as Go writes it (`5s`, `1m30s`, `500ms`). Raises InvalidSettings."""
-    text = str(given).strip()
+    text = str(given).strip()[: _LONGEST_DURATION + 1]
+    if len(text) > _LONGEST_DURATION:  # the time that the pattern takes grows with the cube of the digits
+        raise InvalidSettings(f"timeout must be seconds or a duration such as 5s or 1m30s, not {text!r}...")
     parts = _DURATION_PART.findall(text)
     if parts and "".join(number + unit for number, unit in parts) == text:
         return sum(float(number) * _UNITS[unit] for number, unit in parts)

@@ -87,9 +87,7 @@ class Consumer:
         while self._receive(pause):
             try:
                 pause = self._turn()
-            except (
-                Exception
-            ) as exc:  # also what nobody foresaw: this thread must not end alone
+            except Exception as exc:  # also what nobody foresaw: this thread must not end alone
                 self._tell(str(exc) if isinstance(exc, EtcdError) else f"{type(exc).__name__}: {exc}")
                 pause = backoff.next()
             else:
