@@ -287,7 +287,7 @@ strict: true
 compose:
   http_port: rollcall_services.web.port | default(80)
 groups:
-  in_service: rollcall_health == 'passing' and rollcall_maintenance is none
+  in_service: rollcall_health == 'passing' and not rollcall_maintenance
 keyed_groups:
   - key: rollcall_meta.env | default('unknown')
     prefix: env

@@ -104,7 +104,7 @@ _raw:
       tags: []
       meta: {}
       checks: {}
-      maintenance:
+      maintenance: {}
       lease: 7587886711932583000
 """
 

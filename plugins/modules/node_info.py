@@ -123,10 +123,13 @@ nodes:
       type: dict
       sample: {}
     maintenance:
-      description: V(null), or who took the node out of service and why.
+      description:
+        - Empty unless the node is in maintenance. Otherwise it has C(by) and C(reason), and perhaps C(since) and C(until)
+          in seconds since 1970.
+        - Up to version 0.1.0 it was V(null) for a node that is not in maintenance.
       returned: always
       type: dict
-      sample: null
+      sample: {}
     lease:
       description:
         - The lease that holds the node.

@@ -199,3 +199,12 @@ def test_a_weight_for_warnings_is_a_number():
     document = {"services": {"http": {"port": 80, "weight_warning": "1; backend x"}}}
     [rejected] = call(keys("web/web1", ip="10.0.0.7", node=document)).rejected
     assert "weight_warning of service 'http'" in rejected.reason
+
+
+def test_no_public_field_is_null_and_a_node_in_maintenance_says_so_whatever_its_key_holds():
+    tree = [*keys("web/web1", ip="10.0.0.7"), *keys("web/web2", ip="10.0.0.8")]
+    kept = [kv("/rollcall/infrastructure/maintenance/web/web1", {})]
+    nodes = {node.name: node.public() for node in call(tree, kept=kept).nodes}
+    assert None not in [*nodes["web1"].values(), *nodes["web2"].values()]
+    assert nodes["web1"]["maintenance"] == {"by": "", "reason": ""}
+    assert nodes["web2"]["maintenance"] == {}

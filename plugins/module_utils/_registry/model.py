@@ -157,7 +157,10 @@ class Node:
         return self.document.services
 
     def public(self) -> Json:
-        """The closed list of fields that users see, under the same names everywhere."""
+        """The closed list of fields that users see, under the same names everywhere. No field is null.
+
+        `maintenance` is empty unless the node is in maintenance; then it has at least `by` and `reason`.
+        """
         return {
             "name": self.name,
             "role": self.role,
@@ -169,7 +172,7 @@ class Node:
             "tags": list(self.document.tags),
             "meta": dict(self.document.meta),
             "checks": {check.name: check.document() for check in self.checks},
-            "maintenance": None if self.maintenance is None else dict(self.maintenance),
+            "maintenance": {} if self.maintenance is None else {"by": "", "reason": "", **self.maintenance},
         }
 
     def leased(self) -> Json:

@@ -174,7 +174,7 @@ def _says_left(kv: KeyValue) -> bool:
 def _in_words(name: str, before: t.Any, after: t.Any) -> str:
     """One changed field."""
     if name == "maintenance":
-        return "maintenance ended" if after is None else f"maintenance: {maintenance(after)}"
+        return "maintenance ended" if not after else f"maintenance: {maintenance(after)}"
     if name in ("services", "checks"):
         words = (_one_in_words(name[:-1], key, before.get(key), after.get(key)) for key in _differing(before, after))
         return ", ".join(filter(None, words))
