@@ -124,8 +124,8 @@ nodes:
       sample: {}
     maintenance:
       description:
-        - Empty unless the node is in maintenance. Otherwise it has C(by) and C(reason), and perhaps C(since) and C(until)
-          in seconds since 1970.
+        - Empty unless the node is in maintenance. Otherwise it has C(by) and C(reason), and perhaps C(since) and
+          C(until) in seconds since 1970.
         - Up to version 0.1.0 it was V(null) for a node that is not in maintenance.
       returned: always
       type: dict
