@@ -99,7 +99,10 @@ class _Lines:
             if line is None:
                 self._written = True
                 return
-            _put_through(line)
+            try:
+                _put_through(line)
+            except MemoryError:
+                pass  # this line is lost, those to come are not
 
 
 _lines: t.Optional[_Lines] = None

@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -101,33 +102,73 @@ def test_an_agent_goes_on_without_processes(etcd: Cluster, register: Register) -
     assert "Traceback" not in agent.story()
 
 
+class Disk:
+    """A small disk in memory, as the run directory of an agent; needs root."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,nr_inodes=8", "tmpfs", str(path)], check=True)
+
+    def spoil(self, trouble: str) -> str:
+        """Make it `full` or `read-only`; returns what the system then says."""
+        if trouble == "full":
+            subprocess.run(["dd", "if=/dev/zero", f"of={self.path}/filling"], check=False, capture_output=True)
+            for number in range(8):
+                with contextlib.suppress(OSError):
+                    (self.path / f"file{number}").touch()
+            return "No space left on device"
+        subprocess.run(["mount", "-o", "remount,ro", str(self.path)], check=True)
+        return "Read-only file system"
+
+    def mend(self) -> None:
+        """Make it as it was."""
+        subprocess.run(["mount", "-o", "remount,rw", str(self.path)], check=True)
+        for path in self.path.glob("fil*"):
+            path.unlink()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    made = Disk(tmp_path / "run")
+    yield made
+    subprocess.run(["umount", "--lazy", str(made.path)], check=True)
+
+
+@pytest.fixture
+def on_disk(etcd: Cluster, register: Register, disk: Disk) -> Registrant:
+    """An agent with its run directory there; not started yet."""
+    agent = register(etcd)
+    agent.run_directory = disk.path
+    agent._command[-1] = f"--run-dir={disk.path}"
+    return agent
+
+
 @pytest.mark.parametrize("trouble", ["full", "read-only"])
 def test_an_agent_goes_on_without_a_disk_to_write_to(
-    etcd: Cluster, register: Register, tmp_path: Path, trouble: str
+    etcd: Cluster, on_disk: Registrant, disk: Disk, trouble: str
 ) -> None:
-    run = tmp_path / "run"
-    run.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(run)], check=True)
-    try:
-        agent = register(etcd)
-        agent.run_directory = run
-        agent._command[-1] = f"--run-dir={run}"
-        agent.start()
-        lease = agent.wait_phase("registered")["lease"]
-        if trouble == "full":
-            subprocess.run(["dd", "if=/dev/zero", f"of={run}/filling"], check=False, capture_output=True)
-        else:
-            subprocess.run(["mount", "-o", "remount,ro", str(run)], check=True)
-        words = {"full": "No space left on device", "read-only": "Read-only file system"}[trouble]
-        wait_for(lambda: f"Cannot write {run}/status.json: {words}" in agent.story(), "to be told")
-        see_renewed(agent, etcd, lease)
-        if trouble == "full":
-            (run / "filling").unlink()
-        else:
-            subprocess.run(["mount", "-o", "remount,rw", str(run)], check=True)
-        wait_for(lambda: f"{run}/status.json is written again" in agent.story(), "to be told again")
-        agent.wait_count("keepalives", 1)
-        assert agent.story().count(words) == 1
-        assert agent.end() == 0
-    finally:
-        subprocess.run(["umount", "--lazy", str(run)], check=True)
+    on_disk.start()
+    lease = on_disk.wait_phase("registered")["lease"]
+    words = disk.spoil(trouble)
+    wait_for(lambda: f"Cannot write {disk.path}/status.json: {words}" in on_disk.story(), "to be told")
+    see_renewed(on_disk, etcd, lease)
+    disk.mend()
+    wait_for(lambda: f"{disk.path}/status.json is written again" in on_disk.story(), "to be told again")
+    on_disk.wait_count("keepalives", 1)
+    assert on_disk.story().count(words) == 1
+    assert on_disk.end() == 0
+
+
+@pytest.mark.parametrize("trouble", ["full", "read-only"])
+def test_an_agent_starts_without_a_disk_to_write_to(
+    etcd: Cluster, on_disk: Registrant, disk: Disk, trouble: str
+) -> None:
+    disk.spoil(trouble)
+    on_disk.start()
+    wait_for(lambda: "Registered: web/web1" in on_disk.story(), "the registration")
+    second = subprocess.run(on_disk._command, env=on_disk._environment, capture_output=True, text=True, check=False)
+    assert "Another rollcall register runs on this host" in second.stderr
+    disk.mend()
+    assert on_disk.wait_phase("registered")["lease"] in leases(etcd)
+    assert "Traceback" not in on_disk.story()

@@ -13,6 +13,7 @@ is for the operator; `register.lock` keeps a second agent away.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import fcntl
 import json
 import os
@@ -102,7 +103,7 @@ class RunDirectory:
         self._status = os.path.join(path, "status.json")
         try:
             os.makedirs(path, exist_ok=True)
-            self._lock = os.open(os.path.join(path, "register.lock"), os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._lock = _open_lock(os.path.join(path, "register.lock"))
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RollcallError(
@@ -138,6 +139,16 @@ class RunDirectory:
     def flush(self, seconds: float) -> None:
         """Let what waits be written, at most for so long: what is kept here makes restarts smooth, no more."""
         self._writer.flush(seconds)
+
+
+def _open_lock(path: str) -> int:
+    """A descriptor to lock. On a disk that is full or read-only it is the directory's: a host is to be registered."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as exc:
+        if exc.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        return os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def _content(document: Json) -> bytes:
