@@ -221,9 +221,9 @@ def values(etcd: Cluster, prefix: str = KEYS, user: str = "") -> dict[str, str]:
     return {decode(kv["key"]).removeprefix(prefix): decode(kv.get("value", "")) for kv in found}
 
 
-def leases(etcd: Cluster, prefix: str = KEYS) -> set[str]:
+def leases(etcd: Cluster, prefix: str = KEYS, user: str = "") -> set[str]:
     """The leases that hold the keys under a prefix, in hexadecimal as the agent and etcdctl write them."""
-    found = json.loads(etcd.ctl("get", "--prefix", prefix, "-w", "json")).get("kvs", [])
+    found = json.loads(etcd.ctl("get", "--prefix", prefix, "-w", "json", user=user)).get("kvs", [])
     return {f"{kv.get('lease', 0):x}" for kv in found}
 
 

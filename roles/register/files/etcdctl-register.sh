@@ -27,7 +27,7 @@ fi
 
 noted=$RUNTIME_DIRECTORY/lease
 renewals=$RUNTIME_DIRECTORY/renewals
-keys='' lease='' address='' child='' said=''
+keys='' lease='' address='' child='' said='' denied=0
 
 # Tell the journal and `systemctl status`, once. Some of the text comes from etcd: only what ASCII can print passes.
 say() {
@@ -142,10 +142,12 @@ EOF
             SUCCESS*) ;;
             *)
                 say "Waiting: the keys could not be written: ${out##*"$newline"}"
+                case $out in *"permission denied"*) denied=$((denied + 1)) ;; esac
                 return 1
                 ;;
         esac
     fi
+    denied=0
     say "Registered:$keys, address $address, lease $lease"
 }
 
@@ -162,6 +164,13 @@ hold() {
         if [ "$left" -le 0 ]; then
             left=0
             if claim; then left=$every; fi
+            # Somebody else's key may hang on the lease, as any user of etcd can arrange while ours do not: take another
+            # one. Seldom, since it may be the permissions of our own user that are missing.
+            if [ $((denied % 10)) -eq 1 ]; then
+                denied=$((denied + 1))
+                etcdctl lease revoke "$lease" >/dev/null 2>&1
+                kill "$child"
+            fi
         fi
         left=$((left - 1))
     done

@@ -21,6 +21,7 @@ from tests.support.registrant import KEYS, leases, values, wait_for
 
 SCRIPT = Path(__file__).resolve().parents[3] / "roles/register/files/etcdctl-register.sh"
 TTL = 3
+ADMIN = "root:r00t"
 
 
 class Member:
@@ -99,6 +100,22 @@ def member(tmp_path: Path) -> Iterator[Callable[..., Member]]:
     for one in made:
         if one.process.poll() is None:
             one.kill()
+
+
+def test_a_lease_with_a_key_of_somebody_else_is_given_up_for_another(member: Callable[..., Member]) -> None:
+    """On etcd 3.6: before, a transaction does not ask for permission to the other keys of a lease."""
+    programs = programs_of("3.6")
+    with Cluster(programs, flags=["--bcrypt-cost=4"]) as etcd:
+        etcd.require_auth(root="r00t", web1="s3cret", evil="3v1l")
+        etcd.permit("web1", KEYS)
+        etcd.permit("evil", "/infrastructure/web/evil/")
+        host = member(programs, etcd, ETCDCTL_USER="web1", ETCDCTL_PASSWORD="s3cret", ROLLCALL_TTL="10")
+        host.wait_said("Registered: /infrastructure/web/web1/ip, address 10.0.0.5, lease ")
+        (stolen,) = leases(etcd, user=ADMIN)
+        etcd.ctl("del", "--prefix", KEYS, user=ADMIN)
+        etcd.ctl("put", "/infrastructure/web/evil/x", "y", f"--lease={stolen}", user="evil:3v1l")
+        wait_for(lambda: values(etcd, user=ADMIN) == {"ip": "10.0.0.5"}, f"the key to be back: {host.story()}", 30)
+        assert leases(etcd, user=ADMIN).isdisjoint({stolen})
 
 
 def test_it_registers_keeps_repairs_and_leaves(
