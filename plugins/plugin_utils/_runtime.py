@@ -15,12 +15,13 @@ import io
 import json
 import os
 import tarfile
-import tempfile
 import typing as t
 from pathlib import Path
 
 import yaml
 from ansible.errors import AnsibleError
+
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.files import open_directory
 
 PACKAGES = ("_etcd", "_registry", "_agent")
 
@@ -90,11 +91,9 @@ def pack(files: t.Mapping[str, bytes], version: str) -> Archive:
 
 def store(archive: Archive, directory: str) -> str:
     """Write the archive into `directory` and return its path; any number of processes may do so at once."""
-    path = os.path.join(directory, archive.name)
-    with tempfile.NamedTemporaryFile(dir=directory, prefix=".rollcall-", delete=False) as file:
-        file.write(archive.content)
-    os.replace(file.name, path)
-    return path
+    with open_directory(directory) as opened:
+        opened.replace(archive.name, archive.content)
+    return os.path.join(directory, archive.name)
 
 
 def _entry(name: str, kind: bytes, mode: int) -> tarfile.TarInfo:

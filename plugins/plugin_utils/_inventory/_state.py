@@ -12,11 +12,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import typing as t
 
 from ansible import constants
 from ansible.errors import AnsibleError
+
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.files import open_directory
 
 Json = dict[str, t.Any]
 
@@ -37,7 +38,7 @@ class StateFile:
         except FileNotFoundError:
             return None
         except OSError as exc:
-            raise AnsibleError(f"Cannot read {self.path}: {exc.strerror}; check state_dir") from exc
+            raise AnsibleError(f"Cannot read {self.path}: {exc.strerror or exc}; check state_dir") from exc
         except ValueError:
             content = None
         if not isinstance(content, dict):
@@ -46,17 +47,9 @@ class StateFile:
 
     def write(self, content: Json) -> None:
         """Raises AnsibleError where that cannot be."""
-        directory = os.path.dirname(self.path)
+        directory, name = os.path.split(self.path)
         try:
-            os.makedirs(directory, mode=0o700, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=directory, prefix=".rollcall-", delete=False) as file:
-                try:
-                    json.dump(content, file)  # the file has mode 0600
-                    file.flush()
-                    os.fsync(file.fileno())
-                    os.replace(file.name, self.path)
-                except BaseException:
-                    os.unlink(file.name)
-                    raise
+            with open_directory(directory, make=0o700) as opened:
+                opened.replace(name, json.dumps(content).encode())
         except OSError as exc:
-            raise AnsibleError(f"Cannot write {self.path}: {exc.strerror}; check state_dir") from exc
+            raise AnsibleError(f"Cannot write {self.path}: {exc.strerror or exc}; check state_dir") from exc

@@ -50,7 +50,7 @@ def test_a_refused_check_leaves_the_file_and_keeps_the_candidate(renderer, put):
     failed = renderer.state / "failed" / renderer.dest.relative_to("/")
     assert "forbidden 10.0.0.2" in failed.read_text()
     assert "The check refused it" in failed.with_name("app.cfg.output").read_text()
-    assert sorted(os.listdir(renderer.etc)) == [".app.cfg.rollcall-lock", "app.cfg"]
+    assert os.listdir(renderer.etc) == ["app.cfg"]
 
 
 def test_a_failed_reload_is_rolled_back_and_tried_again_without_new_data(renderer, put):
@@ -116,7 +116,10 @@ def test_once(renderer, put):
         (lambda renderer: renderer.broken.touch(), "The reload failed"),
         (lambda renderer: renderer.config.update(prefix="/nowhere"), "no node is registered under /nowhere/"),
         (lambda renderer: renderer.config["etcd"].update(endpoints=["127.0.0.1:1"]), "http://127.0.0.1:1"),
-        (lambda renderer: renderer.config["templates"][0].update(dest="/nowhere/x"), "Cannot make the lock /nowhere/"),
+        (
+            lambda renderer: renderer.config["templates"][0].update(dest="/nowhere/x"),
+            "Cannot bring /nowhere/x up to date",
+        ),
     ],
     ids=["template", "reload", "empty", "unreachable", "directory"],
 )
@@ -170,7 +173,7 @@ def test_two_renderers_exclude_each_other_and_a_check_disturbs_nobody(renderer, 
     assert (second.returncode, "Another rollcall render is at work here (process " in second.stderr) == (1, True)
     renderer.config["state_dir"] = str(tmp_path / "other-state")
     third = renderer.once()
-    assert (third.returncode, ".app.cfg.rollcall-lock" in third.stderr) == (1, True)
+    assert (third.returncode, f"the lock for {renderer.dest})" in third.stderr) == (1, True)
     assert renderer.once("--check").stdout == f"ok: {renderer.dest}\n"
 
 

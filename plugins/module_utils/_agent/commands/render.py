@@ -10,6 +10,7 @@ Internal to the collection: no promise is made to other users of this file.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import sys
 
@@ -17,8 +18,8 @@ from ..._etcd.client import Client
 from ..._etcd.errors import RollcallError
 from ..._registry.mirror import read_state
 from .. import log
+from ..host.locks import Locked, Locks
 from ..host.shortage import patiently
-from ..locks import Locks
 from ..rendering import view
 from ..rendering.guard import Guard
 from ..rendering.keystore import TemplateFailed
@@ -32,7 +33,7 @@ from ..rendering.templates import Template, require_jinja2
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command line may say."""
     parser.add_argument("--config", default="/etc/rollcall/render.json", help="configuration (default: %(default)s)")
-    parser.add_argument("--run-dir", default="/run/rollcall", help="for render.json (default: %(default)s)")
+    parser.add_argument("--run-dir", default="/run/rollcall", help="for render.json and locks (default: %(default)s)")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--once", action="store_true", help="render everything once and exit, with 1 where that failed")
     how.add_argument("--check", action="store_true", help="only tell what --once would change; writes nothing")
@@ -46,26 +47,28 @@ def run(args: argparse.Namespace) -> int:
     require_jinja2()
     if args.check:
         return _render(config, False, args.diff)
-    locks = Locks()
     if args.once:
-        _lock(locks, config)
+        _lock(config, args.run_dir)
         return _render(config, True, args.diff)
     with log.in_background():
-        patiently(lambda: _lock(locks, config), "take the locks")
+        patiently(lambda: _lock(config, args.run_dir), "take the locks")
         patiently(lambda: Renderer(config, args.run_dir), "start").run()
     return 0
 
 
-def _lock(locks: Locks, config: RenderConfig) -> None:
+def _lock(config: RenderConfig, run_dir: str) -> None:
     """Keep other renderers away from the state directory and from each file. Raises RollcallError."""
-    try:
-        os.makedirs(config.state_dir, mode=0o700, exist_ok=True)
-    except OSError as exc:
-        raise RollcallError(f"Cannot use the directory {config.state_dir}: {exc.strerror}") from exc
-    locks.take(os.path.join(config.state_dir, "render.lock"))
-    for file in config.files:
-        directory, name = os.path.split(file.dest)
-        locks.take(os.path.join(directory, f".{name}.rollcall-lock"))
+    locks = Locks(run_dir)
+    for path in (config.state_dir, *(os.path.realpath(file.dest) for file in config.files)):
+        try:
+            locks.take(f"render-{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}.lock")
+        except Locked as exc:
+            raise RollcallError(
+                f"Another rollcall render is at work here (process {exc.holder} holds {exc.path}, "
+                f"the lock for {path}). Stop that one first"
+            ) from None
+        except OSError as exc:
+            raise RollcallError(f"Cannot use the run directory: {exc}. Name another one with --run-dir") from exc
 
 
 def _render(config: RenderConfig, write: bool, diff: bool) -> int:

@@ -17,6 +17,7 @@ import threading
 import time
 import typing as t
 
+from ..._etcd.files import Attributes, reach
 from .. import log
 from .threads import start_rounds
 
@@ -99,21 +100,10 @@ class Writer:
 
 def _replace(path: str, content: t.Optional[bytes]) -> None:
     """Make the file this, as a whole or not at all; None removes it. Raises OSError."""
-    if content is None:
-        _remove(path)
-        return
-    candidate = path + ".new"
-    _remove(candidate)  # of a process that was killed
-    # O_EXCL does not follow a link that somebody else has put there.
-    descriptor = os.open(candidate, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-    with open(descriptor, "wb") as file:
-        os.fchmod(descriptor, 0o644)
-        file.write(content)
-    os.replace(candidate, path)
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass
+    directory, name = reach(path, follow=False)
+    with directory:
+        if content is None:
+            directory.remove(name)
+        else:
+            readable = Attributes(os.geteuid(), os.getegid(), 0o644)
+            directory.replace(name, content, readable, sole=True)

@@ -13,17 +13,17 @@ is for the operator; `register.lock` keeps a second agent away.
 from __future__ import annotations
 
 import dataclasses
-import errno
-import fcntl
 import json
 import os
 import typing as t
 
 from ..._etcd.errors import RollcallError
+from ..._etcd.files import private_directory
 from ..._registry.errors import RegistryError
 from ..._registry.layout import Identity, Layout
 from ..._registry.model import Check, parse_check
 from .. import log
+from ..host.locks import Locked, Locks
 from ..host.writer import Writer
 
 Json = t.Dict[str, t.Any]
@@ -102,12 +102,11 @@ class RunDirectory:
         self._memory = os.path.join(path, "register.json")
         self._status = os.path.join(path, "status.json")
         try:
-            os.makedirs(path, exist_ok=True)
-            self._lock = _open_lock(os.path.join(path, "register.lock"))
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            Locks(path).take("register.lock", or_directory=True)
+        except Locked as exc:
             raise RollcallError(
-                f"Another rollcall register runs on this host: it holds {path}/register.lock. Stop that one first"
+                f"Another rollcall register runs on this host: it holds {exc.path} (process {exc.holder}). "
+                "Stop that one first"
             ) from None
         except OSError as exc:
             raise RollcallError(f"Cannot use the directory {path}: {exc}") from exc
@@ -116,10 +115,9 @@ class RunDirectory:
     def recall(self) -> Memory:
         """The memory of the last process, or a new life."""
         try:
-            with open(self._memory, encoding="utf-8") as file:
-                return Memory.parse(json.load(file))
-        except FileNotFoundError:
-            return Memory.new()
+            with private_directory(os.path.dirname(self._memory), sticky=True) as directory:
+                content = directory.read(os.path.basename(self._memory), own=True)
+            return Memory.new() if content is None else Memory.parse(json.loads(content))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RegistryError) as exc:
             log.warning(f"Starting anew: {self._memory} cannot be used: {exc!r}")
             return Memory.new()
@@ -139,16 +137,6 @@ class RunDirectory:
     def flush(self, seconds: float) -> None:
         """Let what waits be written, at most for so long: what is kept here makes restarts smooth, no more."""
         self._writer.flush(seconds)
-
-
-def _open_lock(path: str) -> int:
-    """A descriptor to lock. On a disk that is full or read-only it is the directory's: a host is to be registered."""
-    try:
-        return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as exc:
-        if exc.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-            raise
-        return os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def _content(document: Json) -> bytes:

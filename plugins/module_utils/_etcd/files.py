@@ -1,0 +1,399 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reading and replacing files, also where other users may write.
+
+Internal to the collection: no promise is made to other users of this file.
+
+This is the only place that replaces a file. It lies in the lowest layer, beside `text`, because the daemons on a node
+and the plugins on the controller both use it, and neither may import the other.
+
+A process that runs as root must not be led elsewhere. So a file is opened, written and renamed relative to the
+descriptor of its directory, and never through a link. `reach` opens that directory component by component. It follows
+a link only if nobody but root, the user of this process, or the given owner can have put it there.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import pwd
+import stat
+import typing as t
+
+_LARGEST = 64 * 2**20  # bytes of a file that is read: a sparse one must not fill the memory
+_MOST_LINKS = 40  # as the kernel: path_resolution(7)
+_SELINUX = "/sys/fs/selinux/enforce"  # exists while SELinux is enabled
+_ACL = "system.posix_acl_access"
+# They hold for the content that they were made for, or give rights to a program.
+_NOT_COPIED = ("security.capability", "security.ima", "security.evm")
+
+
+class UnsafePath(OSError):
+    """A file or directory that is not used, since another user may have put it there. The text says how to mend it."""
+
+
+class Attributes(t.NamedTuple):
+    """Owner and group (ids), permissions, and extended attributes, among them ACLs and the SELinux label."""
+
+    uid: int
+    gid: int
+    mode: int
+    extended: t.Mapping[str, bytes] = {}
+
+
+class Candidate(t.NamedTuple):
+    """A file, complete and synced under a name that nobody else uses, that can take the place of `name`."""
+
+    directory: Directory
+    draft: str
+    name: str
+
+    def commit(self) -> None:
+        """Put it in its place, for good: the directory is synced, too. Raises OSError."""
+        descriptor = self.directory.descriptor
+        os.replace(self.draft, self.name, src_dir_fd=descriptor, dst_dir_fd=descriptor)
+        os.fsync(descriptor)
+
+    def discard(self) -> None:
+        """Remove it if it was not committed."""
+        try:
+            os.unlink(self.draft, dir_fd=self.directory.descriptor)
+        except OSError:
+            pass
+
+
+class Directory:
+    """An open directory. Names are those of files directly in it."""
+
+    def __init__(self, path: str, descriptor: int) -> None:
+        self.path = path
+        self.descriptor = descriptor
+
+    def __enter__(self) -> Directory:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        os.close(self.descriptor)
+
+    def read(self, name: str, own: bool = False) -> t.Optional[bytes]:
+        """The content of a regular file, or None if it does not exist. Raises OSError; waits for nothing.
+
+        `own`: only root or the user of this process may have written it.
+        """
+        try:
+            descriptor = self._open(name, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        return _content(descriptor, os.path.join(self.path, name), own)
+
+    def attributes(self, name: str) -> t.Optional[Attributes]:
+        """Those of a regular file, or None if it does not exist. Raises OSError.
+
+        The set-user-ID and set-group-ID bits are left out: no file that is replaced here is a program.
+        """
+        try:
+            descriptor = self._open(name, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        try:
+            status = os.fstat(descriptor)
+            _require_regular(status, os.path.join(self.path, name))
+            return Attributes(status.st_uid, status.st_gid, status.st_mode & 0o777, _extended(descriptor))
+        finally:
+            os.close(descriptor)
+
+    def prepare(
+        self, name: str, content: bytes, attributes: t.Optional[Attributes] = None, sole: bool = False
+    ) -> Candidate:
+        """Write and sync a candidate for `name`. Without `attributes` only its owner can read it. Raises OSError.
+
+        `sole`: nobody else replaces this file, so what an interrupted process left behind is removed.
+        """
+        draft = f".{name}.rollcall" if sole else f".{name}.{os.urandom(6).hex()}.rollcall"
+        candidate = Candidate(self, draft, name)
+        if sole:
+            self.remove(draft)
+        descriptor = self._open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            with open(descriptor, "wb") as file:
+                if attributes is not None:
+                    _set_attributes(descriptor, attributes)
+                file.write(content)
+                file.flush()
+                os.fsync(descriptor)
+        except BaseException:
+            candidate.discard()
+            raise
+        return candidate
+
+    def replace(self, name: str, content: bytes, attributes: t.Optional[Attributes] = None, sole: bool = False) -> None:
+        """Make `name` this file, whole or not at all. Raises OSError. See `prepare`."""
+        candidate = self.prepare(name, content, attributes, sole)
+        try:
+            candidate.commit()
+        except BaseException:
+            candidate.discard()
+            raise
+
+    def remove(self, name: str) -> None:
+        """Remove a file if it exists. Raises OSError."""
+        try:
+            os.unlink(name, dir_fd=self.descriptor)
+        except FileNotFoundError:
+            pass
+
+    def lock_file(self, name: str) -> int:
+        """The descriptor of a file to lock; an empty one is made if needed. Raises OSError."""
+        descriptor = self._open(name, os.O_RDONLY | os.O_CREAT)
+        try:
+            _require_own(os.fstat(descriptor), os.path.join(self.path, name))
+        except OSError:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def require_private(self, owner: t.Optional[int] = None, sticky: bool = False) -> None:
+        """Raises UnsafePath if anybody but root, the user of this process, or `owner` may replace files in here.
+
+        With `sticky` others may add files of their own, as in /tmp.
+        """
+        status = os.fstat(self.descriptor)
+        if status.st_uid not in _trusted(owner):
+            raise UnsafePath(
+                f"{self.path} belongs to {user_name(status.st_uid)}, who can put another file in its place. "
+                f"Give the directory to root (chown root {self.path})"
+            )
+        if status.st_mode & 0o022 and not (sticky and status.st_mode & stat.S_ISVTX):
+            raise UnsafePath(
+                f"other users may write in {self.path} (mode {status.st_mode & 0o7777:04o}), and can put another "
+                f"file in its place. Take that away (chmod go-w {self.path})"
+            )
+
+    def _open(self, name: str, flags: int) -> int:
+        flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        path = os.path.join(self.path, name)
+        try:
+            return os.open(name, flags, 0o600, dir_fd=self.descriptor)
+        except OSError as exc:
+            if exc.errno == errno.ELOOP:
+                raise UnsafePath(f"{path} is a symbolic link, and is not followed") from exc
+            if exc.errno == errno.ENXIO:  # a socket, or a named pipe that nobody reads
+                raise UnsafePath(f"{path} is not a regular file") from exc
+            exc.filename = path
+            raise
+
+
+def open_directory(path: str, make: t.Optional[int] = None) -> Directory:
+    """Open a directory of this user's own, through any links. Raises OSError.
+
+    Missing directories are made with mode `make`.
+    """
+    if make is not None:
+        os.makedirs(path, mode=make, exist_ok=True)
+    return Directory(path, os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+
+
+def private_directory(path: str, make: t.Optional[int] = None, sticky: bool = False) -> Directory:
+    """Open a directory in which only root and the user of this process can write, and which nobody else can replace.
+
+    Missing directories are made with mode `make`. For `sticky` see `require_private`. Raises OSError.
+    """
+    directory, _name = reach(os.path.join(path, "."), make=make)
+    try:
+        directory.require_private(sticky=sticky)
+    except OSError:
+        os.close(directory.descriptor)
+        raise
+    return directory
+
+
+def reach(
+    path: str, owner: t.Optional[int] = None, make: t.Optional[int] = None, follow: bool = True
+) -> t.Tuple[Directory, str]:
+    """The directory of the file `path`, and the file's name in it, which may not exist. Raises OSError.
+
+    The way there can be changed by root, the user of this process and `owner` alone; where `owner` can, it ends in a
+    directory of that user. With `follow`, a link in the place of the file counts as part of the way. Missing
+    directories are made with mode `make`.
+    """
+    walk = _Walk(owner, make)
+    try:
+        name = walk.go(path, follow)
+        walk.require_end()
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        return Directory(walk.path, os.open(".", flags, dir_fd=walk.descriptor)), name
+    finally:
+        walk.close()
+
+
+def read_regular(path: str) -> bytes:
+    """The content of a regular file of an operator's, through any links. Raises OSError; waits for no named pipe."""
+    return _content(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC), path)
+
+
+def user_name(uid: int) -> str:
+    """How to name a user in a message."""
+    try:
+        return f'user "{pwd.getpwuid(uid).pw_name}"'
+    except KeyError:
+        return f"user {uid}"
+
+
+class _Walk:
+    """A way through directories, one after the other, from the root."""
+
+    def __init__(self, owner: t.Optional[int], make: t.Optional[int]) -> None:
+        self.path = "/"
+        self.descriptor = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._owner = owner
+        self._make = make
+        self._led_by_owner = False
+        self._links = 0
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+
+    def go(self, path: str, follow: bool) -> str:
+        """Go to the directory of `path`; returns the last component."""
+        parts = [part for part in path.split("/") if part]
+        while len(parts) > 1 or (follow and parts and self._is_link(parts[0])):
+            name = parts.pop(0)
+            if name == ".":
+                continue
+            if not self._is_link(name):
+                self._enter(name)
+                continue
+            self._links += 1
+            if self._links > _MOST_LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+            self._require_safe(name)
+            target = os.readlink(name, dir_fd=self.descriptor)
+            if target.startswith("/"):
+                self._move("/", os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+            parts = [part for part in target.split("/") if part] + parts
+        return parts[0] if parts else "."
+
+    def require_end(self) -> None:
+        """Where the owner led the way, it must not have been into somebody else's directory."""
+        uid = os.fstat(self.descriptor).st_uid
+        if self._led_by_owner and uid != self._owner:
+            raise UnsafePath(
+                f"{user_name(t.cast(int, self._owner))} leads the way to {self.path}, which belongs to "
+                f"{user_name(uid)}. Write the path without that user's links"
+            )
+
+    def _is_link(self, name: str) -> bool:
+        try:
+            return stat.S_ISLNK(os.stat(name, dir_fd=self.descriptor, follow_symlinks=False).st_mode)
+        except FileNotFoundError:
+            return False
+
+    def _enter(self, name: str) -> None:
+        path = os.path.normpath(os.path.join(self.path, name))
+        flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        if name != "..":
+            if self._make is not None:
+                self._make_directory(name, path)
+            self._require_safe(name)
+        try:
+            self._move(path, os.open(name, flags, dir_fd=self.descriptor))
+        except OSError as exc:
+            exc.filename = path
+            raise
+
+    def _make_directory(self, name: str, path: str) -> None:
+        try:
+            os.mkdir(name, t.cast(int, self._make), dir_fd=self.descriptor)
+        except FileExistsError:
+            pass
+        except OSError as exc:
+            if not os.access(name, os.F_OK, dir_fd=self.descriptor):  # a read-only file system may come before "exists"
+                exc.filename = path
+                raise
+
+    def _move(self, path: str, descriptor: int) -> None:
+        os.close(self.descriptor)
+        self.path, self.descriptor = path, descriptor
+
+    def _require_safe(self, name: str) -> None:
+        """Raises UnsafePath if a stranger can replace `name` in the directory as far as we have come."""
+        here = os.fstat(self.descriptor)
+        if here.st_uid not in _trusted(self._owner):
+            raise UnsafePath(
+                f"{self.path} belongs to {user_name(here.st_uid)}, who can replace {name} in it. "
+                f"Give the directory to root (chown root {self.path})"
+            )
+        self._led_by_owner |= here.st_uid not in _trusted(None)
+        if not here.st_mode & 0o022:
+            return
+        try:
+            entry = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+        except FileNotFoundError as exc:
+            exc.filename = os.path.join(self.path, name)
+            raise
+        if not here.st_mode & stat.S_ISVTX or entry.st_uid not in _trusted(self._owner):
+            raise UnsafePath(
+                f"other users may write in {self.path} (mode {here.st_mode & 0o7777:04o}), and can replace {name} "
+                f"in it. Take that away (chmod go-w {self.path})"
+            )
+
+
+def _trusted(owner: t.Optional[int]) -> t.Set[int]:
+    return {0, os.geteuid()} | ({owner} if owner is not None else set())
+
+
+def _require_regular(status: os.stat_result, path: str) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise UnsafePath(f"{path} is not a regular file")
+
+
+def _require_own(status: os.stat_result, path: str) -> None:
+    _require_regular(status, path)
+    if status.st_uid not in _trusted(None) or status.st_nlink > 1:
+        raise UnsafePath(f"{path} was made by {user_name(status.st_uid)} or has further names. Remove it")
+
+
+def _content(descriptor: int, path: str, own: bool = False) -> bytes:
+    try:
+        (_require_own if own else _require_regular)(os.fstat(descriptor), path)
+        with open(descriptor, "rb", closefd=False) as file:
+            content = file.read(_LARGEST + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > _LARGEST:
+        raise OSError(errno.EFBIG, f"it is larger than {_LARGEST >> 20} MiB", path)
+    return content
+
+
+def _extended(descriptor: int) -> t.Dict[str, bytes]:
+    """The extended attributes that a new file in its place should have."""
+    try:
+        names = os.listxattr(descriptor)
+    except OSError as exc:
+        if exc.errno == errno.ENOTSUP:
+            return {}
+        raise
+    return {name: os.getxattr(descriptor, name) for name in names if name not in _NOT_COPIED}
+
+
+def _set_attributes(descriptor: int, wanted: Attributes) -> None:
+    """Permissions come last: as chmod(1) does, they bound what an ACL gives."""
+    os.fchown(descriptor, wanted.uid, wanted.gid)
+    present = _extended(descriptor)
+    for name, value in wanted.extended.items():
+        if present.get(name) != value:
+            _set_extended(descriptor, name, value)
+    if _ACL in present and _ACL not in wanted.extended:  # the directory's default for new files
+        os.removexattr(descriptor, _ACL)
+    os.fchmod(descriptor, wanted.mode)
+
+
+def _set_extended(descriptor: int, name: str, value: bytes) -> None:
+    try:
+        os.setxattr(descriptor, name, value)
+    except OSError as exc:
+        if name.startswith("security.") and exc.errno == errno.EPERM and not os.path.exists(_SELINUX):
+            return  # a label from when SELinux was enabled, which means nothing now
+        raise OSError(exc.errno, f"cannot keep the extended attribute {name}: {exc.strerror}") from exc
