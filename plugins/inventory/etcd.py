@@ -49,6 +49,9 @@ notes:
     address. Where the two differ there is a warning. If the other source is right, put it after the file of this
     plugin; if etcd is right, remove C(ansible_host) there. Trees that operators write, O(layout=consul) and
     O(layout=script), are a source like every other.
+  - C(ansible-inventory --list) prints text of ASCII letters, digits, blanks and C(._-:/@,+=) as plain JSON. Text with
+    any other character is the value of a key C(__ansible_unsafe), so that a program that reads the output, such as AWX,
+    does not take it for a template either. C(--host), C(--yaml) and C(--toml) print all text plainly.
   - Text from etcd is never a template, and what an expression takes from C(rollcall_meta) stays text. Give each of
     O(keyed_groups) a O(keyed_groups[].prefix), so that no node can choose the whole name of a group, and let no node
     choose the whole of a O(keyed_groups[].parent_group).

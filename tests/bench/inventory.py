@@ -26,7 +26,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import wi
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client import Client
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import Settings
 from tests.bench.row import Row
-from tests.support.inventory import plain, write_config
+from tests.support.inventory import write_config
 from tests.support.real_etcd import Cluster
 from tests.tools.etcd_binaries import etcd_binaries
 
@@ -49,7 +49,7 @@ def rows() -> list[Row]:
         _register(etcd.endpoints, HOSTS)
         config = write_config(Path(scratch), endpoints=etcd.endpoints)
         constructed = write_config(Path(scratch), "constructed.etcd.yml", endpoints=etcd.endpoints, **CONSTRUCTED)
-        listed = plain(json.loads(_list(config)))
+        listed = json.loads(_list(config))
         del listed["_meta"]["profile"]
         assert len(listed["_meta"]["hostvars"]) == HOSTS
         script, ini = _script(Path(scratch), listed), _ini(Path(scratch), listed)

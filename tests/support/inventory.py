@@ -59,15 +59,6 @@ def trusted_texts(value: Any) -> Iterator[str]:
         yield value
 
 
-def plain(value: Any) -> Any:
-    """The output of `ansible-inventory --list` without the wrappers around text that is no template."""
-    if isinstance(value, dict):
-        if set(value) == {"__ansible_unsafe"}:
-            return value["__ansible_unsafe"]
-        return {name: plain(inner) for name, inner in value.items()}
-    return [plain(inner) for inner in value] if isinstance(value, list) else value
-
-
 def register_nodes(etcd: FakeEtcd, *names: str) -> None:
     """Let nodes of the role web answer, each with another address."""
     for name in names:

@@ -21,6 +21,7 @@ from ansible.inventory.host import Host
 from ansible.utils.vars import combine_vars
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.words import shown
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._plain import marker
 
 NAMED = 5  # of many hosts, in a message
 
@@ -146,7 +147,8 @@ class Draft:
         return {name for name in self.hosts if name in self.groups or name in self._inventory.groups}
 
     def populate(self, inventory: InventoryData) -> None:
-        """Copy everything into `inventory`."""
+        """Copy everything into `inventory`, with harmless text marked if `ansible-inventory --list` prints it."""
+        marked = marker()
         for group in self.groups:
             inventory.add_group(group)
         for child, parents in self.parents.items():
@@ -154,7 +156,7 @@ class Draft:
                 inventory.add_child(group, child)
         for group, variables in self.group_variables.items():
             for name, value in variables.items():
-                inventory.set_variable(group, name, value)
+                inventory.set_variable(group, name, marked(value))
         seen: set[str] = set()
         for host, variables in self.hosts.items():
             is_new = host not in inventory.hosts
@@ -164,9 +166,9 @@ class Draft:
                 # Not by inventory.set_variable, which copies each value to note its origin and takes a third more time.
                 # The host's own looks at the name, and merges the value with one that is there already.
                 if is_new and name in seen:
-                    added.vars[name] = value
+                    added.vars[name] = marked(value)
                 else:
-                    added.set_variable(name, value)
+                    added.set_variable(name, marked(value))
                     seen.add(name)
         for group, hosts in self.groups.items():
             for host in hosts:

@@ -15,8 +15,6 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support.inventory import plain
-
 Json = dict[str, Any]
 
 
@@ -34,9 +32,10 @@ class Done(NamedTuple):
 
     @property
     def inventory(self) -> Json:
-        """The output of `ansible-inventory --list`; text that is no template comes wrapped."""
+        """The output of `ansible-inventory --list`."""
         assert self.rc == 0, self.stderr
-        return plain(json.loads(self.stdout))
+        listed: Json = json.loads(self.stdout)
+        return listed
 
 
 Programs = Callable[..., Done]

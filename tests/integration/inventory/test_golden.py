@@ -4,6 +4,8 @@
 
 """The whole of `ansible-inventory --list` is the contract: each *.json in golden, made by the *.etcd.yml of its name.
 
+It is compared as printed: only text that could be a template comes as `{"__ansible_unsafe": "…"}`.
+
 What is in etcd is the tree.json of the same directory: golden itself has the roll call's own layout, choices what an
 operator may decide of hosts and groups, clusters several etcds in one source, and the others a layout that people
 already had.
