@@ -24,6 +24,7 @@ from tests.support.registrant import Changes, Registrant, Server, leases, values
 Register = Callable[..., Registrant]
 
 TTL = 3  # seconds; the fixture's
+AT_ONCE = {"dwell": 0, "per_minute": 600, "burst": 100}
 
 
 class Disk:
@@ -75,7 +76,7 @@ def survive(etcd: Cluster, changes: Changes, lease: str, server: Server) -> None
 def checked_by(server: Server) -> dict[str, object]:
     """A check of that server, told at once."""
     check = {"type": "tcp", "port": server.port, "interval": 0.2, "rise": 1, "fall": 1, "initial": "critical"}
-    return {"checks": {"web": check}, "writes": {"dwell": 0, "per_minute": 600, "burst": 100}}
+    return {"checks": {"web": check}, "writes": AT_ONCE}
 
 
 @pytest.mark.parametrize("what", ["metrics", "run directory"])
@@ -137,6 +138,20 @@ def test_a_configuration_on_a_disk_that_stalls_is_no_reason_to_lose_the_lease(
         json.dump({**agent.config, "tags": ["new"]}, file)
     wait_for(lambda: json.loads(values(etcd)["node"])["tags"] == ["new"], "the new configuration")
     assert leases(etcd) == {lease}
+
+
+@pytest.mark.parametrize("line", ['exec "$@" 2>&- >&- <&-', 'exec "$@" 2> /dev/full'])
+def test_a_log_that_is_closed_or_full_ends_nobody(etcd: Cluster, register: Register, line: str) -> None:
+    agent = register(etcd, within=["sh", "-c", line, "sh"], checks=foreign(), writes=AT_ONCE)
+    agent.start(LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    agent.wait_phase("registered")
+    wait_for(lambda: agent.status["checks"]["words"]["output"] == "→ größe", f"its output: {agent.status['checks']}")
+    assert agent.end() == 0
+
+
+def foreign() -> dict[str, object]:
+    """A check whose output no old locale knows."""
+    return {"words": {"type": "script", "command": "echo '→ größe'", "interval": 0.2, "rise": 1}}
 
 
 def test_the_watchdog_follows_the_renewal_and_not_the_disk(

@@ -124,7 +124,7 @@ def _spawn(argv: t.Sequence[str], environment: t.Dict[str, str], output: int) ->
     # A daemon of ours has no AnsibleModule.
     return os.posix_spawn(  # pylint: disable=ansible-bad-function
         argv[0],
-        list(argv),
+        [word.encode("utf-8", "surrogateescape") for word in argv],  # as configurations are, whatever the locale
         environment,
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

@@ -80,6 +80,8 @@ class Writer:
             _replace(path, content)
         except OSError as exc:
             problem = exc.strerror or str(exc)
+        except ValueError as exc:  # a locale that has no such characters
+            problem = str(exc)
         finally:
             with self._changed:
                 if problem:
