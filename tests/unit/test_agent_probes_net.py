@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import ssl
 import threading
@@ -21,7 +22,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe_http import Http
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe_tcp import Tcp
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.secured import Secured
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.config import Section
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.config import ConfigError, Section
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import Settings, Tls
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Layout
 from tests.support.certs import Authority
@@ -293,3 +294,126 @@ def test_no_check_leaves_a_file_open(serve: Serve) -> None:
     before = len(os.listdir("/proc/self/fd"))
     assert [probe(2.0).status for probe in probes] == ["passing", "passing", "critical", "critical"]
     wait_for(lambda: len(os.listdir("/proc/self/fd")) == before, "all to be closed, the server's, too")
+
+
+HEAD = "HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize("interim", ["103 Early Hints\r\nLink: </a.css>", "100 Continue", "102 Processing"])
+def test_http_skips_interim_answers(serve: Serve, interim: str) -> None:
+    text = f"HTTP/1.1 {interim}\r\n\r\n" * 3 + HEAD + "Content-Length: 2\r\n\r\nok"
+    url = f"http://127.0.0.1:{serve(answering(text))}/"
+    assert Http(url)(2.0) == ("passing", f"GET {url}: HTTP 200")
+
+
+def test_http_gives_up_on_a_flood_of_interim_answers(serve: Serve) -> None:
+    url = f"http://127.0.0.1:{serve(flooding)}/"
+    status, output = Http(url)(2.0)
+    assert status == "critical"
+    assert "interim answers" in output
+
+
+def flooding(connection: socket.socket) -> None:
+    connection.recv(65536)
+    while True:
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 100)
+
+
+def streaming(*events: bytes) -> Callable[[socket.socket], None]:
+    """An event stream that stays open."""
+
+    def answer(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(f"{HEAD}Content-Type: text/event-stream\r\n\r\n".encode())
+        for event in events:
+            connection.sendall(event)
+        connection.recv(65536)
+
+    return answer
+
+
+@pytest.mark.parametrize("wanted", [{"contains": "ready"}, {"matches": "re+ady|never"}])
+def test_http_passes_as_soon_as_the_text_was_seen_on_an_endless_stream(serve: Serve, wanted: dict[str, str]) -> None:
+    section = {"url": f"http://127.0.0.1:{serve(streaming(b'data: re', b'ady', bytes(2)))}/", **wanted}
+    begun = time.monotonic()
+    assert probe_http.configure(Section("f", "c", section), HOST)(20.0)[0] == "passing"
+    assert time.monotonic() - begun < 10
+
+
+def test_http_says_that_a_stream_did_not_bring_the_text_in_time(serve: Serve) -> None:
+    url = f"http://127.0.0.1:{serve(streaming(b'data: no'))}/"
+    status, output = Http(url, contains="ready")(0.5)
+    assert (status, output) == (
+        "critical",
+        f"GET {url}: HTTP 200, but its body does not contain 'ready', which has not ended in time",
+    )
+
+
+def test_http_honours_the_charset_and_refuses_compressed_bodies(serve: Serve) -> None:
+    def latin(connection: socket.socket) -> None:
+        connection.recv(65536)
+        head = f"{HEAD}Content-Type: text/plain; charset=ISO-8859-1\r\nContent-Length: 4\r\n\r\n"
+        connection.sendall(head.encode() + "grün".encode("latin-1"))
+
+    assert Http(f"http://127.0.0.1:{serve(latin)}/", contains="grün")(2.0)[0] == "passing"
+    for charset in ("rot13", "no-such", "base64", "idna"):
+        text = f"{HEAD}Content-Type: text/plain; charset={charset}\r\nContent-Length: 2\r\n\r\nok"
+        assert Http(f"http://127.0.0.1:{serve(answering(text))}/", contains="ok")(2.0)[0] == "passing", charset
+    packed = f"{HEAD}Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\nok"
+    status, output = Http(f"http://127.0.0.1:{serve(answering(packed))}/", contains="ok")(2.0)
+    assert status == "critical"
+    assert "compressed (gzip)" in output
+
+
+def test_one_deadline_covers_all_addresses_of_a_name(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name whose first address swallows packets, as behind a firewall."""
+    port = serve(answering(f"{HEAD}Content-Length: 0\r\n\r\n"))
+    hole = socket.create_server(("127.0.0.2", port), backlog=0)
+    held = [socket.create_connection(("127.0.0.2", port)) for _count in range(1)]
+    resolve = socket.getaddrinfo
+
+    def addresses(host: str, *args: object, **kwargs: object) -> object:
+        if host != "two.example":
+            return resolve(host, *args, **kwargs)  # type: ignore[arg-type]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in ("127.0.0.2", "127.0.0.1")]
+
+    monkeypatch.setattr(socket, "getaddrinfo", addresses)
+    try:
+        begun = time.monotonic()
+        assert Tcp("two.example", port)(3.0)[0] == "passing"
+        assert Http(f"http://two.example:{port}/")(3.0)[0] == "passing"
+        assert time.monotonic() - begun < 6
+    finally:
+        for sock in (*held, hole):
+            sock.close()
+
+
+@pytest.mark.parametrize(
+    ("configure", "settings", "message"),
+    [
+        (probe_http.configure, {"method": "HEAD", "contains": "ok"}, "contains: an answer to HEAD has no body"),
+        (probe_http.configure, {"method": "head", "matches": "ok"}, "matches: an answer to HEAD has no body"),
+        (probe_http.configure, {"contains": ""}, "contains: it is empty"),
+        (probe_http.configure, {"matches": ""}, "matches: it is empty"),
+        (probe_http.configure, {"contains": "x" * 70000}, "contains: 70000 characters never come"),
+        (probe_http.configure, {"status": ["100-199", "102"]}, "'102' never comes"),
+        (probe_tcp.configure, {"host": "db:5432"}, "host: expected a host name or an IP address, got 'db:5432'"),
+        (probe_tcp.configure, {"host": "a b"}, "host: expected a host name"),
+        (probe_tcp.configure, {"host": ""}, "host: expected a host name"),
+        (probe_tcp.configure, {"host": "[web1]"}, "host: expected a host name"),
+        (probe_tcp.configure, {"expect": ""}, "expect: it is empty"),
+        (probe_tcp.configure, {"expect": "x" * 5000}, "expect: 5000 characters never come"),
+    ],
+)
+def test_a_check_that_can_never_pass_is_refused(
+    configure: Callable[[Section, Host], Probe], settings: dict[str, object], message: str
+) -> None:
+    usual = {"url": "http://127.0.0.1/"} if configure is probe_http.configure else {"port": 80}
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        configure(Section("f", "c", {**usual, **settings}), HOST)
+
+
+def test_tcp_takes_an_ipv6_address_in_brackets() -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
+        section = Section("f", "c", {"host": "[::1]", "port": listener.getsockname()[1]})
+        assert probe_tcp.configure(section, HOST)(2.0)[0] == "passing"

@@ -9,17 +9,21 @@ Internal to the collection: no promise is made to other users of this file.
 
 from __future__ import annotations
 
+import codecs
 import http.client
 import re
+import socket
 import typing as t
 import urllib.parse
 
 from ..._etcd.connection import Connection
 from ..._etcd.endpoints import Endpoint
 from ..._etcd.errors import InvalidSettings
+from ..._etcd.text import printable
 from ..._registry.model import CRITICAL, PASSING, WARNING
 from ..config import Section
-from .probe import SEARCHED, Host, Probe, Result, pattern, reason
+from ..host.shortage import is_shortage
+from .probe import SEARCHED, Host, Probe, Result, pattern, reason, searched
 from .secured import Secured
 
 # Consul's agent takes it for a warning as well: busy, not broken.
@@ -27,7 +31,10 @@ _TOO_MANY_REQUESTS = 429
 
 _PORTS = {"http": 80, "https": 443}
 _DEFAULT_STATUS = ((200, 399),)  # as with HAProxy's httpchk
-_MOST = 65536  # bytes of a body that are looked at
+_MOST = 65536  # characters of a body that are looked at
+_CHUNK = 4096
+_MOST_INTERIM = 10  # answers 1xx before the final one (RFC 9110, 15.2), such as 103 Early Hints
+_NO_BODY = frozenset({"HEAD", "CONNECT"})
 
 _RANGE = re.compile(r"([1-5][0-9][0-9])(?:-([1-5][0-9][0-9]))?")
 _METHOD = re.compile(r"[A-Z]+")
@@ -40,7 +47,8 @@ class Http(t.NamedTuple):
     """Redirects are not followed: what they lead to is a check of its own. `body` is what is sent.
 
     `contains` is a text that the body of the answer must have in it, and `matches` a regular expression that its start
-    must. A warning for 429, where `status` does not have it.
+    must; the body is read until both are seen. Interim answers (1xx) are skipped. The status 429 is a warning, unless
+    `status` has it.
     """
 
     url: str
@@ -55,37 +63,87 @@ class Http(t.NamedTuple):
     def __call__(self, timeout: float) -> Result:
         what = f"{self.method} {self.url}"
         try:
-            status, body = self._ask(timeout)
+            return self._ask(what, timeout)
         except (OSError, http.client.HTTPException, InvalidSettings) as exc:
+            if is_shortage(exc):
+                raise
             return Result(CRITICAL, f"{what}: {reason(exc, timeout)}")
-        if not any(low <= status <= high for low, high in self.status):
-            return Result(WARNING if status == _TOO_MANY_REQUESTS else CRITICAL, f"{what}: HTTP {status}")
-        if self.contains not in body:
-            return Result(CRITICAL, f"{what}: HTTP {status}, but its body does not contain {self.contains!r}")
-        if self.matches and not self.matches.search(body[:SEARCHED]):
-            where = "its body does" if len(body) <= SEARCHED else "the first 4 KiB of its body do"
-            return Result(CRITICAL, f"{what}: HTTP {status}, but {where} not match {self.matches.pattern!r}")
-        return Result(PASSING, f"{what}: HTTP {status}")
 
-    def _ask(self, timeout: float) -> t.Tuple[int, str]:
-        """Status and body of the answer; the body is only read where something is looked for in it."""
+    def _ask(self, what: str, timeout: float) -> Result:
+        """Raises OSError, HTTPException or InvalidSettings if there is no answer."""
         parts = urllib.parse.urlsplit(self.url)
         connection = self._connection(parts, timeout)
+        connection.response_class = _FinalAnswer
         try:
             target = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
             headers = {"User-Agent": "rollcall", **dict(self.headers), "Connection": "close"}
             connection.request(self.method, target, body=self.body.encode("utf-8") or None, headers=headers)
             with connection.getresponse() as answer:
-                body = answer.read(_MOST) if self.contains or self.matches else b""
-                return answer.status, body.decode("utf-8", "replace")
+                what = f"{what}: HTTP {answer.status}"
+                if not any(low <= answer.status <= high for low, high in self.status):
+                    return Result(WARNING if answer.status == _TOO_MANY_REQUESTS else CRITICAL, what)
+                problem = self._problem_of_body(answer) if self.contains or self.matches else ""
+                return Result(CRITICAL, f"{what}, but {problem}") if problem else Result(PASSING, what)
         finally:
             connection.close()
+
+    def _problem_of_body(self, answer: http.client.HTTPResponse) -> str:
+        """Why the body is not as wanted; "" as soon as enough of it has come: a stream may have no end."""
+        coding = answer.headers.get("Content-Encoding", "identity").strip().lower()
+        if coding not in ("", "identity"):
+            return f"its body is compressed ({printable(coding, 20)}), and compressed bodies are not searched"
+        decoder = _decoder(answer)
+        text, problem, searches = "", "its body is empty", 0
+        try:
+            while len(text) < _MOST:
+                chunk = answer.read1(_CHUNK)
+                text += decoder.decode(chunk, final=not chunk)
+                # A stream that drips must not cost a search for each byte.
+                if searches < _CHUNK // 64 or not chunk or len(text) >= _MOST:
+                    searches += 1
+                    problem = self._problem_of_text(text)
+                if not problem or not chunk:
+                    return problem
+        except socket.timeout:  # what has come by now counts
+            problem = self._problem_of_text(text)
+            return f"{problem}, which has not ended in time" if problem else ""
+        return problem
+
+    def _problem_of_text(self, text: str) -> str:
+        if self.contains not in text:
+            return f"its body does not contain {self.contains!r}"
+        if self.matches and not self.matches.search(text[:SEARCHED]):
+            where = "its body does" if len(text) <= SEARCHED else "the first 4 KiB of its body do"
+            return f"{where} not match {self.matches.pattern!r}"
+        return ""
 
     def _connection(self, parts: urllib.parse.SplitResult, timeout: float) -> Connection:
         endpoint = Endpoint(parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme])
         if self.secured is None:
             return Connection(endpoint, timeout, None, "")
         return Connection(endpoint, timeout, self.secured.context(), self.secured.tls.server_name)
+
+
+class _FinalAnswer(http.client.HTTPResponse):
+    """The first answer that is not an interim one. http.client itself skips the status 100 only."""
+
+    def _read_status(self) -> t.Tuple[str, int, str]:
+        for _answer in range(_MOST_INTERIM):
+            version, status, words = super()._read_status()  # type: ignore[misc]  # typeshed does not know it
+            if status >= 200 or status == http.client.SWITCHING_PROTOCOLS:
+                return version, status, words
+            http.client.parse_headers(self.fp)
+        raise http.client.HTTPException(f"more than {_MOST_INTERIM} interim answers (HTTP 1xx)")
+
+
+def _decoder(answer: http.client.HTTPResponse) -> codecs.IncrementalDecoder:
+    """For the charset that the answer names, UTF-8 if it names none or one that is not known."""
+    charset = answer.headers.get_content_charset("utf-8")
+    try:
+        b"a".decode(charset, "replace")  # also refuses codecs that are none of text
+        return codecs.getincrementaldecoder(charset)("replace")
+    except (LookupError, ValueError):
+        return codecs.getincrementaldecoder("utf-8")("replace")
 
 
 def configure(section: Section, host: Host) -> Probe:
@@ -97,6 +155,10 @@ def configure(section: Section, host: Host) -> Probe:
     method = section.text("method", "GET").upper()
     if not _METHOD.fullmatch(method):
         raise section.error("method", f"{method!r} is not a method such as GET or HEAD")
+    contains, matches = searched(section, "contains", _MOST), pattern(section, "matches")
+    if method in _NO_BODY and (contains or matches):
+        key = "contains" if contains else "matches"
+        raise section.error(key, f"an answer to {method} has no body. Use GET, or remove {key}")
     return Http(
         url,
         Secured.configure(section, url.lower().startswith("https:")),
@@ -104,8 +166,8 @@ def configure(section: Section, host: Host) -> Probe:
         _headers(section),
         section.content("body"),
         _statuses(section),
-        section.content("contains"),
-        pattern(section, "matches"),
+        contains,
+        matches,
     )
 
 
@@ -143,5 +205,7 @@ def _statuses(section: Section) -> Ranges:
         low, high = int(found[1]), int(found[2] or found[1])
         if low > high:
             raise section.error("status", f"no status is in the range {item!r}; did you mean {high}-{low}?")
+        if high < 200 and not low <= http.client.SWITCHING_PROTOCOLS <= high:
+            raise section.error("status", f"{item!r} never comes: interim answers (1xx) are skipped")
         ranges.append((low, high))
     return tuple(ranges) or _DEFAULT_STATUS

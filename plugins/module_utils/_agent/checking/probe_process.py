@@ -14,6 +14,7 @@ import typing as t
 
 from ..._registry.model import CRITICAL, PASSING
 from ..config import Section
+from ..host.foreign import read_foreign
 from .probe import SEARCHED, Host, Probe, Result, pattern, reason
 
 _NAME = 15  # bytes of a process's name that the kernel keeps
@@ -46,8 +47,10 @@ class Process(t.NamedTuple):
     def _candidates(self) -> t.Iterable[str]:
         if not self.pidfile:
             return (entry for entry in os.listdir("/proc") if entry.isdigit() and entry != str(os.getpid()))
-        with open(self.pidfile, encoding="ascii") as file:
-            return [str(int(file.read(32)))]
+        content = read_foreign(self.pidfile, 32)[0].strip()
+        if not content.isdigit():
+            raise ValueError("it holds no process id")
+        return [str(int(content))]
 
     def _is_meant(self, pid: str) -> bool:
         stat = _read(f"/proc/{pid}/stat")  # "1234 (name) S ...", and a name may have spaces and parentheses
@@ -83,6 +86,8 @@ def _read(path: str) -> str:
 def configure(section: Section, host: Host) -> Probe:
     """From the keys `process` (its name), `cmdline` (a regular expression) and `pidfile`. Raises ConfigError."""
     probe = Process(section.text("process"), pattern(section, "cmdline"), section.text("pidfile"))
+    if probe.pidfile and not os.path.isabs(probe.pidfile):
+        raise section.error("pidfile", f"expected an absolute path, got {probe.pidfile!r}")
     if not any(probe):
         raise section.error("", "one of process, cmdline and pidfile is wanted")
     return probe

@@ -9,18 +9,23 @@ Internal to the collection: no promise is made to other users of this file.
 
 from __future__ import annotations
 
+import ipaddress
+import re
 import socket
 import time
 import typing as t
 
+from ..._etcd.dial import dial
 from ..._etcd.errors import InvalidSettings
 from ..._etcd.timed_socket import TimedSocket
 from ..._registry.model import CRITICAL, PASSING
 from ..config import Section
-from .probe import Host, Probe, Result, reason
+from ..host.shortage import is_shortage
+from .probe import Host, Probe, Result, reason, searched
 from .secured import Secured
 
 _MOST = 4096  # bytes in which `expect` must appear
+_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
 
 
 class Tcp(t.NamedTuple):
@@ -35,7 +40,7 @@ class Tcp(t.NamedTuple):
     def __call__(self, timeout: float) -> Result:
         deadline = time.monotonic() + timeout
         try:
-            sock = TimedSocket(self._connect(timeout), deadline)
+            sock = TimedSocket(self._connect(deadline), deadline)
             try:
                 if self.send:
                     sock.sendall(self.send.encode("utf-8"))
@@ -44,15 +49,22 @@ class Tcp(t.NamedTuple):
             finally:
                 sock.close()
         except (OSError, InvalidSettings) as exc:
+            if is_shortage(exc):
+                raise
             return Result(CRITICAL, f"connecting to {self.host} port {self.port}: {reason(exc, timeout)}")
         return Result(PASSING, f"{self.host} port {self.port} accepts connections")
 
-    def _connect(self, timeout: float) -> socket.socket:
+    def _connect(self, deadline: float) -> socket.socket:
         context = self.secured.context() if self.secured else None
-        sock = socket.create_connection((self.host, self.port), timeout)
+        sock = dial(self.host, self.port, deadline - time.monotonic())
         if self.secured is None or context is None:
             return sock
-        return context.wrap_socket(sock, server_hostname=self.secured.tls.server_name or self.host)
+        try:
+            within = TimedSocket(sock, deadline).within()
+            return context.wrap_socket(within, server_hostname=self.secured.tls.server_name or self.host)
+        except BaseException:
+            sock.close()
+            raise
 
     def _answered(self, sock: TimedSocket) -> Result:
         wanted, seen, chunk = self.expect.encode("utf-8"), b"", bytearray(_MOST)
@@ -71,9 +83,24 @@ def configure(section: Section, host: Host) -> Probe:
     """From the keys `host` (127.0.0.1), `port`, `tls`, those of TLS, `send` and `expect`. Raises ConfigError."""
     section.required("port")
     return Tcp(
-        section.text("host", "127.0.0.1"),
+        _host(section),
         section.whole("port", 0, 1, 65535),
         Secured.configure(section, section.flag("tls", False)),
         section.content("send"),
-        section.content("expect"),
+        searched(section, "expect", _MOST),
     )
+
+
+def _host(section: Section) -> str:
+    """A host name or an IP address; one of IPv6 may be in brackets, as in a URL. Raises ConfigError."""
+    host = section.text("host", "127.0.0.1")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    try:
+        if ":" in bare or bare != host:
+            ipaddress.IPv6Address(bare.partition("%")[0])
+            return bare
+    except ValueError:
+        bare = ""
+    if not _NAME.fullmatch(bare):
+        raise section.error("host", f"expected a host name or an IP address, got {host!r}")
+    return bare

@@ -17,8 +17,10 @@ import os
 import time
 import typing as t
 
+from ..._etcd.text import printable
 from ..._registry.model import CRITICAL, PASSING, WARNING
 from ..config import Section
+from ..host.foreign import read_foreign
 from ..pacing import boottime
 from .probe import Host, Probe, Result
 
@@ -28,7 +30,10 @@ _STATUSES = (PASSING, WARNING, CRITICAL)
 
 @dataclasses.dataclass
 class Ttl:
-    """Critical where `file` was not touched for `ttl` seconds. Its first line may begin with a status, and say why."""
+    """Critical if `file` was not touched for `ttl` seconds. Its first line may begin with a status, and say why.
+
+    A line that begins with anything else is not shown: it may be the line of another file.
+    """
 
     file: str
     ttl: float
@@ -37,19 +42,18 @@ class Ttl:
 
     def __call__(self, timeout: float) -> Result:
         try:
-            with open(self.file, "rb", buffering=0, opener=_open) as file:
-                info = os.fstat(file.fileno())
-                line = (file.read(_MOST) or b"").decode("utf-8", "replace").strip().partition("\n")[0]
+            content, info = read_foreign(self.file, _MOST)
         except OSError as exc:
             return Result(CRITICAL, f"reading {self.file}: {(exc.strerror or str(exc)).lower()}")
         self._notice(info)
         age = boottime() - self._touched
         if age > self.ttl:
             return Result(CRITICAL, f"{self.file} was not touched for {age:.0f} s, the limit is {self.ttl:g} s")
-        word = line.split(maxsplit=1)[0].rstrip(":").lower() if line else ""
-        if word not in _STATUSES:
-            return Result(PASSING, line or f"{self.file} was touched {age:.0f} s ago")
-        return Result(word, line)
+        line = content.decode("utf-8", "replace").strip().partition("\n")[0]
+        status = line.partition(" ")[0].rstrip(":").lower()
+        if status not in _STATUSES:  # no word of ours, so none of it is shown: it may be another file
+            return Result(PASSING, f"{self.file} was touched {age:.0f} s ago")
+        return Result(status, printable(line, 200))
 
     def _notice(self, info: os.stat_result) -> None:
         stamp = (info.st_mtime_ns, info.st_ino)
@@ -57,11 +61,6 @@ class Ttl:
             return
         first, self._stamp = self._stamp is None, stamp
         self._touched = boottime() - (max(0.0, time.time() - info.st_mtime) if first else 0.0)
-
-
-def _open(path: str, flags: int) -> int:
-    """A pipe in the place of the file must not hold us."""
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def configure(section: Section, host: Host) -> Probe:
