@@ -13,6 +13,7 @@ version_added: 0.2.0
 description:
   - Returns one sentence for each variable of the host that begins with the name of a role of this collection and an
     underscore, but is not an option of that role. Ansible ignores a misspelt option silently.
+  - Returns one for each variable, too, whose name is nearly that of a shared one, such as C(rollcall_credential).
   - The roles use this lookup and fail if it returns anything.
 options:
   _terms:
@@ -45,6 +46,7 @@ _raw:
   sample: ["register_service is not an option of the role register; did you mean 'register_services'?"]
 """
 
+import difflib
 import fnmatch
 import typing as t
 
@@ -52,6 +54,8 @@ from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin, _roles
+
+_NEARLY = 0.9  # of difflib: a letter or two of a name of this length
 
 
 class LookupModule(LookupBase):
@@ -61,11 +65,25 @@ class LookupModule(LookupBase):
         if not terms:
             raise AnsibleError("The lookup rollcall.discovery.unknown_options needs the name of a role")
         foreign = _plugin.lookup_options(self, variables, kwargs)["foreign"]
-        return [
+        names = [
+            name
+            for name in sorted(variables or ())
+            if not any(fnmatch.fnmatchcase(name, pattern) for pattern in foreign)
+        ]
+        unknown = [
             f"{name} is not an option of the role {role}{_plugin.suggestion(name, options)}"
             for role, options in ((role, _roles.options(role)) for role in terms)
-            for name in sorted(variables or ())
-            if name.startswith(f"{role}_")
-            and name not in options
-            and not any(fnmatch.fnmatchcase(name, pattern) for pattern in foreign)
+            for name in names
+            if name.startswith(f"{role}_") and name not in options
         ]
+        return unknown + _misspelt(names, _roles.shared_variables())
+
+
+def _misspelt(names: t.Iterable[str], shared: t.Collection[str]) -> list[str]:
+    """Others may have variables that begin with rollcall_, so only those that are nearly a shared one are mistakes."""
+    found = []
+    for name in names:
+        close = difflib.get_close_matches(name, shared, 1, _NEARLY) if name.startswith("rollcall_") else []
+        if close and name not in shared:
+            found.append(f"{name} is not a variable of rollcall.discovery; did you mean {close[0]!r}?")
+    return found

@@ -15,9 +15,21 @@ import typing as t
 import yaml
 from ansible.errors import AnsibleError
 
+from ansible_collections.rollcall.discovery.plugins.module_utils import _options
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Node
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _runtime
 
 Json = dict[str, t.Any]
+
+# Of the roles alone; plugins read the others, too.
+_SHARED = ("rollcall_credentials", "rollcall_etcd_root_password", "rollcall_foreign_variables")
+
+
+def shared_variables() -> set[str]:
+    """The variables that all roles and plugins share, and those that a host of the inventory has."""
+    options = (option.var for table in (_options.CONNECTION, _options.REGISTRY) for option in table.values())
+    discovered = (f"rollcall_{field}" for field in Node("", "", "", "").public())
+    return {*_SHARED, *filter(None, options), *discovered}
 
 
 @functools.cache

@@ -13,10 +13,14 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import lookup_loader
+from ansible.template import Templar
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.check_config import TYPES
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.config import ConfigError
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering import register_config
+from ansible_collections.rollcall.discovery.plugins.plugin_utils import _roles
 
 ROLES = sorted(path for path in (Path(__file__).resolve().parents[2] / "roles").iterdir())
 
@@ -104,3 +108,26 @@ NEEDED: dict[str, Json] = {
     "tcp": {"port": 22},
     "ttl": {"file": "/run/x", "ttl": 5},
 }
+
+
+def test_every_shared_variable_that_a_role_reads_is_known() -> None:
+    files = [file for role in ROLES for part in ("defaults", "vars", "tasks") for file in role.glob(f"{part}/*.yml")]
+    used = {name for file in files for name in re.findall(r"\brollcall_[a-z_]+", file.read_text())}
+    assert used <= _roles.shared_variables()
+    assert "rollcall_credentials" in used
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("rollcall_credential", "rollcall_credentials"),
+        ("rollcall_etcd_endpoint", "rollcall_etcd_endpoints"),
+        ("rollcall_etcd_cacert", "rollcall_etcd_ca_cert"),
+        ("rollcall_backup_time", ""),
+        ("rollcall_meta", ""),
+    ],
+)
+def test_a_misspelt_shared_variable_is_named_with_the_right_one(name: str, meant: str) -> None:
+    lookup = lookup_loader.get("rollcall.discovery.unknown_options", templar=Templar(DataLoader()))
+    found = lookup.run(["register"], variables={name: 1, "register_role": "web"})
+    assert found == ([f"{name} is not a variable of rollcall.discovery; did you mean {meant!r}?"] if meant else [])
