@@ -24,10 +24,12 @@ PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 
 
 def alive(pid: int) -> bool:
+    """Whether any thread of a process runs."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
-    except FileNotFoundError:
+        states = [file.read_text().rpartition(") ")[2][0] for file in Path(f"/proc/{pid}/task").glob("*/stat")]
+    except (FileNotFoundError, ProcessLookupError):
         return False
+    return any(state not in "ZX" for state in states)
 
 
 def pids(file: Path) -> list[int]:
@@ -43,16 +45,59 @@ WAYS_OUT = {
     "as an orphan without environment": "env -i sh -c 'setsid S &'; sleep 9001",
     "deaf to SIGTERM": "trap '' TERM HUP; nohup S > /dev/null & wait",
     "several deep": "sh -c \"setsid sh -c 'env -i setsid S & sleep 9002'; sleep 9002\" & wait",
-    "again and again": "while :; do (setsid S &); sleep 0.05; done",
+    "again and again": "while :; do (setsid S &); done",
+    "from process to process": "HOP group & sleep 9001",
+    "from session to session": "HOP session & sleep 9001",
+    "with a first thread that has ended": "THREADS & wait",
 }
 
 
 def sleeper(directory: Path) -> str:
     """The path of the program S of `directory`."""
-    program = directory / "sleeper"
-    program.write_text(f"#!/bin/sh\necho $$ >> {directory}/pids\nexec sleep 9003\n")
-    program.chmod(0o755)
-    return str(program)
+    return program(directory, "sleeper", f"#!/bin/sh\necho $$ >> {directory}/pids\nexec sleep 9003\n")
+
+
+def hopper(directory: Path) -> str:
+    """The path of a program that is never the same process for long: each starts the next one and ends."""
+    return program(
+        directory,
+        "hopper",
+        f"""\
+        #!{sys.executable} -ISB
+        import os, sys
+        pids = os.open("{directory}/pids", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.setsid()
+        while True:
+            if os.fork():
+                os._exit(0)
+            if sys.argv[1] == "session":
+                os.setsid()
+            os.write(pids, b"%d\\n" % os.getpid())
+        """,
+    )
+
+
+def threaded(directory: Path) -> str:
+    """The path of a program whose first thread ends, which makes it look like a zombie, while another goes on."""
+    return program(
+        directory,
+        "threaded",
+        f"""\
+        #!{sys.executable} -ISB
+        import ctypes, os, threading, time
+        os.setsid()
+        threading.Thread(target=time.sleep, args=(9003,)).start()
+        open("{directory}/pids", "a").write("%d\\n" % os.getpid())
+        ctypes.CDLL(None).pthread_exit(None)
+        """,
+    )
+
+
+def program(directory: Path, name: str, text: str) -> str:
+    file = directory / name
+    file.write_text(textwrap.dedent(text))
+    file.chmod(0o755)
+    return str(file)
 
 
 @pytest.fixture
@@ -78,11 +123,14 @@ def daemon(tmp_path: Path):
 @pytest.mark.parametrize("runner", ["run_program(('/bin/sh', '-c', LINE), 0.5)", "run_command(LINE, 0.5)"])
 def test_no_descendant_survives_the_deadline(daemon, tmp_path: Path, runner: str, line: str) -> None:
     file = tmp_path / "pids"
+    line = line.replace("HOP", hopper(tmp_path)).replace("THREADS", threaded(tmp_path))
     line = line.replace("S ", f"{sleeper(tmp_path)} ").replace("S;", f"{sleeper(tmp_path)};")
     said = daemon(f"LINE = {line!r}\nprint({runner}.status)")
     assert said == "None\n"
-    assert pids(file), "the test has started nothing"
-    assert not [pid for pid in pids(file) if alive(pid)]
+    started = pids(file)
+    assert started, "the test has started nothing"
+    assert not [pid for pid in started if alive(pid)]
+    assert pids(file) == started
 
 
 def test_what_a_check_leaves_behind_ends_with_it_and_a_reload_may_leave_a_daemon(daemon, tmp_path: Path) -> None:
@@ -99,6 +147,40 @@ def test_what_a_check_leaves_behind_ends_with_it_and_a_reload_may_leave_a_daemon
     left = pids(file)[1]
     assert alive(left), "a later check has killed what a reload left"
     os.kill(left, signal.SIGKILL)
+
+
+def test_after_a_reload_that_left_a_daemon_another_one_leaves_nothing_when_it_is_late(daemon, tmp_path: Path) -> None:
+    file = tmp_path / "pids"
+    left, late = (f"(env -i setsid {sleeper(tmp_path)} &); sleep {seconds}" for seconds in (0.3, 9001))
+    assert daemon(f"print(run_command({left!r}, 5).status, run_command({late!r}, 0.5).status)") == "0 None\n"
+    first, second = pids(file)
+    assert alive(first)
+    assert not alive(second)
+    os.kill(first, signal.SIGKILL)
+
+
+def test_what_a_reload_has_left_leaves_no_zombie_when_it_ends(daemon) -> None:
+    lines = """
+        import os
+        for _count in range(3):
+            reader, writer = os.pipe()
+            os.set_inheritable(writer, True)
+            assert run_command("setsid sleep 0.1 &", 5).ok
+            os.close(writer)
+            os.read(reader, 1)  # returns when the last process that holds the pipe has ended
+            os.close(reader)
+        assert run_command("true", 5).ok
+        states = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/stat") as file:
+                    state, parent = file.read().rpartition(") ")[2].split()[:2]
+            except OSError:
+                continue
+            states += [state] if int(parent) == os.getpid() else []
+        print(states)
+    """
+    assert daemon(lines) == "[]\n"
 
 
 def test_a_daemon_left_by_a_reload_may_go_on_printing(daemon, tmp_path: Path) -> None:
@@ -145,6 +227,58 @@ def test_programs_that_run_at_once_do_not_end_each_other(daemon, tmp_path: Path)
     """
     assert daemon(lines) == "[0]\n"
     assert not alive(pids(file)[0])
+
+
+def test_an_orphan_without_environment_lives_while_the_program_that_may_need_it_runs(daemon, tmp_path: Path) -> None:
+    file, go, come = tmp_path / "pids", tmp_path / "go", tmp_path / "come"
+    orphan = f"(env -i setsid sh -c 'echo $$ > {file}; while [ ! -e {go} ]; do sleep 0.01; done; touch {come}' &)"
+    slow = f"{orphan}; until [ -e {come} ]; do sleep 0.01; done"
+    lines = f"""
+        import os, threading, time
+        results = []
+        thread = threading.Thread(target=lambda: results.append(run_program(("/bin/sh", "-c", {slow!r}), 10).status))
+        thread.start()
+        while not os.path.exists({str(file)!r}):
+            time.sleep(0.01)
+        assert run_program(("/bin/true",), 5).ok
+        open({str(go)!r}, "w").close()
+        thread.join()
+        print(results)
+    """
+    assert daemon(lines) == "[0]\n"
+
+
+def test_an_orphan_that_is_just_becoming_another_program_is_left_alone(daemon, tmp_path: Path) -> None:
+    """While execve(2) replaces a process, it has no environment to be read."""
+    mark = tmp_path / "mark"
+    orphan = f'(/bin/sh -c \'exec /bin/sh -c "exec /bin/sh -c \\"exec touch {mark}\\""\' &)'
+    slow = f"rm -f {mark}; {orphan}; until [ -e {mark} ]; do sleep 0.01; done"
+    lines = f"""
+        import threading
+        results = []
+        def work():
+            results.extend(run_program(("/bin/sh", "-c", {slow!r}), 5).status for _count in range(60))
+        thread = threading.Thread(target=work)
+        thread.start()
+        while thread.is_alive():
+            assert run_program(("/bin/true",), 5).ok
+        print(set(results))
+    """
+    assert daemon(lines) == "{0}\n"
+
+
+def test_a_process_that_cannot_be_killed_delays_no_later_program(daemon) -> None:
+    """As one that waits for a disk. Here signals do not arrive."""
+    lines = """
+        import os, signal, time
+        kill, os.kill, os.killpg = os.kill, lambda *args: None, lambda *args: None
+        pid = int(run_program(("/bin/sh", "-c", "setsid sleep 9003 > /dev/null 2>&1 & echo $!; sleep 0.2"), 5).output)
+        begun = time.monotonic()
+        assert run_program(("/bin/true",), 5).ok
+        print(time.monotonic() - begun < children._PATIENCE)
+        kill(pid, signal.SIGKILL)
+    """
+    assert daemon(lines) == "True\n"
 
 
 def test_other_children_of_a_process_that_is_no_daemon_are_left_alone() -> None:

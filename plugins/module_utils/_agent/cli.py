@@ -104,4 +104,8 @@ if __name__ == "__main__":  # `python3 -m rollcall._agent.cli`: what the command
     stay_with_this_release()
     leave_out_openssl()
     children.prepare()
-    raise SystemExit(main(sys.argv[1:]))
+    try:
+        exit_status = main(sys.argv[1:])
+    finally:
+        children.end_all()
+    raise SystemExit(exit_status)

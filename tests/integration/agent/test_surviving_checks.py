@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -243,3 +244,40 @@ def is_alive(pid: str) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in "ZX"
     except FileNotFoundError:
         return False
+
+
+def test_checks_inherit_nothing_from_whoever_started_the_agent(
+    etcd: Cluster, register: Register, tmp_path: Path
+) -> None:
+    """No open file, no signal that is ignored or blocked; and the exit status of a check is known."""
+    careless = (
+        "import os, signal, sys\n"
+        "os.dup2(0, 9, inheritable=True)\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())\n"
+        "for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:\n"
+        "    signal.signal(number, signal.SIG_IGN)\n"
+        "os.execvp(sys.argv[1], sys.argv[1:])\n"
+    )
+    show = f"ls /proc/self/fd > {tmp_path}/files; grep -E 'Sig(Blk|Ign)' /proc/self/status > {tmp_path}/signals; exit 1"
+    script = {"type": "script", "command": show, "interval": 0.2, "rise": 1, "fall": 1}
+    agent = register(etcd, within=[sys.executable, "-c", careless], checks={"script": script}, writes={"dwell": 0})
+    agent.start()
+    agent.wait_phase("registered")
+    wait_for(lambda: check(etcd, "script").get("output") == "exit status 1", "the exit status to be told")
+    assert check(etcd, "script")["status"] == "warning"
+    assert set((tmp_path / "files").read_text().split()) <= {"0", "1", "2", "3"}  # 3 is the list that ls reads
+    masks = (tmp_path / "signals").read_text().split()[1::2]
+    ours = sum(1 << number - 1 for number in signal.valid_signals())  # posix_spawn(3) ignores two of glibc's own
+    assert [int(mask, 16) & ours for mask in masks] == [0, 0]
+    assert agent.end() == 0, "it heeds SIGTERM"
+
+
+def test_programs_of_checks_end_with_the_agent(etcd: Cluster, register: Register, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    slow = f"echo $$ >> {pids}; (setsid sh -c 'echo $$ >> {pids}; sleep 9003' &); sleep 9003"
+    agent = register(etcd, checks={"slow": {"type": "script", "command": slow, "timeout": 300}})
+    agent.start()
+    agent.wait_phase("registered")
+    wait_for(lambda: pids.exists() and len(pids.read_text().split()) == 2, "the check to run")
+    assert agent.end() == 0
+    assert [pid for pid in pids.read_text().split() if Path(f"/proc/{pid}").exists()] == []

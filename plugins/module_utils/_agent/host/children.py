@@ -8,8 +8,11 @@ Internal to the collection: no promise is made to other users of this file.
 
 A program can leave its process group and session (`timeout`, `setsid`), and its parent can end before it. So this
 process becomes a subreaper: the kernel gives it every orphan among its descendants (prctl(2), PR_SET_CHILD_SUBREAPER).
-What a program leaves behind is then a child of ours, found in /proc and killed until nothing is left. Several programs
-run at once; each carries a mark in its environment that tells whose descendant an orphan is.
+What a program leaves behind is then a child of ours, found in /proc and killed until nothing is left.
+
+Several programs run at once, so each carries a mark in its environment that tells whose descendant an orphan is. An
+orphan without a mark has thrown away its environment, or is about to become another program. It is attributed to the
+last program that ends among those that ran when it began, and never to one while another may need it.
 """
 
 from __future__ import annotations
@@ -23,12 +26,14 @@ import typing as t
 
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of <linux/prctl.h>
 _MARK = "ROLLCALL_PROGRAM"
-_PATIENCE = 2.0  # seconds after which processes that cannot be killed (a disk that hangs) are left to the next round
+_PATIENCE = 2.0  # seconds for killed processes to go. The kernel may hold one that waits for a disk until that answers
 _GLANCE = 0.002  # seconds between two looks at processes that are being killed
 
-_lock = threading.Lock()  # held while the table below does not fit the processes
-_running: t.Dict[int, Child] = {}  # by process id
+_lock = threading.Lock()  # held while a process is started, killed or reaped
+_running: t.Dict[str, Child] = {}  # by mark
+_left_sessions: t.Set[int] = set()  # of daemons that programs were allowed to leave
 _numbers = itertools.count(1)
+_reaped = 0  # how many processes have ended that were nobody's program
 _adopting: t.Optional[bool] = None
 _alone = False  # whether each child of this process is a program of ours, or was left behind by one
 
@@ -36,9 +41,10 @@ _alone = False  # whether each child of this process is a program of ours, or wa
 class Child:
     """A process that was started. `status` is its exit status, below 0 the signal that killed it, once it has ended."""
 
-    def __init__(self, pid: int, mark: str) -> None:
-        self.pid = pid
+    def __init__(self, mark: str) -> None:
+        self.pid = 0
         self.mark = mark
+        self.begun = int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
         self.status: t.Optional[int] = None
         self.ended = False  # the process id may be somebody else's by now
 
@@ -55,18 +61,36 @@ class Child:
         return self.ended
 
 
+class _Process(t.NamedTuple):
+    """A process that is no zombie. `started` is in clock ticks since the host booted, as `Child.begun`."""
+
+    pid: int
+    group: int
+    session: int
+    started: int
+
+
 def prepare() -> None:
     """To be called when a process of ours begins, in its main thread: from now on all its children are started here.
 
-    A parent may have let us ignore SIGCHLD, and the kernel would throw away the exit status of each program.
+    Nothing of what a parent may have left us is passed on or heeded: with SIGCHLD ignored, the kernel would throw away
+    the exit status of each program; with SIGTERM blocked, we could not be stopped; an open file or lock of the parent's
+    would be in the hands of every check.
     """
     global _alone
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for descriptor in map(int, os.listdir("/proc/self/fd")):
+        if descriptor > 2:
+            try:
+                os.set_inheritable(descriptor, False)
+            except OSError:
+                pass  # that of the list itself
     _alone = True
 
 
 def adopt_orphans() -> None:
-    """Become the parent of what our children leave behind. Without that only what is still below a child is found."""
+    """Become the parent of what our children leave behind. Without that only what carries a mark is found."""
     global _adopting
     if _adopting is None:
         try:
@@ -79,65 +103,121 @@ def adopt_orphans() -> None:
 
 def start(spawn: t.Callable[[t.Dict[str, str]], int]) -> Child:
     """Call `spawn` with what goes into the environment; it returns a process id. Raises what it raises."""
-    mark = f"{os.getpid()}-{next(_numbers)}"
+    child = Child(f"{os.getpid()}-{next(_numbers)}")
     with _lock:
-        pid = spawn({_MARK: mark})
-        child = _running[pid] = Child(pid, mark)
+        _running[child.mark] = child  # before there is a process that others might take for an orphan
+        try:
+            child.pid = spawn({_MARK: child.mark})
+        except BaseException:
+            del _running[child.mark]
+            raise
     return child
 
 
-def end(child: Child, leave: bool = False) -> None:
-    """Kill the child if it runs, and everything that it has started; with `leave` only forget about it."""
-    global _alone
-    if leave:
-        with _lock:
-            _alone = False
-            _running.pop(child.pid, None)
-        return
+def end(child: Child) -> None:
+    """Kill the child if it runs, and everything that it has started."""
     deadline = time.monotonic() + _PATIENCE
-    known = set() if child.ended else {child.pid}
+    seen: t.Set[_Process] = set()
     while True:
+        reaped = _reaped
+        family = _family(child)
         with _lock:
-            known |= _descendants(known)
-            known = {pid for pid in known | _orphans_of(child) if not _kill(pid)}
-            if not known or time.monotonic() > deadline:
-                child.ended = True
-                _running.pop(child.pid, None)
-                return
-        time.sleep(_GLANCE)
+            for process in family:
+                _kill(process, child)
+            _reap(child, seen | family)
+        # One that has ended while we looked may have started another that we did not see.
+        if (not family and _reaped == reaped) or time.monotonic() > deadline:
+            break
+        if family and family <= seen:
+            time.sleep(_GLANCE)
+        seen |= family
+    _forget(child)
 
 
-def _orphans_of(child: Child) -> t.Set[int]:
+def leave(child: Child) -> None:
+    """Forget about a child that has ended; what it has started goes on."""
+    left = {process.session for process in _family(child)}
+    alive = {process.session for process in _processes(_descendants({os.getpid()}))}
+    with _lock:
+        _left_sessions.intersection_update(alive)
+        _left_sessions.update(left)
+        _reap(child, ())
+    _forget(child)
+
+
+def end_all() -> None:
+    """To be called when this process ends: so do the programs that still run, and all that they have started."""
+    for child in list(_running.values()):
+        end(child)
+
+
+def _forget(child: Child) -> None:
+    with _lock:
+        child.ended = True
+        _running.pop(child.mark, None)
+
+
+def _family(child: Child) -> t.Set[_Process]:
+    """The child and everything that it has started, as far as it runs."""
+    roots = {process.pid for process in _orphans_of(child)}
+    if not child.ended:
+        roots.add(child.pid)
+    return set(_processes(roots | _descendants(roots)))
+
+
+def _orphans_of(child: Child) -> t.Iterator[_Process]:
     """What the child has left behind."""
-    if not _adopting:
-        return {pid for pid in _all() if pid not in _running and _mark_of(pid) == child.mark}
-    others = {other.mark for other in _running.values() if other is not child}
-    found = set()
-    for pid in _children_of(os.getpid()) - set(_running):
-        mark = _mark_of(pid)
-        # One without a mark has thrown away its environment.
-        if mark == child.mark or (_alone and mark not in others):
-            found.add(pid)
-    return found
+    candidates = _children_of(os.getpid()) if _adopting else _all()
+    others = [other for other in list(_running.values()) if other is not child]
+    for process in _processes(candidates - {other.pid for other in others}):
+        mark = _mark_of(process.pid)
+        if mark == child.mark or (not mark and _alone and _adopting and _is_heir(process, child, others)):
+            yield process
 
 
-def _kill(pid: int) -> bool:
-    """Kill a process, and its group if it leads one; whether it is gone."""
-    for send in (os.killpg, os.kill):
+def _is_heir(process: _Process, child: Child, others: t.Sequence[Child]) -> bool:
+    """Whether an orphan without a mark comes from the child, and not from another program that may need it."""
+    if process.session == child.pid:
+        return True
+    if process.session in _left_sessions or process.started < child.begun:
+        return False
+    return not any(other.begun <= process.started for other in others)
+
+
+def _kill(process: _Process, child: Child) -> None:
+    """Kill a process of the child's family, with its group: that also gets those which fork faster than we can look."""
+    if _is_program(process.pid, child):
+        return  # its number has been given away again
+    group = process.group if process.session != os.getsid(0) else 0
+    for send, number in ((os.killpg, group), (os.kill, process.pid)):
         try:
-            if send is os.kill or os.getpgid(pid) == pid:
-                send(pid, signal.SIGKILL)
+            if number:
+                send(number, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
             pass
-    return _reap(pid) or not _exists(pid)
 
 
-def _reap(pid: int) -> bool:
-    """Take the exit status of a child that has ended, so that no zombie stays; whether it has ended."""
-    try:
-        return os.waitpid(pid, os.WNOHANG)[0] == pid
-    except ChildProcessError:
-        return False  # not a child of ours, or not yet
+def _reap(child: Child, killed: t.Iterable[_Process]) -> None:
+    """Take the exit status of what has ended, so that no zombie stays, but that of no other program."""
+    global _reaped
+    pids = {process.pid for process in killed}
+    if _alone:
+        pids |= _children_of(os.getpid())
+    for pid in pids:
+        if _is_program(pid, child) or (pid == child.pid and child.ended):
+            continue
+        try:
+            gone = os.waitpid(pid, os.WNOHANG)[0]
+        except ChildProcessError:
+            continue  # not a child of ours, or not yet
+        _reaped += gone > 0
+        if gone == child.pid:
+            child.ended = True
+
+
+def _is_program(pid: int, child: Child) -> bool:
+    """Whether this is the process of another program than the child."""
+    return any(other.pid == pid and other is not child for other in _running.values())
 
 
 def _all() -> t.Set[int]:
@@ -159,11 +239,24 @@ def _children_of(pid: int) -> t.Set[int]:
     found: t.Set[int] = set()
     try:
         for thread in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
-                found.update(map(int, file.read().split()))
+            with open(f"/proc/{pid}/task/{thread}/children", "rb", buffering=0) as file:
+                found.update(map(int, file.readall().split()))
     except OSError:
         pass  # it has ended
     return found
+
+
+def _processes(pids: t.Iterable[int]) -> t.Iterator[_Process]:
+    """Those that run, proc(5)."""
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+                fields = file.read(4096).rpartition(b") ")[2].split()
+        except OSError:
+            continue
+        # A process whose first thread has ended counts as a zombie, too, while other threads go on.
+        if len(fields) > 19 and (fields[0] not in (b"Z", b"X") or int(fields[17]) > 1):
+            yield _Process(pid, int(fields[2]), int(fields[3]), int(fields[19]))
 
 
 def _mark_of(pid: int) -> str:
@@ -174,12 +267,3 @@ def _mark_of(pid: int) -> str:
         return ""
     start = f"{_MARK}=".encode()
     return next((field[len(start) :].decode("ascii", "replace") for field in fields if field.startswith(start)), "")
-
-
-def _exists(pid: int) -> bool:
-    """Whether a process is there and is no zombie."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b") ")[2][:1] not in (b"Z", b"X", b"")
-    except OSError:
-        return False

@@ -110,13 +110,12 @@ def _run(
     try:
         lost = not _wait(child, output, deadline)
         left = may_leave and child.status == 0
-        children.end(child, leave=left)
-        output.read(0)
-        return CommandResult(child.status, kept.content.decode("utf-8", "replace"), lost)
     finally:
-        children.end(child, leave=left)
+        (children.leave if left else children.end)(child)
+        output.read(0)
         if not left or output.at_end() or not _drain_in_background(reader):
             os.close(reader)
+    return CommandResult(child.status, kept.content.decode("utf-8", "replace"), lost)
 
 
 def _spawn(argv: t.Sequence[str], environment: t.Dict[str, str], output: int) -> int:
