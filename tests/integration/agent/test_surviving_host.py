@@ -120,7 +120,7 @@ def test_a_second_host_of_the_same_name_waits_until_the_first_has_left(
     second.start()
     assert "is registered by somebody else (address 10.0.0.5, " in second.wait_phase("duplicate")["message"]
     agent.wait_count("self_checks", 2)
-    second.wait_count("keepalives", 2)
+    second.wait_count("failures", 2)
     assert changes.until_now() == []
     assert agent.status["phase"] == "registered"
     agent.end()
@@ -139,7 +139,7 @@ def test_a_clone_is_refused_as_long_as_the_first_lives(
     clone.start()
     assert "the same machine id that is alive (address 10.0.0.5, " in clone.wait_phase("duplicate")["message"]
     agent.wait_count("self_checks", 2)
-    clone.wait_count("keepalives", 2)
+    clone.wait_count("failures", 2)
     assert changes.until_now() == []
     assert agent.status["phase"] == "registered"
 
