@@ -76,6 +76,10 @@ class Unavailable(EtcdError):
         self.executed = executed
 
 
+class AnswerTooLarge(EtcdError):
+    """An answer is longer than a client takes: ask for less at a time."""
+
+
 class NotGateway(EtcdError):
     """Something answered, but not etcd's JSON gateway, or not for us."""
 

@@ -19,7 +19,16 @@ import typing as t
 
 from .connection import Connection
 from .endpoints import Endpoint
-from .errors import EtcdError, NotGateway, OutcomeUnknown, Unavailable, Unreachable, WatchEnded, error_from_answer
+from .errors import (
+    AnswerTooLarge,
+    EtcdError,
+    NotGateway,
+    OutcomeUnknown,
+    Unavailable,
+    Unreachable,
+    WatchEnded,
+    error_from_answer,
+)
 from .settings import Settings
 from .srv import discover
 
@@ -31,6 +40,8 @@ Following = t.Callable[[bytes], t.Optional[Json]]
 
 _HEADER = "header"  # an object in every answer of v3, and in nobody else's
 _HEADERLESS = "/v3/maintenance/alarm"  # but for this one, up to etcd 3.4 (measured)
+
+_MAX_ANSWER = 64 << 20  # bytes
 
 _MIN_SHARE = 0.2  # seconds one endpoint is given, even where the deadline is all but used up
 
@@ -203,7 +214,10 @@ class Transport:
             self._send(connection, path, body, token, {})
         self._ahead = None
         response = connection.getresponse()
-        content = response.read()
+        content = response.read(_MAX_ANSWER + 1)
+        if len(content) > _MAX_ANSWER:
+            self.close()
+            raise AnswerTooLarge(f"{what} failed: {endpoint} answered with more than {_MAX_ANSWER >> 20} MiB")
         if response.status != 200:
             raise error_from_answer(what, str(endpoint), response.status, content)
         return content

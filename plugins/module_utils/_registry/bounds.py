@@ -36,6 +36,22 @@ def refuse_excess(kvs: t.Collection[KeyValue]) -> None:
         raise InvalidNode(f"the values of its {len(kvs)} keys are larger than {MAX_BYTES} bytes")
 
 
+class Excess:
+    """Counts the keys of one node."""
+
+    def __init__(self) -> None:
+        self.over = False
+        self._keys = 0
+        self._bytes = 0
+
+    def add(self, kv: KeyValue) -> None:
+        """Count one more."""
+        length = len(kv.value)  # no more than its bytes
+        self._keys += 1
+        self._bytes += length
+        self.over = self._keys > MAX_KEYS or length > MAX_VALUE or self._bytes > MAX_BYTES
+
+
 def cut(kv: KeyValue) -> KeyValue:
     """The key with no more of its value than shows that it is too large."""
     return kv._replace(value=kv.value[: MAX_VALUE + 1]) if len(kv.value) > MAX_VALUE else kv

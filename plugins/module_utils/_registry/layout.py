@@ -100,10 +100,13 @@ class Layout:
         parts = key[len(self.prefix) :].split("/")
         return _identity(parts[: self._depth]) if len(parts) > self._depth else None
 
-    def directory_of(self, key: str) -> str:
-        """The directory of the node whose key under the prefix this is, or "" for a key above those."""
-        parts = key[len(self.prefix) :].split("/", self._depth)
-        return key[: len(key) - len(parts[-1])] if len(parts) > self._depth else ""
+    def bounded_directory(self, key: str) -> str:
+        """The directory of the node whose key this is, which may hold so much and no more; of a node's kept state the
+        key itself. "" for a key of nobody's."""
+        if key.startswith(self.prefix):
+            parts = key[len(self.prefix) :].split("/", self._depth)
+            return key[: len(key) - len(parts[-1])] if len(parts) > self._depth else ""
+        return key if key.startswith(self.state_prefix) else ""
 
     def parse_state(self, key: str, prefix: str) -> t.Optional[Identity]:
         """Whose kept key under `prefix` (of the roster, of maintenance) this is; None where it does not fit."""

@@ -23,6 +23,7 @@ import typing as t
 from .._etcd import wire
 from .._etcd.client import Client
 from .._etcd.wire import KeyValue
+from . import reading
 from .errors import InvalidNode, InvalidTime, RegistryError
 from .layout import IP, Identity, Layout
 from .model import dump, load
@@ -227,8 +228,8 @@ def _holding(fields: t.Optional[Json], now: float) -> t.Optional[Json]:
 
 def _known(client: Client, layout: Layout) -> t.Set[Identity]:
     """Every node that is registered or in maintenance."""
-    tree = client.read_all(layout.prefix, keys_only=True)
-    kept = client.read_all(layout.maintenance_prefix, tree.revision, keys_only=True)
+    tree = reading.read(client, layout.prefix, layout.bounded_directory, keys_only=True).found
+    kept = reading.read(client, layout.maintenance_prefix, layout.bounded_directory, tree.revision, keys_only=True).found
     places = (layout.parse(kv.key) for kv in tree.kvs)
     states = (layout.parse_state(kv.key, layout.maintenance_prefix) for kv in kept.kvs)
     return {place[0] for place in places if place} | {who for who in states if who}

@@ -9,11 +9,15 @@ Internal to the collection: no promise is made to other users of this file.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import typing as t
 
 from .._etcd.client import Client
 from .._etcd.wire import Event, KeyValue
+from . import reading
+from .bounds import MAX_KEYS, cut
+from .layout import Layout
 
 Keys = t.Dict[str, KeyValue]
 
@@ -47,11 +51,15 @@ class Pulse:
 
 
 class State(t.NamedTuple):
-    """All keys of some selectors, as of `revision` of the cluster with the id `cluster`."""
+    """All keys of some selectors, as of `revision` of the cluster with the id `cluster`.
+
+    `excess` has the directories of nodes over their bounds (see bounds.py), of which keys are missing.
+    """
 
     revision: int
     cluster: str
     keys: t.Mapping[Selector, Keys]
+    excess: t.FrozenSet[str] = frozenset()
 
     def under(self, prefix: str) -> t.List[KeyValue]:
         """Every key that starts with `prefix`."""
@@ -68,57 +76,78 @@ def distinct(selectors: t.Iterable[Selector]) -> t.Tuple[Selector, ...]:
     return tuple(one for one in given if not any(other != one and other.covers(one) for other in given))
 
 
-def read_state(client: Client, selectors: t.Sequence[Selector]) -> State:
-    """Read every key of `selectors` at one revision. Raises EtcdError kinds."""
+def read_state(client: Client, selectors: t.Sequence[Selector], layout: Layout) -> State:
+    """Read every key of `selectors` at one revision, of a node in `layout` no more than it may have. Raises EtcdError
+    kinds."""
     revision, cluster = 0, ""
     keys: t.Dict[Selector, Keys] = {}
+    excess: t.Set[str] = set()
     for selector in selectors:
         if selector.prefix:
-            found = client.read_all(selector.key, revision)
+            found, over = reading.read(client, selector.key, layout.bounded_directory, revision)
+            excess |= over
         else:
             found = client.range(selector.key, revision=revision)
         revision, cluster = revision or found.revision, found.cluster
         keys[selector] = {kv.key: kv for kv in found.kvs}
-    return State(revision, cluster, keys)
+    return State(revision, cluster, keys, frozenset(excess))
 
 
 class Mirror:
     """Holds a State and changes it. `revision` is that of the newest change, or of the reading that found one.
 
-    It belongs to one thread, or to whoever holds its owner's lock.
+    It belongs to one thread, or to whoever holds its owner's lock. A directory of a node that gets over its bounds stays
+    as it is until everything is read again: what is missing of it cannot be known.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, layout: Layout) -> None:
         self.revision = 0
         self.cluster = ""
+        self._layout = layout
         self._keys: t.Dict[Selector, Keys] = {}
+        self._counts: t.Dict[str, int] = {}  # keys of each node's directory
+        self._excess: t.Set[str] = set()
 
     def replace(self, state: State) -> None:
         """Take `state` in the place of everything."""
         self.revision, self.cluster = state.revision, state.cluster
         self._keys = {selector: dict(keys) for selector, keys in state.keys.items()}
+        self._excess = set(state.excess)
+        self._counts = collections.Counter(
+            self._layout.bounded_directory(key) for keys in self._keys.values() for key in keys
+        )
 
     def holds(self, state: State) -> bool:
         """Whether `state` is of the same cluster, with the same keys."""
-        return self.cluster == state.cluster and self._keys == state.keys
+        return (self.cluster, self._excess, self._keys) == (state.cluster, state.excess, state.keys)
 
     def apply(self, selector: Selector, events: t.Iterable[Event]) -> None:
         """Take over changes in their order."""
         keys = self._keys[selector]
         for event in events:
+            kv = event.kv
+            self.revision = max(self.revision, kv.mod_revision)
+            directory = self._layout.bounded_directory(kv.key)
+            if directory in self._excess:
+                continue
             if event.deleted:
-                keys.pop(event.kv.key, None)
-            else:
-                keys[event.kv.key] = event.kv
-            self.revision = max(self.revision, event.kv.mod_revision)
+                self._counts[directory] -= keys.pop(kv.key, None) is not None
+                continue
+            self._counts[directory] = self._counts.get(directory, 0) + (kv.key not in keys)
+            keys[kv.key] = cut(kv) if directory else kv
+            if directory and self._counts[directory] > MAX_KEYS:
+                self._excess.add(directory)
 
-    def pulse(self, selector: Selector) -> Pulse:
-        """The pulse of the keys as they are here."""
+    def pulse(self, selector: Selector) -> t.Optional[Pulse]:
+        """The pulse of the keys as they are here; None where keys are missing on purpose."""
+        if any(directory.startswith(selector.key) for directory in self._excess):
+            return None
         return Pulse.of(self._keys[selector])
 
     def state(self) -> State:
         """A copy that later changes do not reach."""
-        return State(self.revision, self.cluster, {selector: dict(keys) for selector, keys in self._keys.items()})
+        keys = {selector: dict(keys) for selector, keys in self._keys.items()}
+        return State(self.revision, self.cluster, keys, frozenset(self._excess))
 
 
 def read_pulse(client: Client, selector: Selector, revision: int = 0) -> t.Tuple[Pulse, int, str]:

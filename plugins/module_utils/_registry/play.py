@@ -17,7 +17,8 @@ from .._etcd import wire
 from .._etcd.client import Client
 from .._etcd.errors import EtcdError, LeaseNotFound, OutcomeUnknown, RollcallError
 from .._etcd.wire import KeyValue
-from . import registration
+from . import reading, registration
+from .bounds import MAX_KEYS
 from .errors import Duplicate, InvalidNode, RegistryError
 from .layout import NODE, Identity, Layout
 from .model import PASSING, SCHEMA_VERSION, Node, dump, parse_document
@@ -128,7 +129,7 @@ class _Standing(t.NamedTuple):
 
 def _look(client: Client, layout: Layout, who: Identity, allowed: t.Sequence[Network]) -> _Standing:
     directory = layout.directory(who)
-    kvs = client.range(directory, prefix=True).kvs
+    kvs = client.range(directory, prefix=True, limit=MAX_KEYS + 1).kvs
     holder = registration.holder_in(directory, {kv.key: kv for kv in kvs})
     if holder is None:
         return _Standing(False, 0, 0, None)
@@ -203,7 +204,7 @@ def _refuse_twins(client: Client, layout: Layout, names: t.Sequence[Identity]) -
         twin = by_name.setdefault(who.name, who)
         if twin is not who:
             raise InvalidNode(f"{twin} and {who} have the same name: give every node a name of its own")
-    for kv in client.read_all(layout.prefix, keys_only=True).kvs:
+    for kv in reading.read(client, layout.prefix, layout.bounded_directory, keys_only=True).found.kvs:
         place = layout.parse(kv.key)
         if place and by_name.get(place[0].name, place[0]) != place[0]:
             raise Duplicate(

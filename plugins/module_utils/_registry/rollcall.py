@@ -18,8 +18,8 @@ import typing as t
 from .._etcd.client import Client
 from .._etcd.text import printable
 from .._etcd.wire import KeyValue
-from . import maintenance
-from .bounds import MAX_KEYS, refuse_excess
+from . import maintenance, reading
+from .bounds import refuse_excess
 from .errors import EmptyRegistry, InvalidLayout, InvalidNode
 from .layout import CHECKS, HEALTH, IP, NODE, Identity, Layout
 from .model import (
@@ -84,9 +84,9 @@ class RollCall(t.NamedTuple):
 
 def fetch(client: Client, layout: Layout, revision: int = 0, roster: bool = False) -> Keys:
     """Read every key at one revision, with `roster` also those of the roster. Raises EtcdError kinds."""
-    tree = client.read_all(layout.prefix, revision)
-    kept = client.read_all(layout.maintenance_prefix, tree.revision)
-    history = client.read_all(layout.roster_prefix, tree.revision).kvs if roster else ()
+    tree = reading.read(client, layout.prefix, layout.bounded_directory, revision).found
+    kept = reading.read(client, layout.maintenance_prefix, layout.bounded_directory, tree.revision).found
+    history = reading.read(client, layout.roster_prefix, layout.bounded_directory, tree.revision).found.kvs if roster else ()
     return Keys(tree.revision, tree.kvs, kept.kvs, history)
 
 
@@ -150,8 +150,7 @@ def assemble(
     for who in sorted(members, key=lambda who: (who.name, who.role, who.dc)):
         member = members[who]
         try:
-            if member.leaves or len(member.strays) > MAX_KEYS:
-                refuse_excess([*member.leaves.values(), *member.strays])
+            refuse_excess([*member.leaves.values(), *member.strays])
             if member.leaves:
                 nodes.append(_node(who, member.leaves, drained.get(who), admission, now))
                 notes.extend(_unleased(who, member.leaves))

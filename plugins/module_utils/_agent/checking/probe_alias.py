@@ -18,6 +18,7 @@ import typing as t
 from ..._etcd import wire
 from ..._etcd.client import Client
 from ..._etcd.errors import RollcallError, TokenInvalid, Unavailable, Unreachable
+from ..._registry.bounds import MAX_KEYS
 from ..._registry.layout import DC_ROLE_NAME, Identity
 from ..._registry.machine import host_name
 from ..._registry.model import CRITICAL, DRAIN, Node
@@ -50,7 +51,7 @@ class Alias:
             self._client = Client(dataclasses.replace(self.host.settings, timeout=timeout))
         layout = self.host.layout
         answer = self._client.txn(
-            success=[wire.get(layout.directory(of), prefix=True), wire.get(layout.maintenance(of))],
+            success=[wire.get(layout.directory(of), prefix=True, limit=MAX_KEYS + 1), wire.get(layout.maintenance(of))],
             what=f"Reading the keys of {of}",
         )
         found = assemble(
