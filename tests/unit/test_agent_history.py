@@ -38,10 +38,10 @@ def client(fake_etcd, connect):
 @pytest.fixture
 def told(client):
     """Says what has happened since it was asked last, as (kind, node, words)."""
-    history = History(read_state(client, SELECTORS), LAYOUT, Admission())
+    history = History(read_state(client, SELECTORS, LAYOUT), LAYOUT, Admission())
 
     def told():
-        happened = history.advance(read_state(client, SELECTORS), client)
+        happened = history.advance(read_state(client, SELECTORS, LAYOUT), client)
         for one in happened:
             json.dumps(one.document())
         return [(one.kind, str(one.who), one.words()) for one in happened]
@@ -74,29 +74,29 @@ def test_the_roster_says_who_left_and_who_was_lost(fake_etcd, client, told, stat
 
 
 def test_the_roster_is_read_as_it_was_when_the_node_was_gone(fake_etcd, client):
-    history = History(read_state(client, SELECTORS), LAYOUT, Admission())
+    history = History(read_state(client, SELECTORS, LAYOUT), LAYOUT, Admission())
     fake_etcd.put(ROSTER, '{"state": "left"}')
     client.delete(WEB1, prefix=True)
-    gone = read_state(client, SELECTORS)
+    gone = read_state(client, SELECTORS, LAYOUT)
     fake_etcd.put(ROSTER, '{"state": "joined"}')
     assert [one.kind for one in history.advance(gone, client)] == ["left"]
 
 
 def test_a_compacted_revision_is_no_obstacle(fake_etcd, client):
-    history = History(read_state(client, SELECTORS), LAYOUT, Admission())
+    history = History(read_state(client, SELECTORS, LAYOUT), LAYOUT, Admission())
     fake_etcd.put(ROSTER, '{"state": "left"}')
     client.delete(WEB1, prefix=True)
-    gone = read_state(client, SELECTORS)
+    gone = read_state(client, SELECTORS, LAYOUT)
     fake_etcd.put("/other", "x")
     fake_etcd.compact()
     assert [one.kind for one in history.advance(gone, client)] == ["left"]
 
 
 def test_what_cannot_be_told_now_is_told_later(fake_etcd, client):
-    history = History(read_state(client, SELECTORS), LAYOUT, Admission())
+    history = History(read_state(client, SELECTORS, LAYOUT), LAYOUT, Admission())
     fake_etcd.put(ROSTER, '{"state": "left"}')
     client.delete(WEB1, prefix=True)
-    gone = read_state(client, SELECTORS)
+    gone = read_state(client, SELECTORS, LAYOUT)
     fake_etcd.inject("/v3/kv/txn", Refuse(PERMISSION_DENIED, "permission denied"))
     with pytest.raises(PermissionDenied):
         history.advance(gone, client)

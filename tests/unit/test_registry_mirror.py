@@ -11,6 +11,7 @@ import random
 import pytest
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import Event, KeyValue
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Layout
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.mirror import (
     Mirror,
     Pulse,
@@ -35,7 +36,7 @@ def delete(key, revision):
 
 
 def mirror(*kvs, revision=10):
-    made = Mirror()
+    made = Mirror(Layout())
     made.replace(State(revision, "c", {WEB: {one.key: one for one in kvs}}))
     return made
 

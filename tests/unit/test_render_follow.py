@@ -15,6 +15,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._agent.renderin
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client import Client
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import PERMISSION_DENIED
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import Settings
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Layout
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.mirror import Selector
 from tests.support.fake_etcd import Meanwhile, Refuse, Stall
 
@@ -36,7 +37,7 @@ def follow(fake_etcd):
     def follow(timeout=2.0, selectors=("/web/", "/app/"), **intervals):
         client = Client(Settings.from_mapping({"endpoints": [fake_etcd.endpoint], "timeout": timeout}))
         chosen = [Selector(key) for key in selectors]
-        follower = Follower(client, chosen, lambda: None, Intervals(**{**CALM, **intervals}))
+        follower = Follower(client, chosen, Layout(), lambda: None, Intervals(**{**CALM, **intervals}))
         follower.start()
         followers.append(follower)
         return follower

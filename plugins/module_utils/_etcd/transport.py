@@ -218,6 +218,8 @@ class Transport:
         if len(content) > _MAX_ANSWER:
             self.close()
             raise AnswerTooLarge(f"{what} failed: {endpoint} answered with more than {_MAX_ANSWER >> 20} MiB")
+        if response.length:  # with a limit, read() does not say that the rest never came
+            raise http.client.IncompleteRead(content, response.length)
         if response.status != 200:
             raise error_from_answer(what, str(endpoint), response.status, content)
         return content

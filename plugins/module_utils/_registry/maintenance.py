@@ -229,7 +229,9 @@ def _holding(fields: t.Optional[Json], now: float) -> t.Optional[Json]:
 def _known(client: Client, layout: Layout) -> t.Set[Identity]:
     """Every node that is registered or in maintenance."""
     tree = reading.read(client, layout.prefix, layout.bounded_directory, keys_only=True).found
-    kept = reading.read(client, layout.maintenance_prefix, layout.bounded_directory, tree.revision, keys_only=True).found
+    kept = reading.read(
+        client, layout.maintenance_prefix, layout.bounded_directory, tree.revision, keys_only=True
+    ).found
     places = (layout.parse(kv.key) for kv in tree.kvs)
     states = (layout.parse_state(kv.key, layout.maintenance_prefix) for kv in kept.kvs)
     return {place[0] for place in places if place} | {who for who in states if who}

@@ -96,8 +96,8 @@ def read_state(client: Client, selectors: t.Sequence[Selector], layout: Layout) 
 class Mirror:
     """Holds a State and changes it. `revision` is that of the newest change, or of the reading that found one.
 
-    It belongs to one thread, or to whoever holds its owner's lock. A directory of a node that gets over its bounds stays
-    as it is until everything is read again: what is missing of it cannot be known.
+    It belongs to one thread, or to whoever holds its owner's lock. A directory of a node that gets over its bounds
+    stays as it is until everything is read again: what is missing of it cannot be known.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -119,17 +119,18 @@ class Mirror:
 
     def holds(self, state: State) -> bool:
         """Whether `state` is of the same cluster, with the same keys."""
-        return (self.cluster, self._excess, self._keys) == (state.cluster, state.excess, state.keys)
+        return self.cluster == state.cluster and self._excess == state.excess and self._keys == state.keys
 
-    def apply(self, selector: Selector, events: t.Iterable[Event]) -> None:
-        """Take over changes in their order."""
-        keys = self._keys[selector]
+    def apply(self, selector: Selector, events: t.Iterable[Event]) -> bool:
+        """Take over changes in their order. Returns whether any of them is to be seen."""
+        keys, changed = self._keys[selector], False
         for event in events:
             kv = event.kv
             self.revision = max(self.revision, kv.mod_revision)
             directory = self._layout.bounded_directory(kv.key)
             if directory in self._excess:
                 continue
+            changed = True
             if event.deleted:
                 self._counts[directory] -= keys.pop(kv.key, None) is not None
                 continue
@@ -137,6 +138,7 @@ class Mirror:
             keys[kv.key] = cut(kv) if directory else kv
             if directory and self._counts[directory] > MAX_KEYS:
                 self._excess.add(directory)
+        return changed
 
     def pulse(self, selector: Selector) -> t.Optional[Pulse]:
         """The pulse of the keys as they are here; None where keys are missing on purpose."""

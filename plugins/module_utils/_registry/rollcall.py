@@ -17,7 +17,7 @@ import typing as t
 
 from .._etcd.client import Client
 from .._etcd.text import printable
-from .._etcd.wire import KeyValue
+from .._etcd.wire import KeyValue, RangeResult
 from . import maintenance, reading
 from .bounds import refuse_excess
 from .errors import EmptyRegistry, InvalidLayout, InvalidNode
@@ -84,9 +84,13 @@ class RollCall(t.NamedTuple):
 
 def fetch(client: Client, layout: Layout, revision: int = 0, roster: bool = False) -> Keys:
     """Read every key at one revision, with `roster` also those of the roster. Raises EtcdError kinds."""
-    tree = reading.read(client, layout.prefix, layout.bounded_directory, revision).found
-    kept = reading.read(client, layout.maintenance_prefix, layout.bounded_directory, tree.revision).found
-    history = reading.read(client, layout.roster_prefix, layout.bounded_directory, tree.revision).found.kvs if roster else ()
+
+    def read(prefix: str, revision: int) -> RangeResult:
+        return reading.read(client, prefix, layout.bounded_directory, revision).found
+
+    tree = read(layout.prefix, revision)
+    kept = read(layout.maintenance_prefix, tree.revision)
+    history = read(layout.roster_prefix, tree.revision).kvs if roster else ()
     return Keys(tree.revision, tree.kvs, kept.kvs, history)
 
 

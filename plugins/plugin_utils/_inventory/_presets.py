@@ -73,6 +73,11 @@ class Preset(t.NamedTuple):
     group_names: t.Mapping[str, str | None]
     operated: bool
 
+    def directory_of(self, key: str) -> str:
+        """Which keys (without the prefix) are one node's and so have bounds: where nodes write, all of its name."""
+        name, slash, _rest = key.partition("/")
+        return "" if self.operated else name + slash
+
 
 class _Variables:
     """Takes variables from a tree, but for those that decide how Ansible works, and remembers which it did not."""
@@ -109,16 +114,24 @@ def _read_json(keys: t.Mapping[str, KeyValue], trust: Trust) -> Tree:
     """<host> = {"hostname", "ip", …}"""
     nodes: list[Node] = []
     rejected: list[Rejected] = []
+    strays = [key for key in keys if "/" in key]
     for key, kv in keys.items():
+        if "/" in key:
+            continue
         try:
-            if "/" in key:
-                raise InvalidNode("the key does not fit the layout json, <host>")
             if not trust.admission.unleased:
                 require_lease(kv)
             nodes.append(_described(key, kv, trust))
         except InvalidNode as exc:
             rejected.append(Rejected(shown(key), str(exc)))
-    return Tree(nodes, rejected)
+    return Tree(nodes, [*rejected, *_unfit(strays, "json, <host>")])
+
+
+def _unfit(keys: t.Sequence[str], layout: str) -> list[Rejected]:
+    """One line for all keys that fit no layout."""
+    if not keys[1:]:
+        return [Rejected(shown(key), f"the key does not fit the layout {layout}") for key in keys]
+    return [Rejected(f"{len(keys)} keys", f"they do not fit the layout {layout}, such as {shown(keys[0])}")]
 
 
 def _described(key: str, kv: KeyValue, trust: Trust) -> Node:
@@ -146,13 +159,14 @@ def _described(key: str, kv: KeyValue, trust: Trust) -> Node:
 def _read_consul(keys: t.Mapping[str, KeyValue], trust: Trust) -> Tree:
     """groups/<dc>/<host> = "a,b", metadata/<dc>/<host> = {variables}"""
     rejected: list[Rejected] = []
+    strays: list[str] = []
     hosts: dict[tuple[str, str], dict[str, KeyValue]] = {}
     for key, kv in keys.items():
         match key.split("/"):
             case ["groups" | "metadata" as kind, dc, name]:
                 hosts.setdefault((dc, name), {})[kind] = kv
             case _:
-                rejected.append(Rejected(shown(key), "the key does not fit the layout consul"))
+                strays.append(key)
     variables = _Variables(trust.variables)
     nodes: list[Node] = []
     for (dc, name), found in hosts.items():
@@ -163,12 +177,13 @@ def _read_consul(keys: t.Mapping[str, KeyValue], trust: Trust) -> Tree:
             nodes.append(_operated(dc, name, groups, given, list(found.values()), variables, trust))
         except InvalidNode as exc:
             rejected.append(Rejected(shown(f"{dc}/{name}"), str(exc)))
-    return Tree(nodes, rejected, notes=variables.notes)
+    return Tree(nodes, [*rejected, *_unfit(strays, "consul")], notes=variables.notes)
 
 
 def _read_script(keys: t.Mapping[str, KeyValue], trust: Trust) -> Tree:
     """hosts/<group>/<host>, hostvars/<host>/<name>, groupvars/<group>/<name>, groups/<parent>/<child>"""
     rejected: list[Rejected] = []
+    strays: list[str] = []
     hosts: dict[str, dict[str, KeyValue]] = {}
     host_variables: dict[str, dict[str, KeyValue]] = {}
     group_variables: dict[str, Json] = {}
@@ -185,7 +200,7 @@ def _read_script(keys: t.Mapping[str, KeyValue], trust: Trust) -> Tree:
                 case ["groups", parent, child] if _group(parent) and _group(child):
                     children.setdefault(parent, {})[child] = None
                 case _:
-                    raise InvalidNode("the key does not fit the layout script")
+                    strays.append(key)
         except InvalidNode as exc:
             rejected.append(Rejected(shown(key), str(exc)))
     _refuse_circles(children)
@@ -203,7 +218,7 @@ def _read_script(keys: t.Mapping[str, KeyValue], trust: Trust) -> Tree:
         except InvalidNode as exc:
             rejected.append(Rejected(shown(name), str(exc)))
     taken = {group: variables.take(given) for group, given in group_variables.items()}
-    return Tree(nodes, rejected, children, taken, variables.notes)
+    return Tree(nodes, [*rejected, *_unfit(strays, "script")], children, taken, variables.notes)
 
 
 def _operated(

@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.rollcall.discovery.plugins.module_utils import _options
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client import Client
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.v2 import V2Reader
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry import rollcall, roster
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry import reading, rollcall, roster
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import InvalidLayout
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import ROLE_NAME
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Node
@@ -24,6 +24,7 @@ from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._gro
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._presets import (
     EVERYBODY,
     PRESETS,
+    Preset,
     Tree,
     Trust,
 )
@@ -62,13 +63,22 @@ class Reader:
         """Every key, from the etcd that the connection options name. Raises RollcallError kinds."""
         if self._v2:
             with V2Reader(_options.settings(options)) as reader:
-                return self._all(reader)
+                found = reader.read_all(self.layout.prefix)
+            return Keys(found.revision, found.kvs)
         with Client(_options.settings(options)) as client:
-            return self._all(client) if self._preset else rollcall.fetch(client, self.layout, roster=self._roster)
+            if self._preset is None:
+                return rollcall.fetch(client, self.layout, roster=self._roster)
+            return self._tree(client, self._preset)
 
-    def _all(self, client: Client | V2Reader) -> Keys:
+    def _tree(self, client: Client, preset: Preset) -> Keys:
         """The tree alone: those of others have no kept state beside them."""
-        found = client.read_all(self.layout.prefix)
+        prefix = self.layout.prefix
+
+        def directory_of(key: str) -> str:
+            directory = preset.directory_of(key[len(prefix) :])
+            return prefix + directory if directory else ""
+
+        found = reading.read(client, prefix, directory_of).found
         return Keys(found.revision, found.kvs)
 
     def assemble(self, keys: Keys) -> Tree:

@@ -65,8 +65,7 @@ BAD = {  # by directory: what is left out, and why
         "'db'": "a group has this name",
         "'nobody'": "it has variables and is in no group",
         "'127.1'": "the address '127.1' is not an IP address",
-        "'hosts'": "the key does not fit the layout script",
-        "'hosts/web/web1/more'": "the key does not fit the layout script",
+        "2 keys": "they do not fit the layout script, such as 'hosts'",
     },
 }
 NOTES = {  # by configuration: what else there is to know

@@ -110,8 +110,10 @@ class History:
         tree, kept = state.under(layout.prefix), state.under(layout.maintenance_prefix)
         if wanted is not None:
             directories = tuple(map(layout.directory, wanted))
-            tree = [kv for kv in tree if kv.key.startswith(directories) and layout.parse(kv.key)]
+            tree = [kv for kv in tree if kv.key.startswith(directories)]
         found: t.Dict[Identity, t.Union[Node, Rejected]] = {}
+        if wanted is not None and not any(layout.parse(kv.key) for kv in tree):
+            return found
         call = assemble(state.revision, tree, kept, layout, self._admission)
         found.update((node.identity, node) for node in call.nodes)
         if call.rejected:
@@ -124,7 +126,7 @@ class History:
         self, who: Identity, revision: int, tree: t.Sequence[KeyValue], kept: t.Sequence[KeyValue]
     ) -> Rejected:
         """Why this one cannot be taken."""
-        own = [kv for kv in tree if kv.key.startswith(self._layout.directory(who)) and self._layout.parse(kv.key)]
+        own = [kv for kv in tree if kv.key.startswith(self._layout.directory(who))]
         return assemble(revision, own, kept, self._layout, self._admission).rejected[0]
 
     def _left(self, gone: t.Sequence[Identity], revision: int, client: Client) -> t.Set[Identity]:

@@ -77,7 +77,7 @@ def _render(config: RenderConfig, write: bool, diff: bool) -> int:
     Without `write` it only tells what would change.
     """
     with Client(config.settings) as client:
-        state = read_state(client, config.selectors)
+        state = read_state(client, config.selectors, config.layout)
     seen = view.build(state, config.layout, config.admission)
     refusal = Guard(config.layout, config.allow_empty).refusal(seen)
     if refusal:

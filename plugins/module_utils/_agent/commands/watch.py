@@ -19,6 +19,7 @@ import typing as t
 
 from ..._etcd.client import Client
 from ..._etcd.errors import EtcdError
+from ..._registry.layout import Layout
 from ..._registry.mirror import Selector, read_state
 from ..host.inbox import Inbox
 from ..rendering.follow import Follower
@@ -45,19 +46,23 @@ def run(args: argparse.Namespace) -> int:
         signal.signal(number, signal.default_int_handler)  # also out of a request that etcd keeps waiting
     try:
         with way.client() as client:
-            history = History(read_state(client, selectors), way.layout, filters.admission(args, way.admission))
+            history = History(
+                read_state(client, selectors, way.layout), way.layout, filters.admission(args, way.admission)
+            )
             count = len(filters.chosen(args, history.nodes))
             note(f"following {count} nodes under {way.layout.prefix} (etcd at {client.endpoint})")
-            _follow(args, client, selectors, history)
+            _follow(args, client, selectors, way.layout, history)
     except KeyboardInterrupt:
         pass
     return 0
 
 
-def _follow(args: argparse.Namespace, client: Client, selectors: t.Sequence[Selector], history: History) -> None:
+def _follow(
+    args: argparse.Namespace, client: Client, selectors: t.Sequence[Selector], layout: Layout, history: History
+) -> None:
     """Print what happens until nobody reads it."""
     news: Inbox[None] = Inbox()
-    follower = Follower(client.clone(), selectors, lambda: news.put(None))
+    follower = Follower(client.clone(), selectors, layout, lambda: news.put(None))
     follower.start()
     failure, seen = "", 0
     while not _nobody_reads():

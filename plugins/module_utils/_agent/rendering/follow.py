@@ -22,6 +22,7 @@ import typing as t
 from ..._etcd.client import Client
 from ..._etcd.errors import EtcdError
 from ..._etcd.watch import Batch, Watch
+from ..._registry.layout import Layout
 from ..._registry.mirror import Mirror, Selector, State, read_pulse, read_state
 from .. import log
 from ..pacing import Backoff, jittered
@@ -59,6 +60,7 @@ class Follower:
         self,
         client: Client,
         selectors: t.Sequence[Selector],
+        layout: Layout,
         wake: t.Callable[[], None],
         intervals: Intervals = Intervals(),
     ) -> None:
@@ -67,7 +69,8 @@ class Follower:
         self._wake = wake
         self._intervals = intervals
         self._lock = threading.Lock()
-        self._mirror = Mirror()
+        self._layout = layout
+        self._mirror = Mirror(layout)
         self._report = Report(0, "", "")
         self._gap = True  # changes may have been missed since the last reading
         self._stopping = threading.Event()
@@ -113,7 +116,7 @@ class Follower:
 
     def _follow(self) -> None:
         """Read everything, then follow it until there is a reason to read again. Raises EtcdError kinds."""
-        state = read_state(self._client, self._selectors)
+        state = read_state(self._client, self._selectors, self._layout)
         self._take(state)
         watchers: t.List[_Watcher] = []
         try:
@@ -174,8 +177,9 @@ class Follower:
         if not batch.events:
             return
         with self._lock:
-            self._mirror.apply(selector, batch.events)
-        self._tell(changed=True)
+            changed = self._mirror.apply(selector, batch.events)
+        if changed:
+            self._tell(changed=True)
 
     def _difference(self) -> str:
         """Where etcd is not as the mirror is, which may be an event on its way; "" where all is the same."""
@@ -184,7 +188,7 @@ class Follower:
             here = self._mirror.pulse(selector)
             if cluster != self._mirror.cluster or revision < self._mirror.revision:
                 return f"etcd is at revision {revision} of cluster {cluster}"
-            if there != here:
+            if here is not None and there != here:
                 return f"under {selector.key} etcd has {there}, the mirror {here}"
         return ""
 

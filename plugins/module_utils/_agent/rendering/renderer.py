@@ -58,7 +58,9 @@ class Renderer:
         self._guard = Guard(config.layout, config.allow_empty)
         self._jobs = [Job(file, config.state_dir, config.timing) for file in config.files]
         client = Client(config.settings)
-        self._follower = Follower(client, config.selectors, lambda: self._inbox.put(_NEWS), config.intervals)
+        self._follower = Follower(
+            client, config.selectors, config.layout, lambda: self._inbox.put(_NEWS), config.intervals
+        )
         self._consumer = Consumer(client.clone(), config.layout.consumer(config.name), config.consumer_ttl)
         self._good: t.Optional[t.Tuple[State, View]] = None  # the last that the guard let through
         self._ends = float("inf")  # when the next maintenance of a node is over
