@@ -214,6 +214,7 @@ def test_the_least_of_it(written: Load) -> None:
         ({"tags": [1]}, "tags: a list of texts is wanted, not a number"),
         ({"tags": ["a b"]}, "tags: the tag 'a b' is not a plain word"),
         ({"meta": {"x": "y" * 5000}}, "is more than the 4096 that one key may hold"),
+        ({"checks": {f"c{n}": {"type": "tcp", "port": 1} for n in range(62)}}, "checks: it has more than 64 keys"),
         ({"etcd": {"endpoints": ["http://etcd1:port"]}}, "etcd: Malformed etcd endpoint 'http://etcd1:port'"),
         ({"etcd": {"user": "web1"}}, "etcd: user and password belong together"),
         ({"etcd": {"user": "web1", "password_file": "/nowhere"}}, "etcd.password_file: cannot read /nowhere"),

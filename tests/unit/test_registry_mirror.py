@@ -11,6 +11,7 @@ import random
 import pytest
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import Event, KeyValue
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.bounds import MAX_KEYS
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Layout
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.mirror import (
     Mirror,
@@ -19,6 +20,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._registry.mirro
     State,
     distinct,
 )
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.words import MAX_VALUE
 
 WEB = Selector("/web/")
 
@@ -91,3 +93,41 @@ def test_states_of_one_history_with_the_same_pulse_are_the_same():
         keys = dict(made.state().keys[WEB])
         assert seen.setdefault(made.pulse(WEB), keys) == keys
     assert len(seen) > 500
+
+
+NODES = Selector("/infrastructure/")
+EVIL = "/infrastructure/web/evil/"
+
+
+def empty_mirror():
+    made = Mirror(Layout())
+    made.replace(State(5, "c", {NODES: {}}))
+    return made
+
+
+def test_a_node_over_its_bounds_stays_as_it_was_until_everything_is_read_again():
+    made = empty_mirror()
+    assert made.apply(NODES, [put(f"{EVIL}odd{number}", 6 + number) for number in range(200)])
+    assert len(made.state().under(EVIL)) == MAX_KEYS + 1
+    assert made.state().excess == {EVIL}
+    assert made.pulse(NODES) is None, "nobody can tell whether a change was missed"
+    assert made.revision == 205
+    assert not made.apply(NODES, [delete(f"{EVIL}odd0", 300)])
+    assert made.apply(NODES, [put("/infrastructure/web/web1/ip", 301)])
+    made.replace(State(302, "c", {NODES: {}}))
+    assert made.pulse(NODES) == Pulse(0, 0)
+
+
+def test_keys_that_come_and_go_are_counted_as_they_are():
+    made = empty_mirror()
+    for number in range(200):
+        made.apply(NODES, [put(f"{EVIL}odd{number}", 6), delete(f"{EVIL}odd{number}", 7), delete(f"{EVIL}none", 8)])
+    assert made.state().excess == frozenset()
+    assert made.pulse(NODES) == Pulse(0, 0)
+
+
+def test_a_large_value_of_a_node_is_cut_and_stays_too_large():
+    made = empty_mirror()
+    made.apply(NODES, [Event(False, kv(f"{EVIL}node", 6, "x" * 1_000_000), None)])
+    [one] = made.state().under(EVIL)
+    assert len(one.value) == MAX_VALUE + 1

@@ -16,7 +16,7 @@ from ..._etcd.settings import Settings
 from ..._registry.errors import InvalidNode
 from ..._registry.layout import DC_ROLE_NAME, Identity, Layout
 from ..._registry.machine import ID_SOURCES, MACHINE_ID, host_name, machine_identity
-from ..._registry.model import Document, Service, parse_document, parse_service
+from ..._registry.model import PASSING, Check, Document, Service, parse_document, parse_service
 from ..._registry.registration import Registration
 from ..._registry.words import Network, parse_networks, valid_name, valid_word
 from ..checking.check_config import CheckConfig, parse_checks, parse_writes
@@ -105,6 +105,8 @@ def load(file: str) -> RegisterConfig:
     # What is too large for a key, or what readers would leave out, must be said now, not in the middle of the night.
     sample = config._registration("x", "0" * 32, "0" * 36)
     checked(root, "", lambda: sample.keys(layout))
+    statuses = tuple(Check(check.name, PASSING) for check in config.checks)
+    checked(root, "checks", lambda: dataclasses.replace(sample, checks=statuses).keys(layout))
     _prove_readable(root, sample.document)
     return config
 
