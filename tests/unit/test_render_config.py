@@ -57,10 +57,23 @@ def test_the_prefix_of_a_template_is_put_before_its_keys(loaded):
     assert (file.prefix, file.keys) == ("/prod", ("/prod/app/",))
 
 
-def test_a_dest_that_is_a_link_is_followed(loaded, tmp_path):
+def test_a_dest_stays_as_it_is_written_since_links_may_move(loaded, tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    [file] = loaded({"dest": str(tmp_path / "link")}).files
-    assert file.dest == str(tmp_path / "real")
+    [file] = loaded({"dest": f"{tmp_path}/./link/app.cfg"}).files
+    assert file.dest == f"{tmp_path}/link/app.cfg"
+
+
+def test_two_names_of_one_file_are_refused(loaded, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    files = [{**FILE, "dest": f"{tmp_path}/{name}/a"} for name in ("link", "real")]
+    with pytest.raises(ConfigError, match="templates: .*/real/a is the dest of more than one"):
+        loaded(templates=files)
+
+
+def test_files_name_their_set_and_a_check_may_name_its_directory(loaded):
+    [file] = loaded({"set": "app-1.x", "check_cmd": "check {dir}"}).files
+    assert (file.set, file.check_cmd) == ("app-1.x", "check {dir}")
+    assert loaded().files[0].set == ""
 
 
 @pytest.mark.parametrize(
@@ -80,6 +93,7 @@ def test_a_dest_that_is_a_link_is_followed(loaded, tmp_path):
         ({"keys": ["/"]}, r"keys: '/' has /rollcall/infrastructure/consumers/ in it"),
         ({"keys": ["/rollcall/infrastructure/consumers/lb1"]}, "changes with every rendering"),
         ({"prefix": "app"}, r"prefix: 'app' does not begin with a slash"),
+        ({"set": "a/b"}, "set: expected a name of letters, digits, .*, got 'a/b'"),
         ({"check_timeout": 0}, r"check_timeout: 0 is not a number of seconds"),
     ],
 )

@@ -12,15 +12,42 @@ import time
 import pytest
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.host.programs import run_command
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.render_config import File
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.target import ApplyFailed, Target
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.target import ApplyFailed
+from tests.support.rendering import Rendering, require_good
+
+
+class Target:
+    """One file with its options."""
+
+    def __init__(self, rendering, dest, options):
+        self._rendering, self._dest, self._options = rendering, dest, options
+
+    def job(self, content=b"x"):
+        return self._rendering.job(self._rendering.file(self._dest, content, **self._options))
+
+    @property
+    def dirty(self):
+        return self.job().status()[0]["dirty"]
+
+    def apply(self, content):
+        """Whether something was changed."""
+        job = self.job(content)
+        self._rendering.apply(job)
+        return require_good(job) != []
+
+    def preview(self, content):
+        """Whether something would change, and the difference."""
+        job = self.job(content)
+        self._rendering.preview(job)
+        return require_good(job) != [], job.diff
 
 
 class Place:
     """A file to render in a directory of its own, and the commands around it."""
 
     def __init__(self, tmp_path):
-        self.etc, self.state = tmp_path / "etc", tmp_path / "state"
+        self.rendering = Rendering(tmp_path)
+        self.etc, self.state = tmp_path / "etc", self.rendering.state
         self.etc.mkdir()
         self.dest = self.etc / "app.cfg"
         self.reloads = tmp_path / "reloads"  # a line for each: what the service has read
@@ -28,7 +55,7 @@ class Place:
 
     def target(self, **options):
         reload_cmd = f"cat {self.dest} >> {self.reloads}; echo reloading; test ! -e {self.broken}"
-        return Target(File(src="/t.j2", dest=str(self.dest), **{"reload_cmd": reload_cmd, **options}), str(self.state))
+        return Target(self.rendering, self.dest, {"reload_cmd": reload_cmd, **options})
 
     def kept(self, kind, suffix=""):
         return (self.state / kind).joinpath(*self.dest.parts[1:-1], self.dest.name + suffix)
@@ -159,9 +186,8 @@ def test_a_candidate_that_a_crash_left_is_no_obstacle(place):
 
 def test_a_candidate_is_not_written_through_a_link(place, tmp_path):
     (place.etc / ".app.cfg.rollcall").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(ApplyFailed, match="Cannot bring"):
-        place.target().apply(b"one\n")
-    assert not (tmp_path / "elsewhere").exists()
+    assert place.target().apply(b"one\n")
+    assert (os.listdir(place.etc), (tmp_path / "elsewhere").exists()) == (["app.cfg"], False)
 
 
 def test_a_directory_that_is_not_there(place):
@@ -177,16 +203,15 @@ def test_the_commands_are_for_the_shell_and_the_name_of_the_candidate_is_quoted(
     assert place.target(check_cmd="true && test -s {src}", reload_cmd="true; true").apply(b"one\n")
 
 
-def test_diff_and_check_touch_nothing(place):
+def test_a_preview_checks_and_touches_nothing(place):
     place.dest.write_text("one\n")
     target = place.target(check_cmd="grep -q two {src}")
-    assert target.differs(b"two\n")
-    assert target.diff(b"two\n").splitlines()[3:] == ["-one", "+two"]
-    assert target.diff(b"one\n") == ""
-    target.check(b"two\n")
-    with pytest.raises(ApplyFailed):
-        target.check(b"three\n")
-    assert os.listdir(place.etc) == ["app.cfg"]
+    differs, diff = target.preview(b"two\n")
+    assert (differs, diff.splitlines()[3:]) == (True, ["-one", "+two"])
+    assert target.preview(b"one\n") == (False, "")
+    with pytest.raises(ApplyFailed, match="The check refused it"):
+        target.preview(b"three\n")
+    assert (os.listdir(place.etc), place.dest.read_text(), place.read()) == (["app.cfg"], "one\n", [])
     assert not place.state.exists()
 
 

@@ -13,6 +13,8 @@ import os
 import socket
 import time
 
+from .host.threads import start_rounds
+
 _LONGEST = 1000  # characters of a status line; a datagram that is too large is lost as a whole
 
 
@@ -32,6 +34,8 @@ class Notifier:
         if self._socket is not None:
             self._socket.setblocking(False)
         theirs = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+        self._working_until = 0.0
+        self._beating = False
         self.watchdog = int(os.environ.get("WATCHDOG_USEC", "0")) / 1e6 if theirs else 0.0
 
     def ready(self) -> None:
@@ -50,6 +54,27 @@ class Notifier:
         """The sign of life that the watchdog waits for."""
         if self.watchdog:
             self._send("WATCHDOG=1")
+
+    def work(self, seconds: float) -> None:
+        """Signs of life go on by themselves for so many seconds at most, while a bounded piece of work is waited for.
+
+        0: it is done. Work that lasts longer than it may is a hang.
+        """
+        if not self.watchdog:
+            return
+        self._working_until = time.monotonic() + seconds
+        self.alive()
+        if not self._beating:
+            try:
+                start_rounds("signs of life", self._beat)
+                self._beating = True
+            except RuntimeError:
+                pass  # no process or memory left for a thread: the next work tries again
+
+    def _beat(self) -> None:
+        if time.monotonic() < self._working_until:
+            self.alive()
+        time.sleep(self.watchdog / 4)
 
     def status(self, text: str) -> None:
         """One line for `systemctl status`; sent where it is another than before."""

@@ -75,6 +75,10 @@ class Directory:
         return self
 
     def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Use it no more."""
         os.close(self.descriptor)
 
     def read(self, name: str, own: bool = False) -> t.Optional[bytes]:
@@ -112,21 +116,25 @@ class Directory:
         `sole`: nobody else replaces this file, so what an interrupted process left behind is removed.
         """
         draft = f".{name}.rollcall" if sole else f".{name}.{os.urandom(6).hex()}.rollcall"
-        candidate = Candidate(self, draft, name)
         if sole:
             self.remove(draft)
-        descriptor = self._open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        self.create(draft, content, attributes, sync=True)
+        return Candidate(self, draft, name)
+
+    def create(self, name: str, content: bytes, attributes: t.Optional[Attributes] = None, sync: bool = False) -> None:
+        """Write a file that must not exist. Without `attributes` only its owner can read it. Raises OSError."""
+        descriptor = self._open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
             with open(descriptor, "wb") as file:
                 if attributes is not None:
                     _set_attributes(descriptor, attributes)
                 file.write(content)
                 file.flush()
-                os.fsync(descriptor)
+                if sync:
+                    os.fsync(descriptor)
         except BaseException:
-            candidate.discard()
+            self.remove(name)
             raise
-        return candidate
 
     def replace(self, name: str, content: bytes, attributes: t.Optional[Attributes] = None, sole: bool = False) -> None:
         """Make `name` this file, whole or not at all. Raises OSError. See `prepare`."""

@@ -20,14 +20,15 @@ from ..._registry.mirror import read_state
 from .. import log
 from ..host.locks import Locked, Locks
 from ..host.shortage import patiently
+from ..pacing import boottime
 from ..rendering import view
+from ..rendering.applying import apply, make_jobs, preview
+from ..rendering.commands import Commands
 from ..rendering.guard import Guard
-from ..rendering.keystore import TemplateFailed
 from ..rendering.render_config import RenderConfig, load
 from ..rendering.renderer import Renderer
 from ..rendering.snapshot import Snapshot
-from ..rendering.target import ApplyFailed, Target
-from ..rendering.templates import Template, require_jinja2
+from ..rendering.templates import require_jinja2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,10 +47,10 @@ def run(args: argparse.Namespace) -> int:
     config = load(args.config) if once else patiently(lambda: load(args.config), "read the configuration")
     require_jinja2()
     if args.check:
-        return _render(config, False, args.diff)
+        return _render(config, args)
     if args.once:
         _lock(config, args.run_dir)
-        return _render(config, True, args.diff)
+        return _render(config, args)
     with log.in_background():
         patiently(lambda: _lock(config, args.run_dir), "take the locks")
         patiently(lambda: Renderer(config, args.run_dir), "start").run()
@@ -71,10 +72,10 @@ def _lock(config: RenderConfig, run_dir: str) -> None:
             raise RollcallError(f"Cannot use the run directory: {exc}. Name another one with --run-dir") from exc
 
 
-def _render(config: RenderConfig, write: bool, diff: bool) -> int:
+def _render(config: RenderConfig, args: argparse.Namespace) -> int:
     """Read the registry now and render each file; prints `changed: FILE` or `ok: FILE`. Returns the exit status.
 
-    Without `write` it only tells what would change.
+    With --check it only tells what would change.
     """
     with Client(config.settings) as client:
         state = read_state(client, config.selectors, config.layout)
@@ -86,27 +87,18 @@ def _render(config: RenderConfig, write: bool, diff: bool) -> int:
         log.warning(f"Left out: {rejected}")
     for note in seen.notes:
         log.warning(note)
-    failed = False
-    for file in config.files:
-        target = Target(file, config.state_dir)
-        try:
-            content = Template(file.src, file.prefix).render(seen)
-            difference = target.diff(content) if diff else ""
-            changed = target.apply(content) if write else _preview(target, content)
-        except (TemplateFailed, ApplyFailed, OSError) as exc:
-            log.error(str(exc))
-            failed = True
-        else:
-            sys.stdout.write(f"{difference}{'changed' if changed else 'ok'}: {file.dest}\n")
-            sys.stdout.flush()
-    if write:
+    jobs = make_jobs(config, args.run_dir, args.diff)
+    if args.check:
+        preview(jobs, seen, Commands())
+    else:
+        apply(jobs, seen, Commands(), boottime)
         Snapshot(config.state_dir).save(state)
-    return int(failed)
-
-
-def _preview(target: Target, content: bytes) -> bool:
-    """Whether applying it would change anything. The check command sees a copy; nothing else is touched."""
-    changes = target.differs(content) or target.dirty
-    if changes:
-        target.check(content)
-    return changes
+    for job in jobs:
+        if job.error:
+            log.error(job.error)
+            continue
+        sys.stdout.write(job.diff)
+        for file in job.status():
+            sys.stdout.write(f"{'changed' if file['dest'] in job.changed else 'ok'}: {file['dest']}\n")
+        sys.stdout.flush()
+    return int(any(job.error for job in jobs))

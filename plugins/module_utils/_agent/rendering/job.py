@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One template and its file, and when to try again what has failed.
+"""One set of files and its templates, and when to try again what has failed.
 
 Internal to the collection: no promise is made to other users of this file.
 """
@@ -12,9 +12,9 @@ from __future__ import annotations
 import hashlib
 import typing as t
 
-from .keystore import TemplateFailed
-from .render_config import File, Timing
-from .target import ApplyFailed, Target
+from ..._etcd.errors import RollcallError
+from .file_set import Change, FileSet
+from .render_config import Timing
 from .templates import Template
 from .view import View
 
@@ -22,32 +22,57 @@ Json = t.Dict[str, t.Any]
 
 
 class Job:
-    """Renders one file. `error` is "" or what went wrong last; `retry_at` is when to try that again, else None."""
+    """Renders the files of a set.
 
-    def __init__(self, file: File, state_dir: str, timing: Timing) -> None:
-        self.template = Template(file.src, file.prefix)
-        self.target = Target(file, state_dir)
+    `error` is "" or what went wrong last, `retry_at` when to try that again, else None. `changed` names the files that
+    the last run replaced, or whose service it reloaded, and `diff` shows how if `show_diff` asks for it.
+    """
+
+    def __init__(self, files: FileSet, timing: Timing, show_diff: bool = False) -> None:
+        self.files = files
         self.error = ""
         self.retry_at: t.Optional[float] = None
-        self.hash = ""
+        self.changed: t.List[str] = []
+        self.diff = ""
+        self._templates = [Template(target.file.src, target.file.prefix) for target in files.targets]
+        self._hashes = [""] * len(files.targets)
         self._timing = timing
         self._pause = timing.retry
+        self._show_diff = show_diff
 
-    def run(self, view: View, now: t.Callable[[], float]) -> bool:
-        """Render and apply; returns whether the file or the service was changed. Never raises for what may go wrong."""
-        try:
-            content = self.template.render(view)
-            changed = self.target.apply(content)
-        except (TemplateFailed, ApplyFailed, OSError, RuntimeError, MemoryError) as exc:
-            told = isinstance(exc, (TemplateFailed, ApplyFailed))
-            self.error = str(exc) if told else f"Cannot render {self.target.dest}: {exc}"
-            self.retry_at = now() + self._pause
-            self._pause = min(self._pause * 2, self._timing.retry_max)
-            return False
+    @property
+    def title(self) -> str:
+        """How to name it in a message."""
+        return self.files.title
+
+    def open(self, view: View) -> Change:
+        """Render, and compare with the files as they are. Raises RollcallError, OSError, or what Python is short of."""
+        self.changed, self.diff = [], ""
+        contents = [template.render(view) for template in self._templates]
+        change = self.files.open(contents)
+        if self._show_diff:
+            self.diff = "".join(draft.diff() for draft in change.drafts)
+        self.changed = [
+            draft.target.dest for draft in change.drafts if draft.differs or (change.owed and draft.target.dirty)
+        ]
+        return change
+
+    def succeeded(self, change: Change) -> None:
+        """The files are up to date."""
+        self._hashes = [hashlib.sha256(draft.content).hexdigest() for draft in change.drafts]
         self.error, self.retry_at, self._pause = "", None, self._timing.retry
-        self.hash = hashlib.sha256(content).hexdigest()
-        return changed
 
-    def status(self) -> Json:
-        """For the status file."""
-        return {"dest": self.target.dest, "hash": self.hash, "dirty": self.target.dirty, "error": self.error}
+    def failed(self, exc: Exception, now: float) -> None:
+        """The files are not up to date."""
+        told = isinstance(exc, RollcallError)
+        self.error = str(exc) if told else f"Cannot render {self.title}: {exc or type(exc).__name__}"
+        self.retry_at = now + self._pause
+        self._pause = min(self._pause * 2, self._timing.retry_max)
+        self.changed = []
+
+    def status(self) -> t.List[Json]:
+        """For the status file: an entry for each file."""
+        return [
+            {"dest": target.dest, "hash": digest, "dirty": target.dirty, "error": self.error}
+            for target, digest in zip(self.files.targets, self._hashes)
+        ]

@@ -26,8 +26,9 @@ from .. import config
 from ..config import Section
 from .follow import Intervals
 
-# Where check_cmd says which file to look at; the second is confd's way to write it.
-CANDIDATE = ("{src}", "{{.src}}")
+# Where check_cmd says which file to look at; the latter are confd's ways to write it.
+CANDIDATE = ("{src}", "{{.src}}", "{{ .src }}")
+DIRECTORY = "{dir}"  # the directory with the candidates of all files of the set
 
 
 _LARGEST_ID = 2**32 - 2  # of a user or group; the number after it stands for "leave it as it is"
@@ -53,7 +54,8 @@ _T = t.TypeVar("_T", Timing, Intervals)
 class File:
     """One file to render, in confd's words. `uid`, `gid` and `mode` are None where the file keeps what it has.
 
-    Commands are for /bin/sh, timeouts seconds; `keys` are full names, those below each belong to it, too.
+    Commands are for /bin/sh, timeouts seconds; `keys` are full names, those below each belong to it, too. Files with
+    the same `set` are one configuration.
     """
 
     src: str
@@ -67,6 +69,7 @@ class File:
     reload_cmd: str = ""
     check_timeout: float = 30.0
     reload_timeout: float = 60.0
+    set: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +120,7 @@ def load(path: str) -> RenderConfig:
     root.end()
     if not loaded.files:
         raise root.error("templates", "none is given")
-    dests = [file.dest for file in loaded.files]
+    dests = [os.path.realpath(file.dest) for file in loaded.files]
     for dest in dests:
         if dests.count(dest) > 1:
             raise root.error("templates", f"{dest} is the dest of more than one")
@@ -129,11 +132,11 @@ def _file(section: Section, layout: Layout) -> File:
     if prefix and not prefix.startswith("/"):
         raise section.error("prefix", f"{prefix!r} does not begin with a slash")
     check_cmd = section.text("check_cmd")
-    if check_cmd and not any(word in check_cmd for word in CANDIDATE):
+    if check_cmd and not any(word in check_cmd for word in (*CANDIDATE, DIRECTORY)):
         raise section.error("check_cmd", f"it has no {CANDIDATE[0]} in it, so it would look at the old file")
     file = File(
         src=_absolute(section, "src"),
-        dest=os.path.realpath(_absolute(section, "dest")),
+        dest=_absolute(section, "dest"),
         prefix=prefix,
         keys=tuple(_key(section, prefix + key, layout) for key in section.texts("keys")),
         uid=_id(section, "owner", lambda name: pwd.getpwnam(name).pw_uid),
@@ -143,6 +146,7 @@ def _file(section: Section, layout: Layout) -> File:
         reload_cmd=section.text("reload_cmd"),
         check_timeout=section.seconds("check_timeout", File.check_timeout, 0.1),
         reload_timeout=section.seconds("reload_timeout", File.reload_timeout, 0.1),
+        set=_set(section),
     )
     section.end()
     return file
@@ -177,6 +181,13 @@ def _id(section: Section, key: str, find: t.Callable[[str], int]) -> t.Optional[
         return find(name)
     except KeyError:
         raise section.error(key, f"there is no {key} {name!r} on this host") from None
+
+
+def _set(section: Section) -> str:
+    name = section.text("set")
+    if name and not re.fullmatch("[A-Za-z0-9_.-]+", name):
+        raise section.error("set", f"expected a name of letters, digits, dots, dashes and underscores, got {name!r}")
+    return name
 
 
 def _mode(section: Section) -> t.Optional[int]:

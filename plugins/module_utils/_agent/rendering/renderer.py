@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import queue
 import signal
 import time
 import typing as t
@@ -24,17 +23,20 @@ from ..._etcd.client import Client
 from ..._registry.errors import RegistryError
 from ..._registry.maintenance import next_end
 from ..._registry.mirror import State
-from .. import durable, log
+from .. import log
+from ..host.inbox import Inbox
+from ..host.writer import Writer
 from ..notify import Notifier
 from ..pacing import boottime
 from ..registering.unit import STOP, why_ended
 from ..version import version
 from . import view
+from .applying import apply, make_jobs
 from .coalesce import Coalescer
+from .commands import Commands
 from .consumer import Applied, Consumer
 from .follow import Follower
 from .guard import Guard
-from .job import Job
 from .render_config import RenderConfig
 from .snapshot import Snapshot
 from .view import View
@@ -51,12 +53,14 @@ class Renderer:
     def __init__(self, config: RenderConfig, run_dir: str) -> None:
         self._config = config
         self._status_file = os.path.join(run_dir, "render.json")
-        self._inbox: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._writer = Writer("status")
+        self._inbox: Inbox[str] = Inbox()
         self._notifier = Notifier()
         self._coalescer = Coalescer(config.timing.quiet, config.timing.max_wait)
         self._snapshot = Snapshot(config.state_dir)
         self._guard = Guard(config.layout, config.allow_empty)
-        self._jobs = [Job(file, config.state_dir, config.timing) for file in config.files]
+        self._jobs = make_jobs(config, run_dir)
+        self._commands = Commands(self._notifier)
         client = Client(config.settings)
         self._follower = Follower(
             client, config.selectors, config.layout, lambda: self._inbox.put(_NEWS), config.intervals
@@ -76,7 +80,6 @@ class Renderer:
     def run(self) -> None:
         """Go on until SIGTERM or SIGINT; SIGHUP reads and renders everything again."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            # SimpleQueue.put is one of the few things that a signal handler may do.
             signal.signal(number, lambda signum, _frame: self._inbox.put(_AGAIN if signum == signal.SIGHUP else _STOP))
         self._consumer.start()
         saved = self._snapshot.load(self._config.selectors)
@@ -93,6 +96,7 @@ class Renderer:
         self._notifier.stopping()
         self._follower.stop()
         self._consumer.stop(leave=why_ended() == STOP)
+        self._writer.flush(1.0)
 
     def _step(self) -> None:
         """Wait for the first thing to happen or to be due, and do it."""
@@ -102,12 +106,8 @@ class Renderer:
         due.append(self._ends)
         if self._coalescer.due is not None:
             due.append(self._coalescer.due)
-        try:
-            self._handle(self._inbox.get(timeout=max(0.0, min(due) - now)))
-            while True:
-                self._handle(self._inbox.get_nowait())
-        except queue.Empty:
-            pass
+        for message in self._inbox.take(min(due) - now):
+            self._handle(message)
         if self._stopping:
             return
         now = boottime()
@@ -169,8 +169,7 @@ class Renderer:
         """Bring every file up to date with the last good state; then keep that and publish it."""
         if self._good is not None:
             state, seen = self._good
-            for job in self._jobs:
-                self._run(job, seen)
+            self._render(seen)
             if not any(job.error for job in self._jobs):
                 self._applied = seen.revision
             self._snapshot.save(state)
@@ -180,15 +179,17 @@ class Renderer:
             self._ready = True
             self._notifier.ready()
 
-    def _run(self, job: Job, seen: View) -> None:
-        former = job.error
-        if job.run(seen, boottime):
-            log.info(f"{job.target.dest} is up to date with revision {seen.revision}")
-        elif job.error:
-            log.error(job.error)
-        elif former:
-            log.info(f"{job.target.dest} is good again")
-        self._notifier.alive()
+    def _render(self, seen: View) -> None:
+        """Bring all files up to date, and tell what is new about it."""
+        former = {job: job.error for job in self._jobs}
+        apply(self._jobs, seen, self._commands, boottime)
+        for job in self._jobs:
+            if job.changed:
+                log.info(f"{job.title} is up to date with revision {seen.revision}")
+            elif job.error:
+                log.error(job.error)
+            elif former[job]:
+                log.info(f"{job.title} is good again")
 
     def _tell_rejected(self, seen: View) -> None:
         """Say once which nodes are left out, whatever else is wrong with them later, and what else is to be known."""
@@ -201,7 +202,7 @@ class Renderer:
                 log.warning(note)
 
     def _publish(self, state: State) -> None:
-        hashes = json.dumps([job.hash for job in self._jobs]).encode()
+        hashes = json.dumps([file["hash"] for job in self._jobs for file in job.status()]).encode()
         error = next((job.error for job in self._jobs if job.error), "")
         current = not (error or self._held)
         self._consumer.publish(
@@ -226,31 +227,28 @@ class Renderer:
             "left_out": [str(rejected) for rejected in seen.rejected] if seen else [],
             "held": self._held,
             "cut_off": self._failure,
-            "files": [job.status() for job in self._jobs],
+            "files": [file for job in self._jobs for file in job.status()],
         }
         if status == self._shown:
             return
         self._shown = status
         self._notifier.status(self._summary())
-        try:
-            readable = durable.Attributes(os.geteuid(), os.getegid(), 0o644)
-            durable.write(self._status_file, json.dumps(status, indent=2, sort_keys=True).encode() + b"\n", readable)
-        except OSError as exc:
-            log.warning(f"Cannot write {self._status_file}: {exc}")
+        self._writer.put(self._status_file, json.dumps(status, indent=2, sort_keys=True).encode() + b"\n")
 
     def _summary(self) -> str:
         """One line: what is wrong first."""
-        errors = [job.error for job in self._jobs if job.error]
+        errors = [file["error"] for job in self._jobs for file in job.status() if file["error"]]
+        count = len(self._config.files)
         if self._held:
             return f"ALARM: the last good state is kept: {self._held}"
         if errors:
-            return f"{len(errors)} of {len(self._jobs)} files not up to date: {errors[0]}"
+            return f"{len(errors)} of {count} files not up to date: {errors[0]}"
         if self._failure:
             have = f"Files of revision {self._applied}" if self._good else "Nothing is rendered yet"
             return f"{have}, cut off from etcd: {self._failure}"
         if not self._good:
             return "Reading the registry"
-        return f"{len(self._jobs)} files up to date with revision {self._applied}"
+        return f"{count} files up to date with revision {self._applied}"
 
 
 def _next_end(seen: View) -> float:

@@ -13,9 +13,10 @@ import json
 import os
 import typing as t
 
+from ..._etcd.files import private_directory
 from ..._etcd.wire import KeyValue
 from ..._registry.mirror import Pulse, Selector, State
-from .. import durable, log
+from .. import log
 
 Json = t.Dict[str, t.Any]
 
@@ -32,9 +33,12 @@ class Snapshot:
     def load(self, selectors: t.Sequence[Selector]) -> t.Optional[State]:
         """The state as it was saved; None where there is none of just these `selectors`, or it cannot be used."""
         try:
-            content = durable.read(self._path)
+            with private_directory(os.path.dirname(self._path)) as directory:
+                content = directory.read(os.path.basename(self._path))
             state = _parse(json.loads(content)) if content else None
-        except (OSError, ValueError, KeyError, TypeError) as exc:
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as exc:
             log.warning(f"The snapshot {self._path} cannot be used: {exc!r}")
             return None
         if state is None or set(state.keys) != set(selectors):
@@ -48,7 +52,9 @@ class Snapshot:
         if content == self._saved:
             return
         try:
-            durable.write(self._path, json.dumps(_document(state), separators=(",", ":")).encode("ascii"))
+            with private_directory(os.path.dirname(self._path), make=0o700) as directory:
+                document = json.dumps(_document(state), separators=(",", ":"))
+                directory.replace(os.path.basename(self._path), document.encode("ascii"), sole=True)
         except OSError as exc:
             log.warning(f"Cannot write the snapshot {self._path}: {exc}")
         else:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One rendered file on this host: checked before it takes its place, taken back where the reload fails.
+"""One rendered file on this host: what it is, what it should be, and the way back.
 
 Internal to the collection: no promise is made to other users of this file.
 
@@ -17,15 +17,12 @@ from __future__ import annotations
 
 import difflib
 import os
-import shlex
-import tempfile
 import typing as t
 
 from ..._etcd.errors import RollcallError
-from .. import durable, log
-from ..durable import Attributes
-from ..host.programs import run_command
-from .render_config import CANDIDATE, File
+from ..._etcd.files import Attributes, Candidate, Directory, UnsafePath, private_directory, reach
+from .. import log
+from .render_config import File
 
 VERSIONS = 5
 
@@ -33,11 +30,11 @@ _DEFAULT_MODE = 0o644
 
 
 class ApplyFailed(RollcallError):
-    """The file could not be brought up to date; what was there before is there still."""
+    """A file could not be brought up to date. What was there before is there still."""
 
 
 class CommandFailed(ApplyFailed):
-    """A command said no. `output` is the end of what it printed."""
+    """A command failed. `output` is the end of what it printed."""
 
     def __init__(self, message: str, output: str) -> None:
         super().__init__(message)
@@ -45,7 +42,7 @@ class CommandFailed(ApplyFailed):
 
 
 class Target:
-    """Brings one file to the content it should have."""
+    """Where a file belongs, and what is kept about it. `dest` is the path in the configuration."""
 
     def __init__(self, file: File, state_dir: str) -> None:
         self.file = file
@@ -59,110 +56,120 @@ class Target:
         """Whether a reload is owed for the file as it is."""
         return os.path.exists(self._dirty)
 
-    def differs(self, content: bytes) -> bool:
-        """Whether the file is not as it should be, in content, owner or permissions. Raises OSError."""
-        return durable.read(self.dest) != content or Attributes.of(self.dest) != self._attributes()
+    def mark_dirty(self) -> None:
+        """From now on a reload is owed. Raises OSError."""
+        _write(self._dirty, b"")
 
-    def diff(self, content: bytes) -> str:
-        """The way from the file as it is to `content`, for people; "" where nothing differs. Raises OSError."""
-        old = (durable.read(self.dest) or b"").decode("utf-8", "replace").splitlines(keepends=True)
-        new = content.decode("utf-8", "replace").splitlines(keepends=True)
-        lines = difflib.unified_diff(old, new, f"{self.dest} (now)", f"{self.dest} (rendered)")
-        return "".join(line if line.endswith("\n") else line + "\n" for line in lines)
-
-    def apply(self, content: bytes) -> bool:
-        """Make the file be `content` and have it read; returns whether anything was to be done. Raises ApplyFailed."""
-        if not content.strip():
-            raise ApplyFailed(f"The template {self.file.src} gave nothing: {self.dest} is left as it is")
+    def mark_clean(self) -> None:
+        """The service has read the file as it is. Raises OSError."""
         try:
-            return self._apply(content)
-        except CommandFailed as exc:
-            self._keep_refused(content, exc)
+            os.unlink(self._dirty)
+        except FileNotFoundError:
+            pass
+
+    def open(self, content: bytes) -> Draft:
+        """Find the file and compare it with `content`. Links on the way may have moved since the last time.
+
+        Raises OSError if the directory is missing or another user can replace files in it.
+        """
+        directory, name = reach(self.dest, self.file.uid)
+        try:
+            self._require_private(directory)
+            return Draft(self, directory, name, content)
+        except OSError:
+            directory.close()
             raise
-        except OSError as exc:
-            raise ApplyFailed(f"Cannot bring {self.dest} up to date: {exc}") from exc
 
-    def check(self, content: bytes) -> None:
-        """Run the check command on a copy of `content` that is nowhere near the file. Raises ApplyFailed."""
-        with tempfile.TemporaryDirectory(prefix="rollcall-") as directory:
-            candidate = os.path.join(directory, os.path.basename(self.dest))
-            durable.write_candidate(candidate, content)
-            self._check(candidate)
+    def last_version(self) -> t.Optional[bytes]:
+        """What the file was before its last replacement. Raises OSError."""
+        directory, name = reach(f"{self._versions}.1", make=0o700)
+        with directory:
+            return directory.read(name)
 
-    def _apply(self, content: bytes) -> bool:
-        differs = self.differs(content)
-        if not differs and not self.dirty:
-            return False
-        attributes = Attributes.of(self.dest)
-        if differs:
-            previous = durable.read(self.dest)
-            self._replace(content, previous)
-        else:  # the last process ended between the replacement and the reload
-            previous = durable.read(f"{self._versions}.1")
-        try:
-            self._run("The reload failed", self.file.reload_cmd, self.file.reload_timeout)
-        except CommandFailed:
-            self._restore(previous, attributes)
-            raise
-        durable.remove(self._dirty)
-        return True
-
-    def _replace(self, content: bytes, previous: t.Optional[bytes]) -> None:
-        directory, name = os.path.split(self.dest)
-        candidate = os.path.join(directory, f".{name}.rollcall")
-        durable.write_candidate(candidate, content, self._attributes())
-        try:
-            self._check(candidate)
-            if previous is not None:
-                self._keep_version(previous)
-            durable.write(self._dirty, b"")
-            durable.replace(candidate, self.dest)
-        finally:
-            durable.remove(candidate)
-
-    def _check(self, candidate: str) -> None:
-        command = self.file.check_cmd
-        for word in CANDIDATE:
-            command = command.replace(word, shlex.quote(candidate))
-        self._run("The check refused it", command, self.file.check_timeout)
-
-    def _run(self, verdict: str, command: str, timeout: float) -> None:
-        """Run a command if there is one."""
-        if command:
-            ended = run_command(command, timeout)
-            if not ended.ok:
-                raise CommandFailed(f"{self.dest}: {verdict}: {ended.story(command, timeout)}", ended.output)
-
-    def _restore(self, previous: t.Optional[bytes], attributes: t.Optional[Attributes]) -> None:
-        """Put the old file back if there was one. The mark stays: nobody knows what the service has read."""
-        if previous is None:
-            return
-        try:
-            durable.write(self.dest, previous, attributes)
-        except OSError as exc:
-            log.error(f"Cannot put the old {self.dest} back: {exc}; it is kept in {self._versions}.1")
-
-    def _attributes(self) -> Attributes:
-        """What the configuration says, else what the file has, else what a new file of ours gets."""
-        now = Attributes.of(self.dest) or Attributes(os.geteuid(), os.getegid(), _DEFAULT_MODE)
-        uid = now.uid if self.file.uid is None else self.file.uid
-        gid = now.gid if self.file.gid is None else self.file.gid
-        return Attributes(uid, gid, now.mode if self.file.mode is None else self.file.mode)
-
-    def _keep_version(self, content: bytes) -> None:
-        if durable.read(f"{self._versions}.1") == content:
+    def keep_version(self, content: bytes) -> None:
+        """Add `content` to the former versions. Raises OSError."""
+        if self.last_version() == content:
             return
         for number in range(VERSIONS - 1, 0, -1):
             try:
                 os.replace(f"{self._versions}.{number}", f"{self._versions}.{number + 1}")
             except FileNotFoundError:
                 pass
-        durable.write(f"{self._versions}.1", content)
+        _write(f"{self._versions}.1", content)
 
-    def _keep_refused(self, content: bytes, failure: CommandFailed) -> None:
+    def _require_private(self, directory: Directory) -> None:
+        try:
+            directory.require_private(self.file.uid)
+        except UnsafePath as exc:
+            if self.file.uid is None:
+                raise UnsafePath(f"{exc}, or name the user of the directory as owner of the file") from exc
+            raise
+
+    def keep_refused(self, content: bytes, failure: CommandFailed) -> None:
         """For the operator: what was refused, and what the command said."""
         try:
-            durable.write(self._failed, content)
-            durable.write(f"{self._failed}.output", f"{failure}\n\n{failure.output}".encode("utf-8", "replace"))
+            _write(self._failed, content)
+            _write(f"{self._failed}.output", f"{failure}\n\n{failure.output}".encode("utf-8", "replace"))
         except OSError as exc:
             log.warning(f"Cannot keep what was refused for {self.dest}: {exc}")
+
+
+class Draft:
+    """A file as it is, in its open directory, and what it should be."""
+
+    def __init__(self, target: Target, directory: Directory, name: str, content: bytes) -> None:
+        self.target = target
+        self.directory = directory
+        self.name = name
+        self.content = content
+        self.previous = directory.read(name)
+        self._former = directory.attributes(name)
+        self.wanted = self._wanted()
+        self.differs = self.previous != content or self._former != self.wanted
+        self._candidate: t.Optional[Candidate] = None
+
+    def close(self) -> None:
+        """Forget the candidate if it was not committed."""
+        if self._candidate is not None:
+            self._candidate.discard()
+        self.directory.close()
+
+    def diff(self) -> str:
+        """The way from the file as it is to its content, for people; "" if nothing differs."""
+        old = (self.previous or b"").decode("utf-8", "replace").splitlines(keepends=True)
+        new = self.content.decode("utf-8", "replace").splitlines(keepends=True)
+        lines = difflib.unified_diff(old, new, f"{self.target.dest} (now)", f"{self.target.dest} (rendered)")
+        return "".join(line if line.endswith("\n") else line + "\n" for line in lines)
+
+    def prepare(self) -> None:
+        """Write the candidate. Raises OSError."""
+        self._candidate = self.directory.prepare(self.name, self.content, self.wanted, sole=True)
+
+    def commit(self) -> None:
+        """Put the candidate in the place of the file. Raises OSError."""
+        if self._candidate is not None:
+            self._candidate.commit()
+            self._candidate = None
+
+    def restore(self, former: t.Optional[bytes], remove: bool) -> None:
+        """Put the old file back. Without one, `remove` says whether the new one goes. Raises OSError."""
+        if former is not None:
+            self.directory.replace(self.name, former, self._former or self.wanted, sole=True)
+        elif remove:
+            self.directory.remove(self.name)
+
+    def _wanted(self) -> Attributes:
+        """What the configuration says, else what the file has, else what a new file of ours gets."""
+        now = self._former or Attributes(os.geteuid(), os.getegid(), _DEFAULT_MODE)
+        file = self.target.file
+        return now._replace(
+            uid=now.uid if file.uid is None else file.uid,
+            gid=now.gid if file.gid is None else file.gid,
+            mode=now.mode if file.mode is None else file.mode,
+        )
+
+
+def _write(path: str, content: bytes) -> None:
+    """Replace a file of the state directory. Raises OSError."""
+    with private_directory(os.path.dirname(path), make=0o700) as directory:
+        directory.replace(os.path.basename(path), content, sole=True)

@@ -13,6 +13,7 @@ import os
 import typing as t
 
 from ..._etcd.errors import RollcallError
+from ..._etcd.files import read_regular
 from ..._registry.select import select
 from .functions import FUNCTIONS
 from .keystore import KeyStore, TemplateFailed
@@ -82,12 +83,23 @@ class Template:
         return place
 
 
+def _source(directory: str, name: str) -> t.Optional[t.Tuple[str, str, t.Callable[[], bool]]]:
+    """A template for jinja2.FunctionLoader, None if there is none. It is read without waiting for a named pipe."""
+    from jinja2.loaders import split_template_path
+
+    path = os.path.join(directory, *split_template_path(name))
+    try:
+        return read_regular(path).decode("utf-8"), path, lambda: True
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
 def _environment(directory: str, functions: t.Iterable[t.Callable[..., t.Any]]) -> jinja2.Environment:
     """A new one for every rendering: it would keep what imported templates have set from the keys of before."""
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(directory),
+        loader=jinja2.FunctionLoader(lambda name: _source(directory, name)),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -1,0 +1,223 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files that are one configuration: checked together, replaced together, taken back together.
+
+Internal to the collection: no promise is made to other users of this file.
+
+A file for itself is a set of one.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import typing as t
+
+from ..._etcd.files import UnsafePath, open_directory, private_directory
+from .. import log
+from .commands import Commands
+from .render_config import CANDIDATE, DIRECTORY, File
+from .target import ApplyFailed, CommandFailed, Draft, Target
+
+
+class FileSet:
+    """The files of one set. `run_dir` is where candidates are checked whose own directory belongs to somebody else."""
+
+    def __init__(self, files: t.Sequence[File], state_dir: str, run_dir: str) -> None:
+        self.targets = [Target(file, state_dir) for file in files]
+        self.reloads = _distinct(file.reload_cmd for file in files)
+        self.run_dir = run_dir
+        dests = [file.dest for file in files]
+        self.title = dests[0] if len(dests) == 1 else f"set {files[0].set} ({', '.join(dests)})"
+
+    @property
+    def dirty(self) -> bool:
+        """Whether a reload is owed."""
+        return any(target.dirty for target in self.targets)
+
+    def reload_timeout(self, command: str) -> float:
+        """Seconds that this reload command may take."""
+        return max(each.file.reload_timeout for each in self.targets if each.file.reload_cmd == command)
+
+    def open(self, contents: t.Sequence[bytes]) -> Change:
+        """Compare the files with what they should be. Raises ApplyFailed."""
+        for target, content in zip(self.targets, contents):
+            if not content.strip():
+                raise ApplyFailed(f"The template {target.file.src} gave nothing: {target.dest} is left as it is")
+        drafts: t.List[Draft] = []
+        try:
+            for target, content in zip(self.targets, contents):
+                drafts.append(target.open(content))
+        except OSError as exc:
+            for draft in drafts:
+                draft.close()
+            raise ApplyFailed(f"Cannot bring {target.dest} up to date: {exc}") from exc
+        return Change(self, drafts)
+
+
+class Change:
+    """The way of a set from what it is to what it should be. Close it in any case."""
+
+    def __init__(self, files: FileSet, drafts: t.Sequence[Draft]) -> None:
+        self.files = files
+        self.drafts = drafts
+        self.differs = any(draft.differs for draft in drafts)
+        self.owed = files.dirty
+
+    def close(self) -> None:
+        """Leave nothing but files that are in their place."""
+        for draft in self.drafts:
+            draft.close()
+
+    def check(self, commands: Commands, sole: bool = True) -> None:
+        """Run the check commands on copies of all candidates. Raises ApplyFailed.
+
+        `sole`: no other process checks this set now, so what an interrupted one left behind is removed.
+        """
+        checked = [draft for draft in self.drafts if draft.target.file.check_cmd]
+        if not checked:
+            return
+        try:
+            with _Stage(self.drafts, self.files.run_dir, sole) as stage:
+                done: t.List[str] = []
+                for draft in checked:
+                    command = stage.command(draft)
+                    if command not in done:
+                        self._check(command, draft.target.file.check_timeout, commands)
+                    done.append(command)
+        except OSError as exc:
+            raise ApplyFailed(f"Cannot check {self.files.title}: {exc}") from exc
+
+    def replace(self) -> None:
+        """Put all candidates in their places. Raises ApplyFailed."""
+        changing = [draft for draft in self.drafts if draft.differs]
+        try:
+            for draft in changing:
+                draft.prepare()
+            for draft in changing:
+                if draft.previous is not None:
+                    draft.target.keep_version(draft.previous)
+            for draft in self.drafts:  # all, so that the next process reloads after a crash between two of them
+                draft.target.mark_dirty()
+        except OSError as exc:
+            raise ApplyFailed(f"Cannot bring {self.files.title} up to date: {exc}") from exc
+        try:
+            for draft in changing:
+                draft.commit()
+        except OSError as exc:
+            self.restore()
+            raise ApplyFailed(f"Cannot bring {self.files.title} up to date: {exc}") from exc
+
+    def restore(self) -> None:
+        """Put all old files back. The marks stay: nobody knows what the service has read.
+
+        A file that did not exist goes again if others of the set did exist. If none did, a service that could not be
+        reloaded, perhaps since it has not been started yet, finds its first configuration.
+        """
+        former = {draft: self._former(draft) for draft in self.drafts}
+        remove = any(content is not None for content in former.values())
+        for draft, content in former.items():
+            try:
+                if draft.differs or self.owed:
+                    draft.restore(content, remove)
+            except OSError as exc:
+                log.error(f"Cannot put the old {draft.target.dest} back: {exc}. Its former versions are kept")
+
+    def keep_refused(self, failure: CommandFailed) -> None:
+        """Keep all candidates for the operator."""
+        for draft in self.drafts:
+            draft.target.keep_refused(draft.content, failure)
+
+    def mark_clean(self) -> None:
+        """The service has read all files. Raises ApplyFailed."""
+        try:
+            for draft in self.drafts:
+                draft.target.mark_clean()
+        except OSError as exc:
+            raise ApplyFailed(f"Cannot bring {self.files.title} up to date: {exc}") from exc
+
+    def _check(self, command: str, timeout: float, commands: Commands) -> None:
+        result = commands.run(command, timeout)
+        if not result.ok:
+            raise CommandFailed(
+                f"{self.files.title}: The check refused it: {result.story(command, timeout)}", result.output
+            )
+
+    def _former(self, draft: Draft) -> t.Optional[bytes]:
+        """What the file was before this change, or before the one that an earlier process did not finish."""
+        if draft.differs or not draft.target.dirty:
+            return draft.previous
+        try:
+            return draft.target.last_version()
+        except OSError:
+            return None
+
+
+class _Stage:
+    """A directory with copies of all candidates, under their own names and as they lie to each other."""
+
+    def __init__(self, drafts: t.Sequence[Draft], run_dir: str, sole: bool) -> None:
+        self._drafts = drafts
+        self._top = os.path.commonpath([os.path.dirname(draft.target.dest) for draft in drafts])
+        first = drafts[0]
+        name = f".{first.name}.rollcall-check" + ("" if sole else f"-{os.urandom(6).hex()}")
+        self.path = os.path.join(_place(first, run_dir), name)
+
+    def __enter__(self) -> _Stage:
+        shutil.rmtree(self.path, ignore_errors=True)
+        try:
+            _make_directory(self.path)
+            for draft in self._drafts:
+                path = self.of(draft)
+                self._make_parents(path)
+                with open_directory(os.path.dirname(path)) as directory:
+                    directory.create(os.path.basename(path), draft.content, draft.wanted._replace(extended={}))
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def of(self, draft: Draft) -> str:
+        """The path of the copy."""
+        return os.path.join(self.path, os.path.relpath(draft.target.dest, self._top))
+
+    def command(self, draft: Draft) -> str:
+        """The check command of a file, with the paths in it."""
+        command = draft.target.file.check_cmd
+        for word in CANDIDATE:
+            command = command.replace(word, shlex.quote(self.of(draft)))
+        return command.replace(DIRECTORY, shlex.quote(self.path))
+
+    def _make_parents(self, path: str) -> None:
+        parents = os.path.relpath(os.path.dirname(path), self.path)
+        here = self.path
+        for name in parents.split("/"):
+            here = os.path.join(here, name)
+            if name != "." and not os.path.isdir(here):
+                _make_directory(here)
+
+
+def _place(draft: Draft, run_dir: str) -> str:
+    """Beside the file, where confined programs may read, unless another user could exchange what is checked."""
+    try:
+        draft.directory.require_private()
+    except UnsafePath:
+        with private_directory(run_dir, make=0o755) as directory:
+            return directory.path
+    return draft.directory.path
+
+
+def _make_directory(path: str) -> None:
+    """One that a check may enter as another user. The files in it have their own permissions."""
+    os.mkdir(path, 0o700)
+    os.chmod(path, 0o755)
+
+
+def _distinct(commands: t.Iterable[str]) -> t.List[str]:
+    return list(dict.fromkeys(command for command in commands if command))
