@@ -13,14 +13,14 @@ so a revision is published only after a read as of it has shown the state that w
 from __future__ import annotations
 
 import json
-import queue
 import threading
 import typing as t
 
 from ..._etcd.client import Client
-from ..._etcd.errors import Compacted, EtcdError, LeaseNotFound
+from ..._etcd.errors import Compacted, EtcdError, LeaseNotFound, PermissionDenied
 from ..._registry.mirror import Pulse, Selector, read_pulse
 from .. import log
+from ..host.inbox import Inbox
 from ..pacing import Backoff, boottime, jittered
 
 _RECHECK = 1.0  # seconds until the next look at a revision whose changes have not all arrived yet
@@ -53,7 +53,7 @@ class Consumer:
         self._client = client
         self._key = key
         self._ttl = ttl
-        self._inbox: queue.SimpleQueue[t.Optional[Applied]] = queue.SimpleQueue()
+        self._inbox: Inbox[t.Optional[Applied]] = Inbox()
         self._wanted: t.Optional[Applied] = None
         self._complete = 0
         self._written = ""
@@ -83,7 +83,7 @@ class Consumer:
 
     def _run(self) -> None:
         backoff = Backoff(0.5, 15.0)
-        pause: t.Optional[float] = None
+        pause = 0.0
         while self._receive(pause):
             try:
                 pause = self._turn()
@@ -93,22 +93,16 @@ class Consumer:
             else:
                 self._tell("")
                 backoff.reset()
-        if self._leaving and self._lease:
-            try:
-                self._client.lease_revoke(self._lease)
-            except EtcdError:
-                pass  # it ends by itself
+        if self._leaving:
+            self._give_up()
 
-    def _receive(self, pause: t.Optional[float]) -> bool:
+    def _receive(self, pause: float) -> bool:
         """Wait for something to publish, at most `pause` seconds; of several the newest counts. False: stop."""
-        try:
-            message = self._inbox.get(timeout=pause)
-            while message is not None:
-                self._wanted = message
-                message = self._inbox.get_nowait()
-            return False
-        except queue.Empty:
-            return True
+        for message in self._inbox.take(pause):
+            if message is None:
+                return False
+            self._wanted = message
+        return True
 
     def _turn(self) -> float:
         """Do what is due; returns the seconds until something is due again. Raises EtcdError kinds."""
@@ -116,33 +110,68 @@ class Consumer:
             return self._ttl
         if self._lease and boottime() >= self._renewal_due:
             self._renew()
-        if not self._lease:
-            self._lease, _granted = self._client.lease_grant(self._ttl)
-            self._written = ""
-            self._renewed()
         if self._wanted.pulses is not None and self._wanted.revision != self._complete:
             if not self._has_all(self._wanted.pulses, self._wanted.revision):
+                if not self._written:  # no lease is kept alive without its key
+                    self._give_up()
                 return _RECHECK
             self._complete = self._wanted.revision
         document = self._wanted.document(self._complete)
-        if document != self._written:
-            try:
-                self._client.put(self._key, document, self._lease)
-            except LeaseNotFound:
-                self._lease = 0
-                return 0.0
-            self._written = document
+        if document != self._written or not self._lease:
+            self._write(document)
         return max(0.0, self._renewal_due - boottime())
+
+    def _write(self, document: str) -> None:
+        """Write the key, under the lease that it has or under a new one. Raises EtcdError kinds.
+
+        A lease that the key cannot be written under is given up. Somebody may have attached a key of their own to it:
+        then etcd refuses every write under it to whoever may not write that key, for as long as it is kept alive.
+        """
+        fresh = not self._lease
+        if fresh:
+            self._lease, _granted = self._client.lease_grant(self._ttl)
+            self._renewed()
+        try:
+            self._client.put(self._key, document, self._lease)
+        except LeaseNotFound:
+            self._forget()
+            if fresh:
+                raise
+            self._renewal_due = 0.0  # at once, under a new one
+            return
+        except Exception as exc:
+            # While etcd is away, a lease that holds the key stays; one that holds nothing must not be kept alive.
+            if fresh or isinstance(exc, PermissionDenied):
+                self._give_up()
+            raise
+        self._written = document
+
+    def _give_up(self) -> None:
+        """Revoke the lease, or leave it to its end."""
+        lease, self._lease, self._written = self._lease, 0, ""
+        if lease:
+            try:
+                self._client.lease_revoke(lease)
+            except EtcdError:
+                pass  # it ends by itself
+
+    def _forget(self) -> None:
+        """The lease is gone."""
+        self._lease, self._written = 0, ""
 
     def _renew(self) -> None:
         """Keep the lease alive, and see that the key is still there."""
         try:
             self._client.lease_keepalive(self._lease)
         except LeaseNotFound:
-            self._lease = 0
+            self._forget()
             return
+        except PermissionDenied:
+            self._give_up()
+            raise
         self._renewed()
-        if self._client.get(self._key) is None:
+        found = self._client.get(self._key)
+        if found is None or found.lease != self._lease:
             self._written = ""
 
     def _renewed(self) -> None:
