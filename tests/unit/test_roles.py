@@ -20,6 +20,7 @@ from ansible.template import Templar
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.check_config import TYPES
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.config import ConfigError
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering import register_config
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering import render_config
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _roles
 
 ROLES = sorted(path for path in (Path(__file__).resolve().parents[2] / "roles").iterdir())
@@ -96,6 +97,28 @@ def test_the_role_register_has_the_options_of_every_type_of_check(tmp_path: Path
             register_config.load(str(file))
         known |= set(str(caught.value).partition("known are: ")[2].split(", "))
     assert options.keys() == known
+
+
+def known_keys(tmp_path: Path, config: Json) -> set[str]:
+    """The renderer names all keys that it knows when it meets an unknown one."""
+    file = tmp_path / "render.json"
+    file.write_text(json.dumps(config))
+    with pytest.raises(ConfigError, match="unknown key") as caught:
+        render_config.load(str(file))
+    return set(str(caught.value).partition("known are: ")[2].split(", "))
+
+
+def test_the_role_render_has_every_option_of_the_renderer(tmp_path: Path) -> None:
+    spec = spec_of(next(path for path in ROLES if path.name == "render"))
+    base = {"name": "lb1", "templates": [{"src": "/a", "dest": "/b"}]}
+    names = {key.removeprefix("render_") for key in spec} | {"prefix", "layout", "state_prefix"}  # agent_registry
+    assert known_keys(tmp_path, {**base, "unknown": 1}) <= names
+    for section in ("timing", "intervals"):
+        assert known_keys(tmp_path, {**base, section: {"unknown": 1}}) == spec[f"render_{section}"]["options"].keys()
+    of_file = known_keys(tmp_path, {**base, "templates": [{"src": "/a", "dest": "/b", "unknown": 1}]})
+    assert of_file == spec["render_templates"]["options"].keys()
+    written = (ROLES[0].parent / "render/templates/render.json.j2").read_text()
+    assert set(re.findall(r'^  "([a-z_]+)":', written, re.MULTILINE)) == known_keys(tmp_path, {**base, "unknown": 1})
 
 
 # What a check of each type cannot do without.

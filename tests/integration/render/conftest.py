@@ -140,11 +140,23 @@ class Renderer:
 
 
 @pytest.fixture
-def renderer(tmp_path: Path, etcd: Cluster) -> Iterator[Renderer]:
+def make_renderer(tmp_path: Path) -> Iterator[Callable[[Cluster], Renderer]]:
+    """Makes the renderer of a cluster, not started."""
+    made: list[Renderer] = []
+
+    def make(etcd: Cluster) -> Renderer:
+        made.append(Renderer(tmp_path, etcd.endpoints))
+        return made[0]
+
+    yield make
+    for renderer in made:
+        renderer.stop()
+
+
+@pytest.fixture
+def renderer(make_renderer: Callable[[Cluster], Renderer], etcd: Cluster) -> Renderer:
     """A renderer of `etcd`, not started."""
-    made = Renderer(tmp_path, etcd.endpoints)
-    yield made
-    made.stop()
+    return make_renderer(etcd)
 
 
 @pytest.fixture

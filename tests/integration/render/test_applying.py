@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import socket
+import time
 
 import pytest
 
@@ -200,6 +201,24 @@ def test_systemd_is_told(renderer, put, tmp_path):
         renderer.send(signal.SIGTERM)
         while "STOPPING=1" not in said:
             said.append(manager.recv(4096).decode())
+
+
+def test_a_long_reload_gives_signs_of_life_until_its_timeout(renderer, put, tmp_path):
+    put(web1="10.0.0.1")
+    renderer.file.update(reload_cmd=f"touch {tmp_path}/begun; sleep 2; touch {tmp_path}/done", reload_timeout=60)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(5)
+        renderer.start(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="1000000")
+        while not (tmp_path / "begun").exists():
+            manager.recv(4096)
+        gaps, last = [], time.monotonic()
+        while not (tmp_path / "done").exists():
+            if manager.recv(4096) == b"WATCHDOG=1":
+                gaps.append(time.monotonic() - last)
+                last = time.monotonic()
+        assert len(gaps) >= 4
+        assert max(gaps) < 1
 
 
 def test_readiness_waits_for_the_first_reading_where_there_is_no_snapshot(etcd, renderer, put, tmp_path):

@@ -48,18 +48,18 @@ def run(args: argparse.Namespace) -> int:
     require_jinja2()
     if args.check:
         return _render(config, args)
+    locks = Locks(args.run_dir)
     if args.once:
-        _lock(config, args.run_dir)
+        _lock(locks, config)
         return _render(config, args)
     with log.in_background():
-        patiently(lambda: _lock(config, args.run_dir), "take the locks")
+        patiently(lambda: _lock(locks, config), "take the locks")
         patiently(lambda: Renderer(config, args.run_dir), "start").run()
     return 0
 
 
-def _lock(config: RenderConfig, run_dir: str) -> None:
+def _lock(locks: Locks, config: RenderConfig) -> None:
     """Keep other renderers away from the state directory and from each file. Raises RollcallError."""
-    locks = Locks(run_dir)
     for path in (config.state_dir, *(os.path.realpath(file.dest) for file in config.files)):
         try:
             locks.take(f"render-{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}.lock")

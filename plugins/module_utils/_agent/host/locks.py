@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import typing as t
 
 from ..._etcd.errors import RollcallError
 from ..._etcd.files import private_directory
@@ -33,12 +34,16 @@ class Locks:
 
     def __init__(self, run_dir: str) -> None:
         self._path = run_dir
+        self._held: t.List[str] = []
 
     def take(self, name: str, or_directory: bool = False) -> None:
-        """Lock the file `name` in the run directory, which is made if needed. Raises Locked or OSError.
+        """Lock the file `name` in the run directory, which is made if needed, unless this object has done so before.
 
-        With `or_directory` the directory is locked instead if its disk is full or read-only: the host must register.
+        Raises Locked or OSError. With `or_directory` the directory is locked instead if its disk is full or read-only:
+        the host must register.
         """
+        if name in self._held:
+            return
         with private_directory(self._path, make=0o755, sticky=True) as directory:
             try:
                 descriptor = directory.lock_file(name)
@@ -52,6 +57,7 @@ class Locks:
             holder = _holder(descriptor)
             os.close(descriptor)
             raise Locked(os.path.join(self._path, name), holder) from None
+        self._held.append(name)
         _note_holder(descriptor)
 
 
