@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import wire
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import fields, wire
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import Compacted, EtcdError
 from tests.support.fake_etcd import Answer, Cut, Drop, Meanwhile
 from tests.support.waiting import wait_for
@@ -38,7 +38,7 @@ def test_every_page_is_limited_and_pinned_to_the_revision_of_the_first(fake_etcd
     bodies = ranges(fake_etcd)
     assert [body["limit"] for body in bodies] == [4, 4, 4]
     assert [body["revision"] for body in bodies] == [0, found.revision, found.revision]
-    assert [wire.decode(body["key"]) for body in bodies] == ["/p/", "/p/3\0", "/p/7\0"]
+    assert [fields.decode(body["key"]) for body in bodies] == ["/p/", "/p/3\0", "/p/7\0"]
     assert len({body["range_end"] for body in bodies}) == 1
 
 
@@ -105,8 +105,8 @@ def test_a_compaction_meanwhile_is_an_error_and_not_a_mixture(fake_etcd, client)
 
 def test_a_server_that_counts_more_than_it_gives_is_not_asked_for_ever(fake_etcd, client):
     fake_etcd.inject(RANGE, Meanwhile(lambda: None))
-    fake_etcd.inject(RANGE, Answer(200, "application/json", b'{"header":{}}'))
-    with pytest.raises(EtcdError, match="etcd counted 10 keys and gave 4"):
+    fake_etcd.inject(RANGE, Answer(200, "application/json", b'{"header":{"revision":"9"}}'))
+    with pytest.raises(EtcdError, match="counted 10 keys and gave 4"):
         client.read_all("/p/", page=4)
 
 

@@ -97,7 +97,7 @@ def test_close_ends_it_at_the_server_too(fake, client):
         (lambda fake: fake.stop(), "ended the stream|cut off"),
         (lambda fake: fake.cut_connections(), "ended the stream|cut off"),
         (lambda fake: fake.lose_leader(), "no leader"),
-        (lambda fake: fake.cancel_watches("the moon is full"), "etcd cancelled the watch: the moon is full"),
+        (lambda fake: fake.cancel_watches("the moon is full"), "cancelled the watch: the moon is full"),
         (lambda fake: fake.cancel_watches(""), "no reason given"),
     ],
 )

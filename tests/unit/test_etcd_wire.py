@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import wire
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import fields, wire
 
 # Any text and any bytes: what is not UTF-8 arrives as surrogates.
 texts = st.one_of(
@@ -35,22 +35,22 @@ def selects(fields, key):
 
 @given(texts)
 def test_text_survives(text):
-    assert wire.decode(wire.encode(text)) == text
+    assert fields.decode(wire.encode(text)) == text
 
 
 @given(texts, texts)
 def test_a_prefix_selects_exactly_what_starts_with_it(prefix, key):
-    fields = wire.key_range(prefix, prefix=True)
+    selection = wire.key_range(prefix, prefix=True)
     for candidate in (raw(key), raw(prefix) + raw(key)):
         if candidate:  # etcd has no empty key
-            assert selects(fields, candidate) is candidate.startswith(raw(prefix))
+            assert selects(selection, candidate) is candidate.startswith(raw(prefix))
 
 
 @pytest.mark.parametrize("prefix", ["\udcff", "\udcff\udcff", "a\udcff"])
 def test_a_prefix_that_ends_in_the_last_byte_has_an_end_all_the_same(prefix):
-    fields = wire.key_range(prefix, prefix=True)
-    assert selects(fields, raw(prefix) + b"x")
-    assert not selects(fields, b"Z")
+    selection = wire.key_range(prefix, prefix=True)
+    assert selects(selection, raw(prefix) + b"x")
+    assert not selects(selection, b"Z")
 
 
 @given(texts)
@@ -61,7 +61,7 @@ def test_without_prefix_one_key_is_selected(key):
 def test_what_etcd_leaves_out_is_zero():
     kv = wire.KeyValue.parse({"key": wire.encode("/k"), "create_revision": "7", "mod_revision": "8", "version": "2"})
     assert kv == ("/k", "", 7, 8, 2, 0)
-    empty = wire.RangeResult.parse({"header": {"revision": "9"}}, 9)
+    empty = wire.RangeResult.parse({"header": {"revision": "9"}})
     assert (empty.kvs, empty.count, empty.revision) == ([], 0, 9)
 
 

@@ -5,15 +5,13 @@
 """Who may do what in etcd: users, roles, permissions, and whether authentication is on.
 
 Internal to the collection: no promise is made to other users of this file.
-
-Shapes as in etcd's api/etcdserverpb/rpc.proto and api/authpb/auth.proto; measured on 3.4, 3.5 and 3.6.
 """
 
 from __future__ import annotations
 
 import typing as t
 
-from . import wire
+from . import wire, wire_cluster
 from .client import Client
 from .errors import AuthenticationFailed, InvalidSettings
 
@@ -36,9 +34,7 @@ class Permission(t.NamedTuple):
     @classmethod
     def of(cls, kind: str, key: str, prefix: bool = False, range_end: str = "") -> Permission:
         """For one key, for the keys from it up to `range_end`, or for all that start with it."""
-        fields = wire.key_range(key, prefix)
-        end = wire.decode(fields["range_end"]) if prefix else range_end
-        return cls(wire.decode(fields["key"]), end, kind)
+        return cls(*(wire_cluster.range_of(key) if prefix else (key, range_end)), kind)
 
     @classmethod
     def from_options(cls, options: t.Mapping[str, t.Any]) -> Permission:
@@ -49,12 +45,6 @@ class Permission(t.NamedTuple):
                 "A permission needs a key, or a key and a range_end, or a prefix, and no more than that"
             )
         return cls.of(options["permission"], prefix or key or "", prefix is not None, end or "")
-
-    @classmethod
-    def parse(cls, data: Json) -> Permission:
-        """From etcd's answer, which leaves out the kind READ."""
-        kind = data.get("permType", "READ").lower()
-        return cls(wire.decode(data.get("key", "")), wire.decode(data.get("range_end", "")), kind)
 
     @property
     def range(self) -> t.Tuple[str, str]:
@@ -69,10 +59,6 @@ class Permission(t.NamedTuple):
             if self.range == self.of(self.kind, prefix, prefix=True).range:
                 return {"prefix": prefix, "permission": self.kind}
         return {"key": self.key, "range_end": self.range_end, "permission": self.kind}
-
-    def wire(self) -> Json:
-        """The fields that etcd knows its range by."""
-        return {"key": wire.encode(self.key), "range_end": wire.encode(self.range_end)}
 
 
 class Admin:
@@ -108,63 +94,63 @@ class Admin:
 
     def users(self) -> t.List[str]:
         """The names of all users."""
-        return list(self._ask("Listing the users", "user/list", {}).get("users", []))
+        return self._client.call("Listing the users", wire_cluster.USERS, {})
 
     def roles_of(self, user: str) -> t.Set[str]:
         """The roles of a user that is there."""
-        return set(self._ask(f"Reading the user {user}", "user/get", {"name": user}).get("roles", []))
+        body = wire_cluster.user_request(user)
+        roles = self._client.call(f"Reading the user {user}", wire_cluster.USER, body)
+        return set(roles)
 
     def add_user(self, user: str, password: str) -> None:
         """Add a user, with no role yet."""
-        self._change(f"Adding the user {user}", "user/add", {"name": user, "password": password})
+        self._change(f"Adding the user {user}", "user/add", wire.login_request(user, password))
 
     def change_password(self, user: str, password: str) -> None:
         """Set the password of a user; its tokens are gone then."""
-        self._change(f"Changing the password of {user}", "user/changepw", {"name": user, "password": password})
+        self._change(f"Changing the password of {user}", "user/changepw", wire.login_request(user, password))
 
     def delete_user(self, user: str) -> None:
         """Delete a user."""
-        self._change(f"Deleting the user {user}", "user/delete", {"name": user})
+        self._change(f"Deleting the user {user}", "user/delete", wire_cluster.user_request(user))
 
     def give_role(self, user: str, role: str) -> None:
         """Give a user a role that is there."""
-        self._change(f"Giving {user} the role {role}", "user/grant", {"user": user, "role": role})
+        self._change(f"Giving {user} the role {role}", "user/grant", wire_cluster.member_of(user, role, given=True))
 
     def take_role(self, user: str, role: str) -> None:
         """Take a role from a user that has it."""
-        self._change(f"Taking the role {role} from {user}", "user/revoke", {"name": user, "role": role})
+        body = wire_cluster.member_of(user, role, given=False)
+        self._change(f"Taking the role {role} from {user}", "user/revoke", body)
 
     # Roles
 
     def roles(self) -> t.List[str]:
         """The names of all roles. root is not among them unless somebody added it, and works all the same."""
-        return list(self._ask("Listing the roles", "role/list", {}).get("roles", []))
+        return self._client.call("Listing the roles", wire_cluster.ROLES, {})
 
     def permissions_of(self, role: str) -> t.List[Permission]:
         """What a role that is there may do."""
-        answer = self._ask(f"Reading the role {role}", "role/get", {"role": role})
-        return [Permission.parse(data) for data in answer.get("perm", [])]
+        body = wire_cluster.role_request(role)
+        return [Permission(*grant) for grant in self._client.call(f"Reading the role {role}", wire_cluster.ROLE, body)]
 
     def add_role(self, role: str) -> None:
         """Add a role that may do nothing yet."""
-        self._change(f"Adding the role {role}", "role/add", {"name": role})
+        self._change(f"Adding the role {role}", "role/add", wire_cluster.user_request(role))
 
     def delete_role(self, role: str) -> None:
         """Delete a role; its users lose it."""
-        self._change(f"Deleting the role {role}", "role/delete", {"role": role})
+        self._change(f"Deleting the role {role}", "role/delete", wire_cluster.role_request(role))
 
     def permit(self, role: str, permission: Permission) -> None:
         """Give a role a permission, in place of what it had for the same range."""
-        body = {"name": role, "perm": dict(permission.wire(), permType=permission.kind.upper())}
+        body = wire_cluster.grant_request(role, permission)
         self._change(f"Giving the role {role} a permission for {permission.key}", "role/grant", body)
 
     def forbid(self, role: str, permission: Permission) -> None:
         """Take a permission from a role that has it."""
-        body = dict(permission.wire(), role=role)
+        body = wire_cluster.revoke_request(role, permission)
         self._change(f"Taking the permission for {permission.key} from the role {role}", "role/revoke", body)
 
-    def _ask(self, what: str, path: str, body: Json) -> Json:
-        return self._client.call(what, f"/v3/auth/{path}", body, repeatable=True)
-
-    def _change(self, what: str, path: str, body: Json) -> None:
-        self._client.call(what, f"/v3/auth/{path}", body)
+    def _change(self, what: str, method: str, body: Json) -> None:
+        self._client.call(what, wire_cluster.change(method), body)

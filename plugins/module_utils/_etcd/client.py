@@ -19,17 +19,19 @@ import typing as t
 from . import wire
 from .endpoints import Endpoint
 from .errors import (
-    FAILED_PRECONDITION,
+    AnswerTooLarge,
+    AuthDisabled,
     AuthenticationFailed,
-    EtcdError,
     LeaseNotFound,
+    NotGateway,
     TokenInvalid,
     Unreachable,
 )
 from .settings import Settings
 from .transport import Following, Transport
 from .watch import Watch
-from .wire import KeyValue, LeaseStatus, RangeResult, TxnResult
+from .wire import KeyValue, LeaseStatus, Method, RangeResult, TxnResult
+from .wire_cluster import STATUS, Status
 
 Json = t.Dict[str, t.Any]
 Answer = t.TypeVar("Answer")
@@ -96,12 +98,9 @@ class Client:
         newest_first: bool = False,
     ) -> RangeResult:
         """Read a key, or all under a prefix, in one request; as of `revision` where it is not 0."""
-        body = wire.key_range(key, prefix)
-        body.update(revision=revision, limit=limit, keys_only=keys_only, count_only=count_only)
-        if newest_first:
-            body.update(sort_order="DESCEND", sort_target="MOD")
-        answer = self.call(f"Reading {_shown(key, prefix)}", "/v3/kv/range", body, repeatable=True)
-        return RangeResult.parse(answer, _revision(answer))
+        fields = wire.key_range(key, prefix)
+        body = wire.range_request(fields, revision, limit, keys_only, count_only, newest_first)
+        return self.call(f"Reading {_shown(key, prefix)}", wire.RANGE, body)
 
     def get(self, key: str, revision: int = 0) -> t.Optional[KeyValue]:
         """Read one key; None where it is not there."""
@@ -121,19 +120,30 @@ class Client:
 
     def read_all(self, prefix: str, revision: int = 0, keys_only: bool = False, page: int = PAGE) -> RangeResult:
         """Read everything under `prefix` as of one revision, page by page. Raises Compacted if that goes meanwhile."""
-        first = self.range(prefix, True, revision, page, keys_only)
+        try:
+            first = self.range(prefix, True, revision, page, keys_only)
+        except AnswerTooLarge:
+            if page == 1:
+                raise
+            return self.read_all(prefix, revision, keys_only, _smaller(page))
         return self._whole(prefix, dataclasses.replace(first, revision=revision or first.revision), keys_only, page)
 
     def _ranges(self, wanted: t.Sequence[str], prefix: bool, revision: int) -> t.Iterator[t.Tuple[str, RangeResult]]:
         """Each key, or the first keys under each prefix, as of one revision: many reads are one transaction."""
-        once = list(dict.fromkeys(wanted))
-        for start in range(0, len(once), wire.MAX_TXN_OPS):
-            some = once[start : start + wire.MAX_TXN_OPS]
+        waiting, page, at_once = list(dict.fromkeys(wanted)), PAGE, wire.MAX_TXN_OPS
+        while waiting:
+            some = waiting[:at_once]
             what = f"Reading {_shown(some[0], prefix)}" + (f" and {len(some) - 1} more" if some[1:] else "")
-            body = {"success": [wire.get(key, prefix, revision, PAGE // len(some)) for key in some]}
-            answer = self.call(what, "/v3/kv/txn", body, repeatable=True)
-            revision = revision or _revision(answer)
-            result = TxnResult(revision, True, answer.get("responses", []))
+            gets = [wire.get(key, prefix, revision, max(1, page // len(some))) for key in some]
+            body = wire.txn_request([], gets, [])
+            try:
+                result = self.call(what, wire.txn_method(body, revision), body)
+            except AnswerTooLarge:
+                if page == at_once == 1:
+                    raise
+                page, at_once = _smaller(page), _smaller(at_once)
+                continue
+            revision, waiting = revision or result.revision, waiting[len(some) :]
             yield from ((key, result.range(number)) for number, key in enumerate(some))
 
     def _whole(self, prefix: str, first: RangeResult, keys_only: bool = False, page: int = PAGE) -> RangeResult:
@@ -144,8 +154,8 @@ class Client:
         """
 
         def page_after(key: str) -> Json:
-            body = dict(wire.key_range(prefix, True), key=wire.encode(key + "\0"))
-            return dict(body, revision=first.revision, limit=page, keys_only=keys_only)
+            fields = wire.key_range_after(key, prefix) if key else wire.key_range(prefix, True)
+            return wire.range_request(fields, first.revision, page, keys_only)
 
         def following(answer: bytes) -> t.Optional[Json]:
             last = wire.last_key(answer)
@@ -154,23 +164,29 @@ class Client:
         kvs = list(first.kvs)
         what = f"Reading {_shown(prefix, True)} as of revision {first.revision}"
         while len(kvs) < first.count:
-            body = page_after(kvs[-1].key if kvs else prefix)
-            more = self.call(what, "/v3/kv/range", body, repeatable=True, following=following).get("kvs")
-            if not more:
-                raise EtcdError(f"{what} failed: etcd counted {first.count} keys and gave {len(kvs)}")
-            kvs.extend(map(KeyValue.parse, more))
+            last = kvs[-1].key if kvs else ""
+            try:
+                more = self.call(what, wire.RANGE, page_after(last), following)
+            except AnswerTooLarge:
+                if page == 1:
+                    raise
+                page = _smaller(page)
+                continue
+            if not more.kvs or more.count != first.count - len(kvs) or wire.order(more.kvs[0].key) <= wire.order(last):
+                raise NotGateway(
+                    f"{what} failed: {self.endpoint} counted {first.count} keys and gave {len(kvs)}, and after "
+                    f"{last} {len(more.kvs)} of {more.count}: these are not the answers of one etcd"
+                )
+            kvs.extend(more.kvs)
         return dataclasses.replace(first, kvs=kvs)
 
     def put(self, key: str, value: str, lease: int = 0) -> int:
         """Write a key, held by `lease` where one is given. Returns the revision. Raises LeaseNotFound."""
-        body = wire.put(key, value, lease)["request_put"]
-        return _revision(self.call(f"Writing {key}", "/v3/kv/put", body))
+        return self.call(f"Writing {key}", wire.PUT, wire.put_request(key, value, lease)).revision
 
     def delete(self, key: str, prefix: bool = False) -> t.Tuple[int, t.List[KeyValue]]:
         """Delete a key, or all under a prefix. Returns the revision and what was deleted."""
-        body = dict(wire.key_range(key, prefix), prev_kv=True)
-        answer = self.call(f"Deleting {_shown(key, prefix)}", "/v3/kv/deleterange", body)
-        return _revision(answer), [KeyValue.parse(kv) for kv in answer.get("prev_kvs", [])]
+        return self.call(f"Deleting {_shown(key, prefix)}", wire.DELETE, wire.delete_request(key, prefix))
 
     def txn(
         self,
@@ -183,10 +199,8 @@ class Client:
 
         One that only reads is sent again to another endpoint where the first gives no answer.
         """
-        body = {"compare": list(compare), "success": list(success), "failure": list(failure)}
-        reads = all("request_range" in operation for operation in (*success, *failure))
-        answer = self.call(what, "/v3/kv/txn", body, repeatable=reads)
-        return TxnResult(_revision(answer), bool(answer.get("succeeded")), answer.get("responses", []))
+        body = wire.txn_request(compare, success, failure)
+        return self.call(what, wire.txn_method(body), body)
 
     # Leases
 
@@ -195,14 +209,12 @@ class Client:
 
         Returns its id and the seconds granted (etcd raises what is below 1.5 election timeouts). Raises LeaseExists.
         """
-        answer = self.call("Granting a lease", "/v3/lease/grant", {"TTL": ttl, "ID": lease})
-        return int(answer["ID"]), int(answer["TTL"])
+        return self.call("Granting a lease", wire.LEASE_GRANT, wire.lease_request(lease, ttl))
 
     def lease_keepalive(self, lease: int) -> int:
         """Renew a lease; returns its seconds. Raises LeaseNotFound, though the gateway answers 200 for a dead one."""
         what = f"Keeping lease {lease:x} alive"
-        answer = self.call(what, "/v3/lease/keepalive", {"ID": lease}, repeatable=True)
-        ttl = int(answer.get("TTL", 0))
+        ttl = self.call(what, wire.LEASE_KEEPALIVE, wire.lease_request(lease))
         if ttl <= 0:
             raise LeaseNotFound(f"{what} failed: it has expired or was revoked")
         return ttl
@@ -212,34 +224,28 @@ class Client:
 
         `term` is that of etcd's leader: with a new one each lease has all of its time again.
         """
-        body = {"ID": lease, "keys": keys}
-        answer = self.call(f"Asking for lease {lease:x}", "/v3/lease/timetolive", body, repeatable=True)
-        held = [wire.decode(key) for key in answer.get("keys", [])]
-        term = int(answer["header"].get("raft_term", 0))
-        return LeaseStatus(int(answer.get("TTL", 0)), int(answer.get("grantedTTL", 0)), held, term)
+        body = wire.lease_request(lease, keys=keys)
+        return self.call(f"Asking for lease {lease:x}", wire.LEASE_STATUS, body)
 
     def lease_revoke(self, lease: int) -> None:
         """End a lease and delete its keys: one raft entry. Raises LeaseNotFound."""
-        self.call(f"Revoking lease {lease:x}", "/v3/lease/revoke", {"ID": lease})
+        self.call(f"Revoking lease {lease:x}", wire.LEASE_REVOKE, wire.lease_request(lease))
 
     # The rest
 
     def watch(self, key: str, prefix: bool = False, start_revision: int = 0, previous: bool = False) -> Watch:
         """Follow the changes of a key, or of all under a prefix, from `start_revision` on (0: now). See watch.py."""
-        body = wire.key_range(key, prefix)
-        body.update(start_revision=start_revision, prev_kv=previous, progress_notify=True)
+        body = wire.watch_request(key, prefix, start_revision, previous)
         what = f"Watching {_shown(key, prefix)}"
         return self._authenticated(lambda token: Watch.open(self._transport, what, body, token))
 
-    def status(self) -> Json:
-        """The raw answer of the member that is asked: version, dbSize, leader, raftIndex, …"""
-        return self.call("Asking for the status", "/v3/maintenance/status", {}, repeatable=True)
+    def status(self) -> Status:
+        """What the member that is asked says of itself."""
+        return self.call("Asking for the status", STATUS, {})
 
-    def call(
-        self, what: str, path: str, body: Json, repeatable: bool = False, following: t.Optional[Following] = None
-    ) -> Json:
-        """POST `body` with the token and return the raw answer; the other parameters as in transport.py."""
-        return self._authenticated(lambda token: self._transport.call(what, path, body, token, repeatable, following))
+    def call(self, what: str, method: Method[Answer], body: Json, following: t.Optional[Following] = None) -> Answer:
+        """POST `body` with the token and return the decoded answer; the parameters as in transport.py."""
+        return self._authenticated(lambda token: self._transport.call(what, method, body, token, following))
 
     def _authenticated(self, send: t.Callable[[str], Answer]) -> Answer:
         """Send with the token. An invalid one is refused before anything is done: renew it and send once more."""
@@ -267,22 +273,19 @@ class Client:
 
     def authenticate(self, user: str, password: str) -> str:
         """A new token of any user; "" where etcd says that authentication is off. Raises AuthenticationFailed."""
-        body = {"name": user, "password": password}
         what = f"Authenticating as {user}"
         try:
-            answer = self._transport.call(what, "/v3/auth/authenticate", body, repeatable=True)
-        except EtcdError as exc:
-            if exc.code == FAILED_PRECONDITION and "not enabled" in str(exc):
-                return ""
-            raise
-        token = answer.get("token")
+            token = self._transport.call(what, wire.AUTHENTICATE, wire.login_request(user, password))
+        except AuthDisabled:
+            return ""
         if not token:
             raise AuthenticationFailed(f"{what} failed: etcd gave no token")
-        return str(token)
+        return token
 
 
-def _revision(answer: Json) -> int:
-    return int(answer.get("header", {}).get("revision", 0))
+def _smaller(size: int) -> int:
+    """How many keys to ask for at once, where the answer to `size` of them is too large."""
+    return max(1, size // 16)
 
 
 def _shown(key: str, prefix: bool) -> str:

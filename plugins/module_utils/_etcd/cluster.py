@@ -17,32 +17,26 @@ import typing as t
 from .client import Client
 from .endpoints import Endpoint, parse_endpoint
 from .errors import EtcdError, InvalidSettings, PermissionDenied
+from .wire_cluster import ALARMS, LIST_ALARMS, MEMBERS, Member, Status
 
 Json = t.Dict[str, t.Any]
 
 _AT_ONCE = 16  # endpoints that are asked at the same time; etcd recommends clusters of at most seven members
 
-# Names of the figures in our answers, and in etcd's status.
-_FIGURES = {
-    "db_size": "dbSize",
-    "db_size_in_use": "dbSizeInUse",
-    "raft_term": "raftTerm",
-    "raft_index": "raftIndex",
-    "raft_applied_index": "raftAppliedIndex",
-}
+_FIGURES = ("db_size", "db_size_in_use", "raft_term", "raft_index", "raft_applied_index")  # of a Status
 
 
 class Look(t.NamedTuple):
-    """What came of asking one endpoint: the member's raw status, {} without an answer; what is wrong, or ""."""
+    """What came of asking one endpoint: the member's status, None without an answer; what is wrong, or ""."""
 
     endpoint: str
-    status: Json
+    status: t.Optional[Status]
     error: str
 
     @property
     def member(self) -> str:
         """The id of the member that answered, "" for none."""
-        return _id(self.status.get("header", {}).get("member_id"))
+        return _id(self.status.header.member) if self.status else ""
 
 
 def survey(client: Client) -> Json:
@@ -51,12 +45,11 @@ def survey(client: Client) -> Json:
     Returns `cluster_id`, `healthy`, `leader` (a member's name or None), `versions`, `members`, `endpoints`, and
     `alarms`, which is None where etcd cannot tell, as without a quorum.
     """
-    answer = client.call("Listing the members", "/v3/cluster/member/list", {}, repeatable=True)
-    cluster = _id(answer["header"]["cluster_id"])
-    listed = answer.get("members", [])
+    number, listed = client.call("Listing the members", MEMBERS, {})
+    cluster = _id(number)
     looks = _look_at_all(client, listed, cluster)
-    highest = max((_number(look.status, "raft_index") or 0 for look in looks), default=0)
-    members = [_member(data, looks, highest) for data in listed]
+    highest = max((look.status.raft_index for look in looks if look.status), default=0)
+    members = [_member(member, looks, highest) for member in listed]
     alarms = _alarms(client) if any(not look.error for look in looks) else None
     return {
         "cluster_id": cluster,
@@ -72,8 +65,8 @@ def survey(client: Client) -> Json:
     }
 
 
-def _look_at_all(client: Client, listed: t.Sequence[Json], cluster: str) -> t.List[Look]:
-    advertised = [url for data in listed for url in data.get("clientURLs", [])]
+def _look_at_all(client: Client, listed: t.Sequence[Member], cluster: str) -> t.List[Look]:
+    advertised = [url for member in listed for url in member.client_urls]
     endpoints = list(dict.fromkeys([*client.settings.endpoints, *filter(None, map(_parsed, advertised))]))
     with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(pool.map(lambda endpoint: _look(client, endpoint, cluster), endpoints))
@@ -89,15 +82,15 @@ def _parsed(url: str) -> t.Optional[Endpoint]:
 
 def _look(client: Client, endpoint: Endpoint, cluster: str) -> Look:
     """Ask for the status, and read through the quorum as `etcdctl endpoint health` does."""
-    status: Json = {}
+    status: t.Optional[Status] = None
     with client.at(endpoint) as one:
         try:
             status = one.status()
-            if _id(status["header"].get("cluster_id")) != cluster:
+            if _id(status.header.cluster) != cluster:
                 return Look(str(endpoint), status, "It belongs to another cluster")
-            if not _id(status.get("leader")):
+            if not status.leader:
                 return Look(str(endpoint), status, "It has no leader")
-            if not status.get("isLearner"):  # a learner answers no such reads
+            if not status.learner:  # a learner answers no such reads
                 one.range("health", count_only=True)
         except PermissionDenied:
             pass  # refused by the quorum's own rules, so there is one
@@ -106,46 +99,38 @@ def _look(client: Client, endpoint: Endpoint, cluster: str) -> Look:
     return Look(str(endpoint), status, "")
 
 
-def _member(data: Json, looks: t.Sequence[Look], highest: int) -> Json:
+def _member(member: Member, looks: t.Sequence[Look], highest: int) -> Json:
     """One member, with the best that was seen of it."""
-    own = _id(data["ID"])
-    urls = {str(_parsed(url)) for url in data.get("clientURLs", [])}
+    own = _id(member.id)
+    urls = {str(_parsed(url)) for url in member.client_urls}
     seen = sorted((look for look in looks if look.member == own), key=lambda look: bool(look.error))
     silent = [look.error for look in looks if look.endpoint in urls]
     error = seen[0].error if seen else "; ".join(silent) or "It has not started: it advertises no client URL"
-    status = seen[0].status if seen else {}
-    figures = {name: _number(status, name) for name in _FIGURES}
+    status = seen[0].status if seen else None
+    figures: t.Dict[str, t.Optional[int]] = {name: getattr(status, name, None) for name in _FIGURES}
     return {
         "id": own,
-        "name": data.get("name", ""),
-        "peer_urls": data.get("peerURLs", []),
-        "client_urls": data.get("clientURLs", []),
-        "learner": bool(data.get("isLearner")),
+        "name": member.name,
+        "peer_urls": member.peer_urls,
+        "client_urls": member.client_urls,
+        "learner": member.learner,
         "healthy": not error,
         "error": error,
-        "leader": bool(status) and _id(status.get("leader")) == own,
-        "version": status.get("version", ""),
+        "leader": status is not None and _id(status.leader) == own,
+        "version": status.version if status else "",
         **figures,
-        "raft_lag": None if figures["raft_applied_index"] is None else max(0, highest - figures["raft_applied_index"]),
+        "raft_lag": max(0, highest - status.raft_applied_index) if status else None,
     }
 
 
 def _alarms(client: Client) -> t.Optional[t.List[Json]]:
     try:
-        answer = client.call("Listing the alarms", "/v3/maintenance/alarm", {"action": "GET"}, repeatable=True)
+        alarms = client.call("Listing the alarms", ALARMS, LIST_ALARMS)
     except EtcdError:
         return None
-    return [
-        {"member": _id(alarm.get("memberID")), "alarm": alarm.get("alarm", "")} for alarm in answer.get("alarms", [])
-    ]
+    return [{"member": _id(alarm.member), "alarm": alarm.kind} for alarm in alarms]
 
 
-def _number(status: Json, name: str) -> t.Optional[int]:
-    """A figure of the status, which leaves out zeros; None where there is no status."""
-    return int(status.get(_FIGURES[name], 0)) if status else None
-
-
-def _id(number: t.Union[str, int, None]) -> str:
+def _id(number: int) -> str:
     """Hexadecimal, "" for none."""
-    value = int(number or 0)
-    return f"{value:x}" if value else ""
+    return f"{number:x}" if number else ""

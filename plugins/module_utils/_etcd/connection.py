@@ -12,6 +12,7 @@ from __future__ import annotations
 import http.client
 import select
 import socket
+import sys
 import time
 import typing as t
 
@@ -30,13 +31,20 @@ _TCP_OPTIONS = (("TCP_NODELAY", 1), ("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), 
 class Connection(http.client.HTTPConnection):
     """Opened at once. Raises OSError. All that is done with it may take `seconds`, until `limit` says otherwise.
 
+    It receives `size` bytes at most, until `limit` says otherwise.
+
     `timed` is its socket, also where http.client lets go of `sock` since the server announces "Connection: close".
     """
 
     timed: TimedSocket
 
     def __init__(
-        self, endpoint: Endpoint, seconds: float, context: t.Optional[ssl.SSLContext], server_name: str
+        self,
+        endpoint: Endpoint,
+        seconds: float,
+        context: t.Optional[ssl.SSLContext],
+        server_name: str,
+        size: int = sys.maxsize,
     ) -> None:
         host, port = ("localhost", 80) if endpoint.scheme == "unix" else (endpoint.host, endpoint.port)
         super().__init__(host, port)
@@ -44,13 +52,14 @@ class Connection(http.client.HTTPConnection):
         self._context = context
         self._server_name = server_name or host
         self._seconds = seconds
+        self._size = size
         self._unsent = b""
         self.connect()
 
     def connect(self) -> None:
         """Open the socket."""
         deadline = time.monotonic() + self._seconds
-        self.timed = TimedSocket(self._dial(), deadline)
+        self.timed = TimedSocket(self._dial(), deadline, self._size)
         if self._context is not None:
             try:
                 # the handshake as a whole takes no longer than the timeout that the socket has then
@@ -58,7 +67,7 @@ class Connection(http.client.HTTPConnection):
             except BaseException:
                 self.timed.close()
                 raise
-            self.timed = TimedSocket(secured, deadline)
+            self.timed = TimedSocket(secured, deadline, self._size)
         self.sock = t.cast(socket.socket, self.timed)
 
     def _dial(self) -> socket.socket:
@@ -74,9 +83,10 @@ class Connection(http.client.HTTPConnection):
                 sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
         return sock
 
-    def limit(self, seconds: t.Optional[float]) -> None:
-        """Let all that is done from now on take `seconds`; None: as long as it may."""
+    def limit(self, seconds: t.Optional[float], size: int) -> None:
+        """Let all that is done from now on take `seconds` (None: any time) and receive `size` bytes."""
         self.timed.deadline = None if seconds is None else time.monotonic() + seconds
+        self.timed.allowance = size
 
     def request(self, *args: t.Any, **kwargs: t.Any) -> None:
         """As HTTPConnection's, in one packet: head and body in two would wake etcd up twice."""

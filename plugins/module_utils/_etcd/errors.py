@@ -12,8 +12,10 @@ where, what came back, what to do next) and never holds a secret.
 
 from __future__ import annotations
 
-import json
 import typing as t
+
+from .fields import Malformed, parse
+from .text import printable
 
 # gRPC status codes as etcd uses them: https://github.com/grpc/grpc/blob/master/doc/statuscodes.md
 INVALID_ARGUMENT = 3
@@ -30,6 +32,8 @@ UNAUTHENTICATED = 16
 V2_KEY_NOT_FOUND = 100
 V2_UNAUTHORIZED = 110
 V2_RAFT = (300, 301)  # an error inside raft, and during the election of a leader
+
+_MAX_REASON = 1000  # characters of foreign text in a message
 
 # What the gateway says of the connection to its own server, by the moment at which that ended it.
 _GATEWAY_CUT_OFF = ("connection closed", "connection error", "broken pipe", "connection reset by peer")
@@ -84,6 +88,14 @@ class NotGateway(EtcdError):
     """Something answered, but not etcd's JSON gateway, or not for us."""
 
 
+class AnswerTooLarge(NotGateway):
+    """An answer has more bytes than any of etcd's, or more than are asked for at once."""
+
+
+class AuthDisabled(EtcdError):
+    """etcd knows no users now: its authentication is off."""
+
+
 class AuthenticationFailed(EtcdError):
     """User or password is wrong or missing."""
 
@@ -131,7 +143,7 @@ def error_from_answer(what: str, where: str, status: int, body: bytes) -> EtcdEr
 def error_from_code(what: str, where: str, code: int, reason: str) -> EtcdError:
     """The exception for a gRPC `code`, or one of the v2 API, with etcd's own words in `reason`."""
     message = f"{what} failed: etcd at {where} answered: {reason} (code {code})"
-    if code == UNAUTHENTICATED or "auth token" in reason or "auth store is old" in reason:
+    if code == UNAUTHENTICATED or _is_about_token(reason):
         return TokenInvalid(message, code)
     if "user name is empty" in reason:
         return TokenInvalid(f"{message}. Authentication is on: give user and password", code)
@@ -141,6 +153,8 @@ def error_from_code(what: str, where: str, code: int, reason: str) -> EtcdError:
         return PermissionDenied(f"{message}. Check the roles of the user for this key", code)
     if code == NOT_FOUND and "lease" in reason:
         return LeaseNotFound(message, code)
+    if code == FAILED_PRECONDITION and "authentication is not enabled" in reason:
+        return AuthDisabled(message, code)
     if code == FAILED_PRECONDITION and "lease already exists" in reason:
         return LeaseExists(message, code)
     if code == OUT_OF_RANGE and "compacted" in reason:
@@ -165,20 +179,39 @@ def error_from_code(what: str, where: str, code: int, reason: str) -> EtcdError:
     return EtcdError(message, code)
 
 
+def error_from_cancel(what: str, where: str, reason: str, compacted: int) -> EtcdError:
+    """The exception for a watch that etcd ended; `compacted` is the oldest revision it still has, if that is why."""
+    if compacted:
+        return Compacted(
+            f"{what} failed: the revision asked for is compacted; the oldest kept is {compacted}", compacted
+        )
+    reason = printable(reason or "no reason given", _MAX_REASON)
+    message = f"{what} failed: etcd at {where} cancelled the watch: {reason}"
+    if _is_about_token(reason) or "user name is empty" in reason:
+        return TokenInvalid(message)
+    if "permission denied" in reason:
+        return PermissionDenied(message)
+    return WatchEnded(message)
+
+
+def _is_about_token(reason: str) -> bool:
+    return "auth token" in reason or "auth store is old" in reason
+
+
 def _code_and_reason(body: bytes) -> t.Tuple[t.Optional[int], str]:
     """Read every shape: up to 3.5 `error`, `message`, `code`; from 3.6 `message`, `code`, `details`; v2 `errorCode`."""
-    text = body.decode("utf-8", "replace").strip()
+    text = printable(body[:_MAX_REASON].decode("utf-8", "replace").strip(), _MAX_REASON)
     try:
-        answer = json.loads(text)
-    except ValueError:
+        answer = parse(body)
+    except Malformed:
         return None, text
     if isinstance(answer, dict) and isinstance(answer.get("error"), dict):  # an error inside a stream
         answer = answer["error"]
     if not isinstance(answer, dict):
         return None, text
     code = answer.get("code", answer.get("grpc_code", answer.get("errorCode")))
-    reason = str(answer.get("message") or answer.get("error") or text)
-    return (code if isinstance(code, int) else None), reason
+    reason = next(filter(None, (answer.get("message"), answer.get("error"))), text)
+    return (code if type(code) is int else None), printable(reason if isinstance(reason, str) else text, _MAX_REASON)
 
 
 def _foreign_answer(what: str, where: str, status: int, reason: str) -> EtcdError:

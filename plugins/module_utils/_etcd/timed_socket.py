@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A socket with one deadline for all that is done with it: a socket's own timeout begins anew with every byte.
+"""A socket with one deadline and one size for all that it receives: a socket's own timeout begins anew with every byte.
 
 Internal to the collection: no promise is made to other users of this file.
 """
@@ -11,19 +11,26 @@ from __future__ import annotations
 
 import io
 import socket
+import sys
 import time
 import typing as t
+
+
+class TooMuch(OSError):
+    """The peer sent more bytes than it may."""
 
 
 class TimedSocket:
     """A socket with one `deadline` (of time.monotonic, None for none), which may be set anew at any time.
 
-    As with a real one, what `makefile` gave keeps it open.
+    `allowance` is the bytes that may still arrive, heads, framing and trailers included. As with a real socket, the
+    result of `makefile` keeps it open.
     """
 
-    def __init__(self, sock: socket.socket, deadline: t.Optional[float]) -> None:
+    def __init__(self, sock: socket.socket, deadline: t.Optional[float], allowance: int = sys.maxsize) -> None:
         self._sock = sock
         self.deadline = deadline
+        self.allowance = allowance
 
     def within(self) -> socket.socket:
         """The socket, with what is left of the time as its timeout. Raises socket.timeout where nothing is."""
@@ -38,8 +45,12 @@ class TimedSocket:
         self.within().sendall(data)
 
     def recv_into(self, buffer: t.Any) -> int:
-        """As a socket's."""
-        return self.within().recv_into(buffer)
+        """As a socket's. Raises TooMuch."""
+        size = self.within().recv_into(buffer)
+        self.allowance -= size
+        if self.allowance < 0:
+            raise TooMuch("more bytes than an answer may have")
+        return size
 
     def makefile(self, mode: str) -> io.BufferedReader:
         """As a socket's, for reading only."""

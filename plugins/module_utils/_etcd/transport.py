@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""HTTP to etcd's JSON gateway: one kept connection, failover over the endpoints, a deadline for every request.
+"""HTTP to etcd's JSON gateway: one kept connection, failover over the endpoints, limits of time and size.
 
 Internal to the collection: no promise is made to other users of this file.
 
@@ -29,19 +29,25 @@ from .errors import (
     WatchEnded,
     error_from_answer,
 )
+from .fields import Malformed, parse
 from .settings import Settings
 from .srv import discover
+from .text import printable
+from .timed_socket import TooMuch
+from .wire import Method
 
 if t.TYPE_CHECKING:
     import ssl  # loads OpenSSL, 2 to 5 MB of memory, so it is imported where something is encrypted
 
 Json = t.Dict[str, t.Any]
+Answer = t.TypeVar("Answer")
 Following = t.Callable[[bytes], t.Optional[Json]]
 
-_HEADER = "header"  # an object in every answer of v3, and in nobody else's
-_HEADERLESS = "/v3/maintenance/alarm"  # but for this one, up to etcd 3.4 (measured)
+_PIECE = 1 << 20  # bytes that are read at once
+_FRAMING = 1 << 20  # bytes that head, chunks and trailers of an answer may have
 
-_MAX_ANSWER = 64 << 20  # bytes
+# All that http.client raises for what is no HTTP: ValueError and OverflowError for numbers that are none.
+_FAILURES = (OSError, http.client.HTTPException, ValueError, OverflowError)
 
 _MIN_SHARE = 0.2  # seconds one endpoint is given, even where the deadline is all but used up
 
@@ -68,17 +74,15 @@ class Transport:
     def call(
         self,
         what: str,
-        path: str,
+        method: Method[Answer],
         body: t.Optional[Json],
         token: str = "",
-        repeatable: bool = False,
         following: t.Optional[Following] = None,
-    ) -> Json:
-        """POST `body`, or GET where it is None, and return the answer.
+    ) -> Answer:
+        """POST `body`, or GET where it is None, and return the decoded answer.
 
-        `what` names the request for messages. `repeatable` says that the request may be sent again, on a new connection
-        or to the next endpoint, although it may have been carried out. `following` makes of the answer, as it comes,
-        the body that the next call of this path will have, if there will be one; that is sent before this is decoded.
+        `what` names the request for messages. `following` makes of the answer, as it comes, the body that the next call
+        of this method will have, if there will be one; that is sent before this is decoded.
 
         Raises Unreachable with the story of every endpoint tried, NotGateway where none of them is etcd's,
         OutcomeUnknown, or the EtcdError that the answer stands for.
@@ -86,7 +90,7 @@ class Transport:
         deadline = time.monotonic() + self._timeout
         failures: t.List[str] = []
         causes: t.List[Exception] = []
-        if self._ahead not in (None, (path, body, token)):
+        if self._ahead not in (None, (method.path, body, token)):
             self.close()  # the answer to something else would come first
         waiting = list(self._endpoints())
         while waiting:
@@ -94,19 +98,19 @@ class Transport:
             share = _share(deadline, len(waiting))
             kept, sent = self._kept, False
             try:
-                connection = self._connect(endpoint, share)
+                connection = self._connect(endpoint, share, method.size)
                 sent = True
-                content = self._exchange(connection, what, endpoint, path, body, token)
+                content = self._exchange(connection, what, endpoint, method, body, token)
                 if following:
-                    self._send_ahead(path, following(content), token)
-                return _parse(what, endpoint, content, _sign(path))
+                    self._send_ahead(method, following(content), token)
+                return _decoded(what, endpoint, content, method)
             except Unavailable as exc:
                 reason, sent = str(exc), exc.executed
             except NotGateway as exc:  # somebody else has the address by now, or a member's gateway is off
                 reason, sent = str(exc), False
                 causes.append(exc)
-            except (OSError, http.client.HTTPException) as exc:
-                if sent and repeatable and kept is self._kept and not isinstance(exc, socket.timeout):
+            except _FAILURES as exc:
+                if sent and method.repeatable and kept is self._kept and not isinstance(exc, socket.timeout):
                     self.close()  # the server closed the kept connection while the request was on its way
                     waiting.insert(0, endpoint)
                     continue
@@ -114,15 +118,15 @@ class Transport:
                 causes.append(exc)
             self._demote(endpoint)
             failures.append(reason)
-            if sent and not repeatable:
+            if sent and not method.repeatable:
                 raise OutcomeUnknown(
                     f"{what}: no answer, so it may or may not have been done ({reason})", *_kinds(causes)
                 )
         raise self._unreachable(what, failures, causes)
 
     def stream(
-        self, what: str, path: str, body: Json, token: str = "", headers: t.Optional[t.Dict[str, str]] = None
-    ) -> Stream:
+        self, what: str, method: Method[Answer], body: Json, token: str, headers: t.Dict[str, str]
+    ) -> Stream[Answer]:
         """Open a stream of answers on a connection of its own. Raises as `call` does."""
         deadline = time.monotonic() + self._timeout
         failures: t.List[str] = []
@@ -133,16 +137,16 @@ class Transport:
             share = _share(deadline, len(waiting))
             connection = None
             try:
-                connection = self._open(endpoint, share)
-                self._send(connection, path, body, token, headers or {})
+                connection = self._open(endpoint, share, method.size)
+                self._send(connection, method.path, body, token, headers)
                 response = connection.getresponse()
                 if response.status != 200:
-                    raise error_from_answer(what, str(endpoint), response.status, response.read())
-                first = response.readline()
+                    raise error_from_answer(what, str(endpoint), response.status, _content(response, method.size))
+                first = _line(response, method.size)
                 if not first:
                     raise http.client.RemoteDisconnected("")
-                return Stream(what, endpoint, connection, response, first)
-            except (OSError, http.client.HTTPException, Unavailable, NotGateway) as exc:
+                return Stream(what, endpoint, method, connection, response, _decoded(what, endpoint, first, method))
+            except (*_FAILURES, Unavailable, NotGateway) as exc:
                 causes.append(exc)
                 told = isinstance(exc, (Unavailable, NotGateway))
                 failures.append(str(exc) if told else f"{endpoint}: {_describe(exc, share)}")
@@ -176,50 +180,54 @@ class Transport:
             self._order = list(self._discovered)
         return tuple(self._order)
 
-    def _connect(self, endpoint: Endpoint, seconds: float) -> Connection:
+    def _connect(self, endpoint: Endpoint, seconds: float, size: int) -> Connection:
         """The kept connection if it leads to `endpoint` and is still open, else a new one; for `seconds` in all."""
         if self._kept is not None:
             kept_endpoint, connection = self._kept
             if kept_endpoint == endpoint and (self._ahead or connection.is_idle()):
-                connection.limit(seconds)
+                connection.limit(seconds, size + _FRAMING)
                 return connection
             self.close()
-        connection = self._open(endpoint, seconds)
+        connection = self._open(endpoint, seconds, size)
         self._kept = (endpoint, connection)
         return connection
 
-    def _open(self, endpoint: Endpoint, seconds: float) -> Connection:
+    def _open(self, endpoint: Endpoint, seconds: float, size: int) -> Connection:
         if endpoint.scheme != "https":
-            return Connection(endpoint, seconds, None, "")
+            return Connection(endpoint, seconds, None, "", size + _FRAMING)
         version = self._tls.version()
         if self._context is None or version != self._context_version:
             self._context, self._context_version = self._tls.context(), version
-        return Connection(endpoint, seconds, self._context, self._tls.server_name)
+        return Connection(endpoint, seconds, self._context, self._tls.server_name, size + _FRAMING)
 
-    def _send_ahead(self, path: str, body: t.Optional[Json], token: str) -> None:
+    def _send_ahead(self, method: Method[Answer], body: t.Optional[Json], token: str) -> None:
         """Let etcd work on the next call meanwhile. Where that fails nothing is lost: the call then sends it itself."""
         if body is None or self._kept is None or not self._kept[1].is_idle():
             return
         try:
-            self._kept[1].limit(self._timeout)
-            self._send(self._kept[1], path, body, token, {})
-            self._ahead = (path, body, token)
-        except (OSError, http.client.HTTPException):
+            self._kept[1].limit(self._timeout, method.size + _FRAMING)
+            self._send(self._kept[1], method.path, body, token, {})
+            self._ahead = (method.path, body, token)
+        except _FAILURES:
             self.close()
 
     def _exchange(
-        self, connection: Connection, what: str, endpoint: Endpoint, path: str, body: t.Optional[Json], token: str
+        self,
+        connection: Connection,
+        what: str,
+        endpoint: Endpoint,
+        method: Method[Answer],
+        body: t.Optional[Json],
+        token: str,
     ) -> bytes:
         if self._ahead is None:
-            self._send(connection, path, body, token, {})
+            self._send(connection, method.path, body, token, {})
         self._ahead = None
         response = connection.getresponse()
-        content = response.read(_MAX_ANSWER + 1)
-        if len(content) > _MAX_ANSWER:
-            self.close()
-            raise AnswerTooLarge(f"{what} failed: {endpoint} answered with more than {_MAX_ANSWER >> 20} MiB")
-        if response.length:  # with a limit, read() does not say that the rest never came
-            raise http.client.IncompleteRead(content, response.length)
+        try:
+            content = _content(response, method.size)
+        except TooMuch as exc:
+            raise AnswerTooLarge(f"{what}: {endpoint} answered something that is not etcd's: {exc}") from None
         if response.status != 200:
             raise error_from_answer(what, str(endpoint), response.status, content)
         return content
@@ -249,47 +257,50 @@ class Transport:
         self._order.append(endpoint)
 
 
-class Stream:
+class Stream(t.Generic[Answer]):
     """Answers as etcd sends them, one JSON object a line. `close` may be called from another thread."""
 
     def __init__(
         self,
         what: str,
         endpoint: Endpoint,
+        method: Method[Answer],
         connection: Connection,
         response: http.client.HTTPResponse,
-        first: bytes,
+        first: Answer,
     ) -> None:
         self.endpoint = endpoint
+        self.first = first
         self._what = what
+        self._method = method
         self._response = response
-        self._socket = connection.timed
-        self._first = first
-        connection.limit(None)  # hours may pass without a change; TCP keepalive notices a dead peer
+        self._connection = connection
 
-    def __iter__(self) -> t.Iterator[Json]:
-        """Yield each answer. Raises WatchEnded when the stream is cut, or the error it carries."""
-        line = self._first
-        while line:
+    def __iter__(self) -> t.Iterator[Answer]:
+        """Yield each answer after the first. Raises WatchEnded when the stream is cut, or the error it carries."""
+        while True:
+            # hours may pass without a change; TCP keepalive notices a dead peer
+            self._connection.limit(None, self._method.size + _FRAMING)
             try:
-                answer = _parse(self._what, self.endpoint, line, _HEADER)
+                line = _line(self._response, self._method.size)
+            except (*_FAILURES, AttributeError) as exc:
+                raise WatchEnded(f"{self._what}: cut off from {self.endpoint}: {exc}") from exc
+            if not line:
+                raise WatchEnded(f"{self._what}: {self.endpoint} ended the stream")
+            try:
+                answer = _decoded(self._what, self.endpoint, line, self._method)
             except Unavailable as exc:
                 # a member that stops or loses its leader says so in the stream, and ends it
                 raise WatchEnded(str(exc), exc.code) from exc
             yield answer
-            try:
-                line = self._response.readline()
-            except (OSError, http.client.HTTPException, ValueError, AttributeError) as exc:
-                raise WatchEnded(f"{self._what}: cut off from {self.endpoint}: {exc}") from exc
-        raise WatchEnded(f"{self._what}: {self.endpoint} ended the stream")
 
     def close(self) -> None:
         """End the stream; a reader that waits in another thread gets WatchEnded."""
         try:
-            self._socket.shutdown(socket.SHUT_RDWR)
+            self._connection.timed.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass  # already closed by the other side
-        self._socket.close()
+        self._connection.timed.close()
 
 
 def _share(deadline: float, others: int) -> float:
@@ -297,33 +308,49 @@ def _share(deadline: float, others: int) -> float:
     return max((deadline - time.monotonic()) / (others + 1), _MIN_SHARE)
 
 
-def _sign(path: str) -> str:
-    """The object that tells etcd's answers from those of others, "" for none."""
-    if path.startswith("/v2/"):
-        return "node"
-    return "" if path == _HEADERLESS else _HEADER
+def _content(response: http.client.HTTPResponse, size: int) -> bytes:
+    """The body. Raises TooMuch if it is longer than `size`, HTTPException if it is cut off."""
+    content = bytearray()
+    if (response.length or 0) <= size:  # what the head promises; http.client would make room for all of it
+        while True:
+            piece = response.read(_PIECE)
+            if not piece and response.length:
+                raise http.client.IncompleteRead(b"", response.length)
+            if not piece:
+                return bytes(content)
+            content += piece
+            if len(content) > size:
+                break
+    raise TooMuch(f"more than {size} bytes")
 
 
-def _parse(what: str, endpoint: Endpoint, content: bytes, sign: str) -> Json:
-    """One answer, which must have the object `sign`; taken out of the `result` that a stream wraps it in.
+def _line(response: http.client.HTTPResponse, size: int) -> bytes:
+    """The next line of a stream, b"" at its end. Raises TooMuch."""
+    line = response.readline(size + 1)
+    if len(line) > size:
+        raise TooMuch(f"a line of more than {size} bytes")
+    return line
+
+
+def _decoded(what: str, endpoint: Endpoint, content: bytes, method: Method[Answer]) -> Answer:
+    """One answer, which must have the object that is etcd's sign; taken out of the `result` that a stream wraps it in.
 
     Raises NotGateway, or what the error stands for that comes in its place after HTTP 200, as in a stream.
     """
     try:
-        answer = json.loads(content)
-    except (ValueError, RecursionError):
-        raise _not_gateway(what, endpoint, "something else than JSON", content) from None
-    if isinstance(answer, dict):
-        if "error" in answer:
-            raise error_from_answer(what, str(endpoint), 200, content)
-        inner = answer.get("result", answer)
-        if isinstance(inner, dict) and (not sign or isinstance(inner.get(sign), dict)):
-            return inner
-    raise _not_gateway(what, endpoint, "JSON that is not etcd's", content)
-
-
-def _not_gateway(what: str, endpoint: Endpoint, answer: str, content: bytes) -> NotGateway:
-    return NotGateway(f"{what}: {endpoint} answered with {answer}: {content[:100]!r}. Is this etcd's client URL?")
+        answer = parse(content)
+        if isinstance(answer, dict):
+            if "error" in answer:
+                raise error_from_answer(what, str(endpoint), 200, content)
+            inner = answer.get("result", answer)
+            if isinstance(inner, dict) and (not method.sign or isinstance(inner.get(method.sign), dict)):
+                return method.parse(inner)
+        raise Malformed("JSON of somebody else")
+    except Malformed as exc:
+        shown = printable(content[:100].decode("utf-8", "replace"), 100)
+        raise NotGateway(
+            f"{what}: {endpoint} answered something that is not etcd's: {exc}: {shown}. Is this etcd's client URL?"
+        ) from None
 
 
 def _kinds(causes: t.Sequence[Exception]) -> t.Tuple[bool, bool]:

@@ -13,15 +13,13 @@ API is on, 3.4 and 3.5 have it with --enable-v2, 3.6 has it no more.
 from __future__ import annotations
 
 import base64
-import typing as t
 import urllib.parse
 
 from .errors import V2_KEY_NOT_FOUND, EtcdError
 from .settings import Settings
 from .transport import Transport
-from .wire import KeyValue, RangeResult
-
-Json = t.Dict[str, t.Any]
+from .wire import RangeResult
+from .wire_cluster import v2_tree
 
 
 class V2Reader:
@@ -46,25 +44,11 @@ class V2Reader:
         that it is in, has one, else 0.
         """
         what = f"Reading the directory {prefix} over the v2 API"
-        path = f"/v2/keys/{urllib.parse.quote(prefix.strip('/'))}?recursive=true&sorted=true&quorum=true"
         try:
-            answer = self._transport.call(what, path, None, self._token, repeatable=True)
+            files = self._transport.call(what, v2_tree(urllib.parse.quote(prefix.strip("/"))), None, self._token)
         except EtcdError as exc:
             if exc.code == V2_KEY_NOT_FOUND:
                 return RangeResult(0, [], 0)
             raise
-        kvs = [kv for kv in _files(answer.get("node", {})) if kv.key.startswith(prefix)]
+        kvs = [kv for kv in files if kv.key.startswith(prefix)]
         return RangeResult(max((kv.mod_revision for kv in kvs), default=0), kvs, len(kvs))
-
-
-def _files(node: Json) -> t.Iterator[KeyValue]:
-    """The files below a node. A loop, since directories can be nested more deeply than Python's calls."""
-    waiting = [(node, False)]
-    while waiting:
-        node, ends = waiting.pop()
-        ends = ends or bool(node.get("ttl"))
-        if node.get("dir"):
-            waiting.extend((inner, ends) for inner in reversed(node.get("nodes") or ()))
-        elif "key" in node:
-            created, modified = int(node.get("createdIndex", 0)), int(node.get("modifiedIndex", 0))
-            yield KeyValue(str(node["key"]), str(node.get("value", "")), created, modified, 0, int(ends))

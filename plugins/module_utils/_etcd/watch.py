@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import typing as t
 
-from .errors import Compacted, PermissionDenied, TokenInvalid, WatchEnded
+from .errors import error_from_cancel
 from .transport import Stream, Transport
-from .wire import Event, KeyValue
+from .wire import WATCH, Event, WatchAnswer
 
 Json = t.Dict[str, t.Any]
 
@@ -32,59 +32,33 @@ class Batch(t.NamedTuple):
 class Watch:
     """Iterates over batches. Raises WatchEnded (watch again, from the last revision + 1), Compacted, …"""
 
-    def __init__(self, what: str, stream: Stream, answers: t.Iterator[Json], created: int) -> None:
-        self.created = created  # the revision of etcd when the watch was created
+    def __init__(self, what: str, stream: Stream[WatchAnswer]) -> None:
+        self.created = stream.first.revision  # the revision of etcd when the watch was created
         self.endpoint = str(stream.endpoint)
         self._what = what
         self._stream = stream
-        self._answers = answers
 
     @classmethod
     def open(cls, transport: Transport, what: str, body: Json, token: str) -> Watch:
         """Create a watch, confirmed by etcd. Raises TokenInvalid, PermissionDenied, Compacted, Unreachable."""
-        stream = transport.stream(what, "/v3/watch", {"create_request": body}, token, _REQUIRE_LEADER)
+        watch = cls(what, transport.stream(what, WATCH, body, token, _REQUIRE_LEADER))
         try:
-            answers = iter(stream)
-            answer = next(answers)
-            _refuse_cancelled(what, answer)
-            return cls(what, stream, answers, int(answer.get("header", {}).get("revision", 0)))
+            watch._refuse_cancelled(watch._stream.first)
+            return watch
         except BaseException:
-            stream.close()
+            watch.close()
             raise
 
     def __iter__(self) -> t.Iterator[Batch]:
-        for answer in self._answers:
-            _refuse_cancelled(self._what, answer)
-            events = [_event(data) for data in answer.get("events", [])]
-            yield Batch(int(answer.get("header", {}).get("revision", 0)), events)
+        for answer in self._stream:
+            self._refuse_cancelled(answer)
+            yield Batch(answer.revision, answer.events)
+
+    def _refuse_cancelled(self, answer: WatchAnswer) -> None:
+        """etcd refuses and ends a watch with HTTP 200 and `canceled`; the stream would stay open, so we close it."""
+        if answer.canceled:
+            raise error_from_cancel(self._what, self.endpoint, answer.reason, answer.compacted)
 
     def close(self) -> None:
         """End the watch; may be called from another thread."""
         self._stream.close()
-
-
-def _event(data: Json) -> Event:
-    previous = data.get("prev_kv")
-    return Event(
-        deleted=data.get("type") == "DELETE",  # zero values are left out: PUT has no type
-        kv=KeyValue.parse(data["kv"]),
-        previous=KeyValue.parse(previous) if previous else None,
-    )
-
-
-def _refuse_cancelled(what: str, answer: Json) -> None:
-    """etcd refuses and ends a watch with HTTP 200 and `canceled`; the stream would stay open, so it is closed by us."""
-    if not answer.get("canceled"):
-        return
-    compacted = int(answer.get("compact_revision", 0))
-    if compacted:
-        raise Compacted(
-            f"{what} failed: the revision asked for is compacted; the oldest kept is {compacted}", compacted
-        )
-    reason = answer.get("cancel_reason", "no reason given")
-    message = f"{what} failed: etcd cancelled the watch: {reason}"
-    if "auth token" in reason or "auth store is old" in reason or "user name is empty" in reason:
-        raise TokenInvalid(message)
-    if "permission denied" in reason:
-        raise PermissionDenied(message)
-    raise WatchEnded(message)

@@ -16,6 +16,7 @@ import typing as t
 
 from ansible_collections.rollcall.discovery.plugins.module_utils import _options
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import wire
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.fields import decode
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import KeyValue
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Keys
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._reader import Reader
@@ -72,4 +73,4 @@ def _kept(text: str) -> str | Json:
 
 def _text(kept: t.Any) -> t.Any:
     """What `_kept` was made of."""
-    return wire.decode(kept["base64"]) if isinstance(kept, dict) else kept
+    return decode(kept["base64"]) if isinstance(kept, dict) else kept

@@ -15,9 +15,11 @@ import typing as t
 
 from ..._etcd.client import Client, Token
 from ..._etcd.settings import Settings
+from ..._etcd.transport import Following
+from ..._etcd.wire import Method
 
 Json = t.Dict[str, t.Any]
-
+Answer = t.TypeVar("Answer")
 
 _LONGEST_REQUEST = 30.0  # seconds, whatever the configuration says: the unit's watchdog waits for at least twice that
 
@@ -44,9 +46,9 @@ class LiveClient(Client):
         """A client for another thread, with signs of life of its own: the same token, another connection."""
         return LiveClient(self.settings, alive, self._token)
 
-    def call(self, *args: t.Any, **kwargs: t.Any) -> Json:
+    def call(self, what: str, method: Method[Answer], body: Json, following: t.Optional[Following] = None) -> Answer:
         self._alive()
-        return super().call(*args, **kwargs)
+        return super().call(what, method, body, following)
 
     def authenticate(self, user: str, password: str) -> str:
         self._alive()

@@ -1,0 +1,127 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads the JSON of an answer and its fields, and trusts neither: each has the type that etcd gives it, or the answer
+is Malformed.
+
+Internal to the collection: no promise is made to other users of this file.
+
+Shapes are those of grpc-gateway (https://protobuf.dev/programming-guides/json/): 64-bit integers are strings, bytes are
+base64, and zero values are absent.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+import typing as t
+
+Json = t.Dict[str, t.Any]
+Item = t.TypeVar("Item")
+
+# What one answer may hold, so that a small body cannot become gigabytes of objects: "[]," has 3 bytes, and needs 72.
+# A range of 100,000 keys has 500,000 values.
+MAX_VALUES = 1_000_000
+
+_MAX_DIGITS = 20  # of a 64-bit integer; int() needs minutes for a million of them
+
+
+class Malformed(ValueError):
+    """The answer is not one of etcd's; the text says which part of it."""
+
+
+def parse(content: bytes) -> t.Any:
+    """The JSON of an answer. Raises Malformed."""
+    if content.count(b",") + content.count(b"[") + content.count(b"{") > MAX_VALUES:
+        raise Malformed(f"JSON with more than {MAX_VALUES} values")
+    try:
+        return _DECODER.decode(content.decode("utf-8"))
+    except (ValueError, RecursionError) as exc:
+        raise Malformed("something else than JSON") from exc
+
+
+def number(data: Json, name: str) -> int:
+    """A 64-bit integer, 0 if absent."""
+    value = data.get(name, 0)
+    if type(value) is str and len(value) <= _MAX_DIGITS:
+        try:
+            return int(value)
+        except ValueError:
+            pass
+    elif type(value) is int:
+        return value
+    raise Malformed(f"{name} is no integer")
+
+
+def text(data: Json, name: str) -> str:
+    """A string, "" if absent."""
+    value = data.get(name, "")
+    if type(value) is not str:
+        raise Malformed(f"{name} is no string")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise Malformed(f"{name} is no UTF-8") from None
+    return value
+
+
+def flag(data: Json, name: str) -> bool:
+    """A truth value, False if absent."""
+    value = data.get(name, False)
+    if type(value) is not bool:
+        raise Malformed(f"{name} is no truth value")
+    return value
+
+
+def coded(data: Json, name: str) -> str:
+    """The text of a string of base64, "" if absent. Bytes that are not UTF-8 survive as surrogates."""
+    return decode(data.get(name, ""), name)
+
+
+def decode(value: t.Any, name: str = "value") -> str:
+    """The text of base64."""
+    try:
+        raw = binascii.a2b_base64(value)
+        if (len(raw) + 2) // 3 * 4 == len(value):  # a2b_base64 skips characters that are not base64
+            return raw.decode("utf-8", "surrogateescape")
+    except (TypeError, ValueError):
+        pass
+    raise Malformed(f"{name} is no base64")
+
+
+def mapping(data: Json, name: str) -> Json:
+    """A message, empty if absent."""
+    value = data.get(name, {})
+    if type(value) is not dict:
+        raise Malformed(f"{name} is no object")
+    return t.cast(Json, value)
+
+
+def messages(data: Json, name: str) -> t.List[Json]:
+    """The messages of a list, none if it is absent."""
+    value = data.get(name, [])
+    if type(value) is not list or not all(type(item) is dict for item in value):
+        raise Malformed(f"{name} is no list of objects")
+    return t.cast(t.List[Json], value)
+
+
+def texts(data: Json, name: str) -> t.List[str]:
+    """The strings of a list, none if it is absent."""
+    value = data.get(name, [])
+    if type(value) is not list:
+        raise Malformed(f"{name} is no list")
+    return [text({name: item}, name) for item in value]
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _MAX_DIGITS:
+        raise Malformed("a number that is too long")
+    return int(digits)
+
+
+def _constant(name: str) -> t.NoReturn:
+    raise Malformed(f"{name} is no JSON")
+
+
+_DECODER = json.JSONDecoder(parse_int=_integer, parse_constant=_constant)
