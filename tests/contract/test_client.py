@@ -188,7 +188,7 @@ def test_the_connection_that_was_kept_is_renewed_after_a_restart(client, server)
 
 
 def test_status_names_the_version(client, server):
-    assert client.status()["version"] == server.etcd.version
+    assert client.status().version == server.etcd.version
     assert client.range("/").cluster == str(client.status().header.cluster)
 
 

@@ -111,7 +111,10 @@ def revoke_request(role: str, grant: Grant) -> Json:
 
 
 def _v2_files(data: Json) -> t.List[KeyValue]:
-    """The files of a tree; `lease` is 1 where one ends (see v2). A loop, since directories can be nested more deeply than Python's calls."""
+    """The files of a tree; `lease` is 1 where one ends (see v2).
+
+    A loop, since directories can be nested more deeply than Python's calls.
+    """
     waiting, files = [(mapping(data, "node"), False)], []
     while waiting:
         node, ends = waiting.pop()
