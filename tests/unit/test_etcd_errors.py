@@ -109,7 +109,7 @@ def test_only_no_leader_is_surely_not_carried_out():
         (Answer(301, "text/html", b"moved"), errors.NotGateway, "HTTP 301"),
         (Answer(403, "text/html", b"\xff\xfe"), errors.NotGateway, "HTTP 403"),
         (Answer(502, "text/html", b"Bad Gateway"), errors.Unreachable, "HTTP 502: Bad Gateway"),
-        (Answer(400, "application/json", b'{"message": 3}'), errors.NotGateway, "HTTP 400: .*message"),
+        (Answer(400, "application/json", b'{"message": 3}'), errors.NotGateway, 'HTTP 400: {"message": 3}'),
         (Answer(400, "application/json", b'{"code": "x", "message": "odd"}'), errors.NotGateway, "HTTP 400: odd"),
     ],
 )

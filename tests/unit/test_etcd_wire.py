@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import ast
 import base64
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -77,3 +79,15 @@ def test_what_etcd_leaves_out_is_zero():
 )
 def test_the_last_key_of_a_page_is_found_before_it_is_decoded(page, last):
     assert wire.last_key(page) == last
+
+
+def test_only_the_wire_and_the_errors_name_fields_of_etcd():
+    """No other file of the client looks into an answer, or writes a request."""
+    folder = Path(wire.__file__).parent
+    for file in folder.glob("*.py"):
+        if file.name in ("wire.py", "wire_cluster.py", "fields.py", "errors.py", "settings.py"):
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            index = node.slice if isinstance(node, ast.Subscript) else None
+            assert not (isinstance(index, ast.Constant) and isinstance(index.value, str)) or file.name == "admin.py"
+            assert not (isinstance(node, ast.Constant) and str(node.value).startswith("/v3/")), (file, node.lineno)
