@@ -80,16 +80,12 @@ class Unavailable(EtcdError):
         self.executed = executed
 
 
-class AnswerTooLarge(EtcdError):
-    """An answer is longer than a client takes: ask for less at a time."""
-
-
 class NotGateway(EtcdError):
     """Something answered, but not etcd's JSON gateway, or not for us."""
 
 
 class AnswerTooLarge(NotGateway):
-    """An answer has more bytes than any of etcd's, or more than are asked for at once."""
+    """An answer is longer than a client takes: it is not etcd's, or the client must ask for less at a time."""
 
 
 class AuthDisabled(EtcdError):

@@ -84,9 +84,9 @@ def key_range(key: str, prefix: bool) -> Json:
     return {"key": encode(key), "range_end": base64.b64encode(end).decode("ascii")}
 
 
-def key_range_after(key: str, prefix: str) -> Json:
-    """The fields that select all that start with `prefix` and come after `key`."""
-    return {**key_range(prefix, True), "key": encode(key + "\0")}
+def key_range_from(start: str, prefix: str) -> Json:
+    """The fields that select all that start with `prefix`, from the key `start` on."""
+    return {**key_range(prefix, True), "key": encode(start or "\0")}
 
 
 # What comes back.
@@ -143,13 +143,15 @@ class Header(t.NamedTuple):
 class RangeResult:
     """Keys, all as of `revision`. `count` is how many there are, which may be more than were asked for.
 
-    `cluster` is the id of the cluster that answered; "" in the answers of a transaction, which do not say.
+    `cluster` is the id of the cluster that answered; "" in the answers of a transaction, which do not say. `more` says
+    that a limit held keys back.
     """
 
     revision: int
     kvs: t.List[KeyValue]
     count: int
     cluster: str = ""
+    more: bool = False
 
     @classmethod
     def parse(cls, data: Json) -> RangeResult:
@@ -162,7 +164,7 @@ class RangeResult:
         kvs, count = KeyValue.parse_all(data, "kvs"), number(data, "count")
         if revision < 1 or count < len(kvs):
             raise Malformed(f"{count} keys at revision {revision}, and {len(kvs)} of them")
-        return cls(revision, kvs, count, cluster)
+        return cls(revision, kvs, count, cluster, flag(data, "more"))
 
 
 class Deleted(t.NamedTuple):

@@ -16,9 +16,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._etcd import wire
-from .._etcd.client import PAGE, Client, Json
-from .._etcd.errors import AnswerTooLarge
+from .._etcd.client import PAGE, Client
+from .._etcd.errors import AnswerTooLarge, NotGateway
 from .._etcd.wire import KeyValue, RangeResult
 from .bounds import Excess, cut
 
@@ -43,37 +42,25 @@ def read(
     bounded = _Bounded(directory_of)
     start, page = prefix, PAGE
     first: t.Optional[RangeResult] = None
+    total = 0
     while True:
         try:
-            answer = _page(client, prefix, start, revision, page, keys_only)
+            found = client.read_page(prefix, start, revision, page, keys_only, page == PAGE and start != prefix)
         except AnswerTooLarge:
             if page == 1:
                 raise
             page = max(1, page // _SMALLER)
             continue
-        found = RangeResult.parse(answer, int(answer.get("header", {}).get("revision", 0)))
         if first is None:
             revision = revision or found.revision
             first = dataclasses.replace(found, revision=revision)
         bounded.take(found.kvs)
-        if not answer.get("more") or not found.kvs:
+        total += len(found.kvs)
+        if total > first.count:
+            raise NotGateway(f"Reading {prefix} failed: {client.endpoint} counted {first.count} keys and gave {total}")
+        if not found.more or not found.kvs:
             return Reading(dataclasses.replace(first, kvs=bounded.kept), frozenset(bounded.excess))
         start, page = bounded.next_start(found.kvs[-1].key), PAGE
-
-
-def _page(client: Client, prefix: str, start: str, revision: int, page: int, keys_only: bool) -> Json:
-    """The raw answer with the keys from `start` on; asks for the next page meanwhile."""
-
-    def body(key: str) -> Json:
-        selected = dict(wire.key_range(prefix, True), key=wire.encode(key))
-        return dict(selected, revision=revision, limit=page, keys_only=keys_only)
-
-    def following(content: bytes) -> t.Optional[Json]:
-        last = wire.last_key(content) if page == PAGE else None
-        return None if last is None else body(last + "\0")
-
-    what = f"Reading keys under {prefix}" + (f" as of revision {revision}" if start != prefix else "")
-    return client.call(what, "/v3/kv/range", body(start), True, following if start != prefix else None)
 
 
 class _Bounded:
