@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.common.validation import check_required_if, check_required_one_of, check_required_together
 
-from . import _options
+from . import _options, _secrets
 from ._etcd.client import Client
 from ._etcd.errors import RollcallError
 from ._registry.errors import InvalidNode
@@ -28,8 +28,6 @@ Json = t.Dict[str, t.Any]
 MAX_TTL = 9_000_000_000  # seconds: etcd grants no longer lease
 MAX_PASSWORD = 72  # bytes that bcrypt takes, by which etcd keeps passwords; 3.4 drops the others without a word
 
-_CREDENTIALS = re.compile(r"(?:[a-z]+://)?[^:@]*:(.*)@", re.IGNORECASE | re.DOTALL)  # as in http://name:password@host
-
 
 class Module(AnsibleModule):
     """Its results are UTF-8, whatever etcd holds: bytes that are not are shown as C writes them, as in `\\xff`.
@@ -38,18 +36,28 @@ class Module(AnsibleModule):
     """
 
     def _load_params(self) -> None:
-        """Passwords are known before anything can fail, or goes to the host's log."""
+        """Secrets are known before anything can fail, or goes to the host's log."""
         super()._load_params()
-        self.no_log_values.update(filter(None, _passwords(self.params)))
+        self.no_log_values.update(_secrets.find(self.params, self.argument_spec))
 
     def exit_json(self, **kwargs: t.Any) -> t.NoReturn:
-        super().exit_json(**_utf8(kwargs))
+        super().exit_json(**_utf8(kwargs), invocation=self._invocation())
 
     def fail_json(self, msg: str, **kwargs: t.Any) -> t.NoReturn:
-        super().fail_json(_utf8(msg), **_utf8(kwargs))
+        super().fail_json(_utf8(msg), **_utf8(kwargs), invocation=self._invocation())
+
+    def fail_readably(self, msg: str) -> t.NoReturn:
+        """End with a message that holds no text of others, and stays as it is if its words contain a short secret."""
+        invocation = remove_values(self._invocation(), self.no_log_values)
+        self.no_log_values = {secret for secret in self.no_log_values if secret not in msg}
+        super().fail_json(msg, invocation=invocation)
+
+    def _invocation(self) -> Json:
+        """The parameters for those who ask with -vvv."""
+        return {"module_args": _utf8(_secrets.redacted(self.params, self.argument_spec))}
 
 
-def create_module(options: Json, *tables: _options.Table, **rules: t.Any) -> AnsibleModule:
+def create_module(options: Json, *tables: _options.Table, **rules: t.Any) -> Module:
     """A module with its own `options`, those of the connection and of `tables`; `rules` as AnsibleModule takes them."""
     spec = {**_options.argument_spec(_options.CONNECTION, *tables), **options}
     module = Module(argument_spec=spec, supports_check_mode=True, **rules)
@@ -138,11 +146,45 @@ def diff(header: str, before: t.Optional[Json], after: t.Optional[Json]) -> Json
     }
 
 
-def finish(module: AnsibleModule, diffs: t.Sequence[Json], **result: t.Any) -> None:
-    """End the module with `result`, and with `diffs` where the user asks for them."""
+def answer(module: Module, **result: t.Any) -> None:
+    """End a module that only reads with `result`, or with an error if Ansible would hide a part of it."""
+    refuse_hidden(module, **result)
+    module.exit_json(changed=False, **result)
+
+
+def finish(module: Module, diffs: t.Sequence[Json], **result: t.Any) -> None:
+    """End the module with `result`, and with `diffs` where the user asks for them.
+
+    What Ansible would hide is null instead, with a warning: the change is made, so it is no error.
+    """
+    hidden = _secrets.places(result, module.no_log_values)
+    if hidden:
+        module.warn(f"{_hiding(hidden)}: null is returned instead, so that no later task takes asterisks for a value")
+        result = _secrets.without(result, module.no_log_values)
     if module._diff:
         result["diff"] = list(diffs)
     module.exit_json(**result)
+
+
+def refuse_hidden(module: Module, **result: t.Any) -> None:
+    """End the module if these parts of its result contain a secret of the task, before it changes anything.
+
+    Ansible would return asterisks in the place of the secret, and a later task would take them for a part of the value.
+    """
+    hidden = _secrets.places(_utf8(result), module.no_log_values)
+    if hidden:
+        module.fail_readably(
+            f"{_hiding(hidden)}. Nothing was changed. Use a longer password, or read the value with the lookup "
+            "rollcall.discovery.etcd, whose results are not searched for passwords"
+        )
+
+
+def _hiding(places: t.Sequence[str]) -> str:
+    more = f" and {len(places) - 3} more" if places[3:] else ""
+    return (
+        f"Cannot return {', '.join(places[:3])}{more}: it contains the password of this task, or another secret among "
+        "its options, which Ansible replaces by asterisks in every result"
+    )
 
 
 def readable(text: str) -> t.Any:
@@ -155,20 +197,6 @@ def readable(text: str) -> t.Any:
     except InvalidNode:
         return text
     return data if isinstance(data, (dict, list)) else text
-
-
-def _passwords(params: Json) -> t.Iterator[str]:
-    """The passwords that stand elsewhere than in `password`: in `user` as etcdctl has it, and in URLs by mistake.
-
-    `params` are as the user gave them, of any type. Of one that a comma or slash divides the parts are secret, too.
-    """
-    yield str(params.get("user")).partition(":")[2]
-    given = params.get("endpoints")
-    for url in map(str, [params.get("host"), *(given if isinstance(given, list) else [given])]):
-        matches = [_CREDENTIALS.match(part) for part in url.split(",")]
-        for match in matches if any(matches) else [_CREDENTIALS.match(url)]:
-            if match:
-                yield from (match[1], *re.split("[,/?#]", match[1]))
 
 
 def _utf8(value: t.Any) -> t.Any:

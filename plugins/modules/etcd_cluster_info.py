@@ -200,7 +200,7 @@ endpoints:
 """
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.cluster import survey
-from ansible_collections.rollcall.discovery.plugins.module_utils._module import connect, create_module
+from ansible_collections.rollcall.discovery.plugins.module_utils._module import answer, connect, create_module
 
 OPTIONS = {}  # none but those of the connection
 
@@ -209,7 +209,7 @@ def main():
     module = create_module(OPTIONS)
     with connect(module) as client:
         found = survey(client)
-    module.exit_json(changed=False, **found)
+    answer(module, **found)
 
 
 if __name__ == "__main__":

@@ -169,6 +169,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._module import 
     finish,
     foresee_lease,
     readable,
+    refuse_hidden,
 )
 from ansible_collections.rollcall.discovery.plugins.module_utils._values import text_of
 
@@ -211,6 +212,7 @@ def put(client, module):
     found = client.range(key)
     old_value, old_lease, written = fields_of(found.kvs)
     new = {"value": text_of(value, old_value), "lease": old_lease if lease is None else lease}
+    refuse_hidden(module, key=key, value=new["value"], old_value=old_value)
     result = {"changed": new != {"value": old_value, "lease": old_lease}, "revision": found.revision}
     done = change(client, module, found.kvs, wire.put(key, previous=True, **new)) if result["changed"] else None
     if done:
@@ -226,6 +228,7 @@ def delete(client, module):
     key, prefix = module.params["key"], module.params["prefix"]
     found = client.read_all(key) if prefix else client.range(key)
     revision, kvs = found.revision, found.kvs
+    refuse_hidden(module, deleted=[kv.key for kv in kvs], old_value=kvs[0].value if kvs and not prefix else None)
     done = change(client, module, kvs, wire.delete(key, prefix, previous=True)) if kvs else None
     if done:
         revision, kvs = done.revision, done.previous(0)

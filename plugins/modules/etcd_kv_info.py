@@ -125,7 +125,7 @@ revision:
   sample: 45
 """
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._module import connect, create_module
+from ansible_collections.rollcall.discovery.plugins.module_utils._module import answer, connect, create_module
 
 OPTIONS = {
     "key": {"type": "str", "required": True, "no_log": False},
@@ -149,7 +149,7 @@ def main():
     for kv in kvs:
         if keys_only:
             kv["value"] = None
-    module.exit_json(changed=False, kvs=kvs, count=len(kvs), revision=revision or found.revision)
+    answer(module, kvs=kvs, count=len(kvs), revision=revision or found.revision)
 
 
 if __name__ == "__main__":

@@ -145,6 +145,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._module import 
     create_module,
     diff,
     finish,
+    refuse_hidden,
     require_text,
     require_ttl,
 )
@@ -196,6 +197,7 @@ def main():
     require_ttl(module)
     require_text(module, "key", "owner")
     key = module.params["key"]
+    refuse_hidden(module, key=key, owner=module.params["owner"])
     with connect(module) as client:
         before, after, hold = apply(client, module)
     changed, holder = before != after, after and after["holder"]

@@ -202,6 +202,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._module import 
     finish,
     foresee_lease,
     readable,
+    refuse_hidden,
 )
 from ansible_collections.rollcall.discovery.plugins.module_utils._values import text_of
 
@@ -269,6 +270,7 @@ def difference(given, kvs):
 
 def main():
     module = create_module(OPTIONS)
+    refuse_hidden(module, success=module.params["success"], failure=module.params["failure"])
     compare = [comparison(module, given) for given in module.params["compare"]]
     branches = [operations(module, module.params[name]) for name in ("success", "failure")]
     with connect(module) as client:
@@ -281,6 +283,8 @@ def main():
         kvs = done.range(index).kvs if module.check_mode or given["action"] == "get" else done.previous(index)
         diffs += [] if given["action"] == "get" else difference(given, kvs)
         responses.append({"action": given["action"], "key": given["key"], "kvs": [kv._asdict() for kv in kvs]})
+    if not diffs:
+        refuse_hidden(module, responses=responses)
     finish(module, diffs, changed=bool(diffs), succeeded=done.succeeded, revision=done.revision, responses=responses)
 
 

@@ -161,7 +161,7 @@ revision:
 """
 
 from ansible_collections.rollcall.discovery.plugins.module_utils import _options
-from ansible_collections.rollcall.discovery.plugins.module_utils._module import connect, create_module
+from ansible_collections.rollcall.discovery.plugins.module_utils._module import answer, connect, create_module
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry import rollcall, select
 
 MAX_WARNINGS = 10
@@ -178,9 +178,7 @@ def main():
     for note in found.notes[:MAX_WARNINGS]:
         module.warn(note)
     rejected = [reject._asdict() for reject in found.rejected]
-    module.exit_json(
-        changed=False, nodes=[node.leased() for node in chosen], rejected=rejected, revision=found.revision
-    )
+    answer(module, nodes=[node.leased() for node in chosen], rejected=rejected, revision=found.revision)
 
 
 if __name__ == "__main__":
