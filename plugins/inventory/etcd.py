@@ -13,7 +13,8 @@ version_added: 0.1.0
 description:
   - Makes an inventory of the nodes that are registered in etcd. A host is in it because the lease of its node is alive.
   - Everything is read at one revision of etcd, over etcd's JSON gateway; nothing but Python is needed.
-  - The configuration is a YAML file whose name ends in C(etcd.yml) or C(etcd.yaml).
+  - The configuration is a file with the suffix C(.yml) or C(.yaml) in which C(plugin) is V(rollcall.discovery.etcd). It
+    may be encrypted with C(ansible-vault), as a whole or in single values (C(!vault)).
   - Each host gets C(ansible_host), which is the address its node has registered and a checked IP address, and the
     variables C(rollcall_name), C(rollcall_role), C(rollcall_roles), C(rollcall_dc), C(rollcall_address),
     C(rollcall_health), C(rollcall_services), C(rollcall_tags), C(rollcall_meta), C(rollcall_checks) and
@@ -27,8 +28,9 @@ notes:
     on no host reports success. Where this plugin cannot give the whole inventory, it says why and ends the program with
     exit code 1 instead. This holds for connection errors, wrong options and the guards below, in every program that
     reads the inventory, and for C(meta=refresh_inventory) within a play.
-  - A file that is not YAML, that lacks C(plugin) or has another name never reaches this plugin. With
-    C(any_unparsed_is_failed) in the section C(inventory) of C(ansible.cfg) Ansible makes such mistakes fatal, too.
+  - A file that is not YAML, that lacks C(plugin) or has another suffix never reaches this plugin, unless its name ends
+    in C(etcd.yml) or C(etcd.yaml) and C(enable_plugins) lists the plugin. With C(any_unparsed_is_failed) in the section
+    C(inventory) of C(ansible.cfg) Ansible makes such mistakes fatal, too.
   - A node that no lease holds is left out with a warning; see O(allow_unleased). In the trees that operators write
     (V(consul) and V(script) of O(layout)) nodes need no lease, and over O(api=v2) a TTL of the key, or of a directory
     that it is in, stands for one.
@@ -314,6 +316,7 @@ from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory impo
     _guards,
     _hosts,
     _reading,
+    _source,
 )
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._constructed import Constructed
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._filters import Filters
@@ -328,10 +331,11 @@ class InventoryModule(BaseInventoryPlugin, Constructed, Cacheable):
     trusted_by_default = False  # text from etcd is never a template
 
     def verify_file(self, path: str) -> bool:
-        return bool(super().verify_file(path)) and path.endswith(("etcd.yml", "etcd.yaml"))
+        return bool(super().verify_file(path)) and _source.may_be_ours(path)
 
     def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
         super().parse(inventory, loader, path, cache)
+        _source.require_ours(path, loader)
         try:
             self._configure(path)
             built = self._build(self._fetch(path, cache))
@@ -342,15 +346,17 @@ class InventoryModule(BaseInventoryPlugin, Constructed, Cacheable):
             _plugin.stop(f"No inventory from {path}", exc)
 
     def set_options(self, task_keys: t.Any = None, var_options: t.Any = None, direct: t.Any = None) -> None:
-        _plugin.refuse_misread(self, direct or {}, var_options or {})
-        super().set_options(task_keys, var_options, direct)
+        given = _plugin.decrypted(direct or {})
+        variables = _plugin.source_variables(self, self.templar, var_options or {})
+        _plugin.refuse_misread(self, given, variables)
+        super().set_options(task_keys, variables, given)
 
     def _configure(self, path: str) -> None:
         """Read the file. In the options that all plugins share, and in filters, the operator may use templates."""
-        config = self._read_config_data(path)
-        _plugin.refuse_unknown(config, _plugin.option_names(self))
         here = os.path.dirname(os.path.abspath(path))
         self.templar.available_variables = {"inventory_dir": here, **self._vars}
+        config = self._read_config_data(path)
+        _plugin.refuse_unknown(config, _plugin.option_names(self))
         names = (*_plugin.SHARED_OPTIONS, "clusters", "filters", "exclude_filters", "state_dir")
         config = {name: self.templar.template(value) if name in names else value for name, value in config.items()}
         if _guards.ENVIRONMENT in os.environ:  # here it wins, so that one run can be accepted

@@ -18,6 +18,8 @@ description:
 notes:
   - O(user) needs permission to read the key, also where it writes or deletes it, for what is there is looked at first.
   - Values are shown in results and in diffs. Give the task C(no_log=true) where one is secret.
+  - Nothing is changed, and the task fails, if the key, O(value) or the value before contains the password of the task,
+    since Ansible would return asterisks in its place, and a later task could write them back.
   - A task of M(community.general.etcd3) needs no other change than the name of the module.
 extends_documentation_fragment:
   - rollcall.discovery.etcd

@@ -15,6 +15,9 @@ author:
 description:
   - Reads one key, or all keys under a prefix, with all that etcd knows of them.
   - However many there are, all keys are read as of one revision.
+notes:
+  - A value or key that contains the password of the task, or another secret among its options, is an error, since
+    Ansible would replace that part by asterisks. The lookup P(rollcall.discovery.etcd#lookup) has no such limit.
 extends_documentation_fragment:
   - rollcall.discovery.etcd
   - rollcall.discovery.attributes

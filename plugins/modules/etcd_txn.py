@@ -17,6 +17,9 @@ description:
   - All of it happens at one revision of etcd, and nobody comes between.
   - It is not an error when a comparison does not hold. RV(succeeded) tells which operations were done.
 notes:
+  - The task fails before anything is changed if a key or value that it writes, or if it only reads, a value that it
+    reads, contains the password of the task, since Ansible would return asterisks in its place. A value that was read
+    together with a change is null then, with a warning.
   - O(user) needs permission to read the keys, also those that it writes or deletes, for what was there is told.
 extends_documentation_fragment:
   - rollcall.discovery.etcd

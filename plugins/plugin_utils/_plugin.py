@@ -14,9 +14,11 @@ import difflib
 import os
 import traceback
 import typing as t
+from collections.abc import Mapping
 
 from ansible.errors import AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.parsing.vault import EncryptedString
 from ansible.plugins import AnsiblePlugin
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
@@ -69,22 +71,50 @@ def refuse_unknown(given: t.Iterable[str], known: t.Collection[str]) -> None:
             raise AnsibleError(f"Unknown option {name!r}{suggestion(name, known)}")
 
 
+def decrypted(value: t.Any) -> t.Any:
+    """`value` with the plain text in the place of each `!vault` in it. Raises the vault's AnsibleError."""
+    if isinstance(value, EncryptedString):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {name: decrypted(inner) for name, inner in value.items()}
+    return list(map(decrypted, value)) if isinstance(value, (list, tuple)) else value
+
+
+def source_variables(plugin: AnsiblePlugin, templar: t.Any, variables: t.Mapping[str, t.Any]) -> Json:
+    """Those of `variables` that options of the plugin are read from, decrypted and templated.
+
+    Ansible itself would take the text of a template for the value.
+    """
+    sources = (source["name"] for about in plugin.option_definitions.values() for source in about.get("vars", ()))
+    return {name: templar.template(decrypted(variables[name])) for name in sources if name in variables}
+
+
 def refuse_misread(plugin: AnsiblePlugin, given: t.Mapping[str, t.Any], variables: t.Mapping[str, t.Any]) -> None:
     """Raises AnsibleError for what Ansible would take for something else, or show where it must not.
 
-    A misspelt truth value is false to Ansible (and certificates are not verified), and its error about a secret of a
-    wrong type has the secret in it.
+    A misspelt truth value is false to Ansible (and certificates are not verified), and its error about a connection
+    option of a wrong type has the value in it, which may be or contain a secret. `given` and `variables` are decrypted.
     """
-    for name, option in _options.CONNECTION.items():
-        if option.secret and not isinstance(given.get(name, ""), (str, int, float, type(None))):
-            raise AnsibleError(f"{name} must be text")
     if isinstance(given.get("clusters"), dict):
         raise AnsibleError("clusters must be a list, each with a name: [{name: eu, endpoints: [...]}]")
     for option, about in plugin.option_definitions.items():
+        names = (option, *about.get("aliases", ()))
+        sources = [source["name"] for source in about.get("vars", ())]
         if about.get("type") == "bool":
-            _refuse_no_bool(given, (option, *about.get("aliases", ())))
-            _refuse_no_bool(variables, [source["name"] for source in about.get("vars", ())])
+            _refuse_no_bool(given, names)
+            _refuse_no_bool(variables, sources)
             _refuse_no_bool(os.environ, [source["name"] for source in about.get("env", ())])
+        elif option in _options.CONNECTION:
+            _refuse_wrong_type(given, names, about["type"])
+            _refuse_wrong_type(variables, sources, about["type"])
+
+
+def _refuse_wrong_type(given: t.Mapping[str, t.Any], names: t.Iterable[str], kind: str) -> None:
+    for name in names:
+        value = given.get(name)
+        items = value if kind == "list" and isinstance(value, (list, tuple)) else [value]
+        if not all(item is None or isinstance(item, (str, int, float)) for item in items):
+            raise AnsibleError(f"{name} must be {'a list of texts' if kind == 'list' else 'text'}")
 
 
 def _refuse_no_bool(given: t.Mapping[str, t.Any], names: t.Iterable[str]) -> None:
@@ -105,9 +135,8 @@ def suggestion(word: t.Any, known: t.Iterable[str]) -> str:
 def lookup_options(plugin: LookupBase, variables: t.Mapping[str, t.Any] | None, given: Json) -> Json:
     """All options of a lookup: `given` by the caller, else from variables, the environment or ansible.cfg."""
     refuse_unknown(given, option_names(plugin))
-    sources = (source["name"] for about in plugin.option_definitions.values() for source in about.get("vars", ()))
-    # A variable is often a template, and Ansible would take the text of a template for the value.
-    values = {name: plugin._templar.template(variables[name]) for name in sources if variables and name in variables}
+    given = decrypted(given)
+    values = source_variables(plugin, plugin._templar, variables or {})
     refuse_misread(plugin, given, values)
     plugin.set_options(var_options=values, direct=given)
     return options_of(plugin)

@@ -247,10 +247,9 @@ def test_a_mistake_of_our_own_ends_the_program_too(fake_etcd, config, failure, m
     assert "this is a bug of rollcall.discovery" in failure(config())
 
 
-def test_a_file_of_another_name_is_not_ours(fake_etcd, config, capsys):
-    read_inventory(config("hosts.yml"))
-    assert "could not be verified by inventory plugin 'rollcall.discovery.etcd'" in capsys.readouterr().err
-    assert not fake_etcd.received
+def test_a_file_of_any_name_is_ours_by_its_plugin(fake_etcd, config):
+    register(fake_etcd)
+    assert "web1" in read_inventory(config("prod.yml")).hosts
 
 
 def cached(tmp_path, **options):
