@@ -18,7 +18,7 @@ SECRET = "only-the-vault-knows"
 
 @pytest.fixture
 def vault(tmp_path):
-    """Encrypts a text as `!vault` wants it, indented; the vault's password is in the file `vault`, a wrong one in `no`."""
+    """Encrypts a text as `!vault` wants it. The vault's password is in the file `vault`, a wrong one in `no`."""
     (tmp_path / "vault").write_text(VAULT_PASSWORD)
     (tmp_path / "no").write_text("wrong")
     library = VaultLib([("default", VaultSecret(VAULT_PASSWORD.encode()))])
