@@ -173,7 +173,10 @@ def test_a_strangers_directory_is_refused_with_what_to_do(tmp_path):
     assert reached(tmp_path / "app/conf/a", NOBODY).endswith("/app/conf/a")
     os.chown(tmp_path / "app/conf", 0, 0)
     os.chown(tmp_path / "app", NOBODY, NOBODY)
-    with pytest.raises(UnsafePath, match=r'app belongs to user "nobody", who can replace conf'):
+    assert reached(tmp_path / "app/conf/a") == str(tmp_path / "app/conf/a")
+    (tmp_path / "app/conf").rename(tmp_path / "app/former")
+    (tmp_path / "app/conf").symlink_to(tmp_path)
+    with pytest.raises(UnsafePath, match='app/conf is a symbolic link in a directory of user "nobody"'):
         reached(tmp_path / "app/conf/a")
 
 
@@ -201,15 +204,17 @@ def test_where_others_may_add_files_only_our_own_are_locked_and_believed(tmp_pat
                 directory.read(name, own=True)
 
 
-def test_below_a_sticky_directory_only_our_own_directories_are_trusted(tmp_path):
+def test_below_a_sticky_directory_only_our_own_links_are_followed(tmp_path):
     (tmp_path / "tmp").mkdir()
     (tmp_path / "tmp").chmod(0o1777)
     (tmp_path / "tmp/ours").mkdir()
     assert reached(tmp_path / "tmp/ours/a") == str(tmp_path / "tmp/ours/a")
     (tmp_path / "tmp/link").symlink_to("ours")
     os.chown(tmp_path / "tmp/link", NOBODY, NOBODY, follow_symlinks=False)
-    with pytest.raises(UnsafePath, match="can replace link in it"):
+    with pytest.raises(UnsafePath, match="tmp/link is a symbolic link where other users may write"):
         reached(tmp_path / "tmp/link/a")
+    os.chown(tmp_path / "tmp/link", 0, 0, follow_symlinks=False)
+    assert reached(tmp_path / "tmp/link/a") == str(tmp_path / "tmp/ours/a")
 
 
 def test_the_owner_of_a_file_cannot_lead_root_into_another_directory(tmp_path):

@@ -317,7 +317,7 @@ def test_a_user_who_owns_the_directory_is_given_their_file_and_nothing_else(rend
     for options in ({}, {"uid": 0}):
         job = rendering.job(rendering.file(home / "app.cfg", b"x\n", **options))
         rendering.apply(job)
-        assert 'belongs to user "nobody"' in job.error
+        assert 'user "nobody"' in job.error
     job = rendering.job(rendering.file(home / "app.cfg", b"x\n", uid=65534, check_cmd="cat {src}"))
     rendering.apply(job)
     assert 'user "nobody" leads the way' in job.error

@@ -11,7 +11,8 @@ and the plugins on the controller both use it, and neither may import the other.
 
 A process that runs as root must not be led elsewhere. So a file is opened, written and renamed relative to the
 descriptor of its directory, and never through a link. `reach` opens that directory component by component. It follows
-a link only if nobody but root, the user of this process, or the given owner can have put it there.
+a link only if nobody but root, the user of this process, or the given owner can have put it there. Real directories on
+the way may belong to anybody: nobody can move a directory of root's into a directory of their own.
 """
 
 from __future__ import annotations
@@ -222,8 +223,8 @@ def reach(
 ) -> t.Tuple[Directory, str]:
     """The directory of the file `path`, and the file's name in it, which may not exist. Raises OSError.
 
-    The way there can be changed by root, the user of this process and `owner` alone; where `owner` can, it ends in a
-    directory of that user. With `follow`, a link in the place of the file counts as part of the way. Missing
+    Links on the way can be changed by root, the user of this process and `owner` alone; where `owner` can, they end in
+    a directory of that user. With `follow`, a link in the place of the file counts as part of the way. Missing
     directories are made with mode `make`.
     """
     walk = _Walk(owner, make)
@@ -276,7 +277,7 @@ class _Walk:
             self._links += 1
             if self._links > _MOST_LINKS:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
-            self._require_safe(name)
+            self._require_own_link(name)
             target = os.readlink(name, dir_fd=self.descriptor)
             if target.startswith("/"):
                 self._move("/", os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
@@ -301,10 +302,8 @@ class _Walk:
     def _enter(self, name: str) -> None:
         path = os.path.normpath(os.path.join(self.path, name))
         flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        if name != "..":
-            if self._make is not None:
-                self._make_directory(name, path)
-            self._require_safe(name)
+        if name != ".." and self._make is not None:
+            self._make_directory(name, path)
         try:
             self._move(path, os.open(name, flags, dir_fd=self.descriptor))
         except OSError as exc:
@@ -325,26 +324,23 @@ class _Walk:
         os.close(self.descriptor)
         self.path, self.descriptor = path, descriptor
 
-    def _require_safe(self, name: str) -> None:
-        """Raises UnsafePath if a stranger can replace `name` in the directory as far as we have come."""
+    def _require_own_link(self, name: str) -> None:
+        """Raises UnsafePath if a stranger can have put the link `name` where we have come to."""
         here = os.fstat(self.descriptor)
+        link = os.path.join(self.path, name)
         if here.st_uid not in _trusted(self._owner):
             raise UnsafePath(
-                f"{self.path} belongs to {user_name(here.st_uid)}, who can replace {name} in it. "
-                f"Give the directory to root (chown root {self.path})"
+                f"{link} is a symbolic link in a directory of {user_name(here.st_uid)}, who can lead it elsewhere. "
+                f"Write the path without the link, or give the directory to root (chown root {self.path})"
             )
         self._led_by_owner |= here.st_uid not in _trusted(None)
         if not here.st_mode & 0o022:
             return
-        try:
-            entry = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
-        except FileNotFoundError as exc:
-            exc.filename = os.path.join(self.path, name)
-            raise
-        if not here.st_mode & stat.S_ISVTX or entry.st_uid not in _trusted(self._owner):
+        maker = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False).st_uid
+        if not here.st_mode & stat.S_ISVTX or maker not in _trusted(self._owner):
             raise UnsafePath(
-                f"other users may write in {self.path} (mode {here.st_mode & 0o7777:04o}), and can replace {name} "
-                f"in it. Take that away (chmod go-w {self.path})"
+                f"{link} is a symbolic link where other users may write (mode {here.st_mode & 0o7777:04o}), and can "
+                f"lead it elsewhere. Write the path without the link, or take that away (chmod go-w {self.path})"
             )
 
 

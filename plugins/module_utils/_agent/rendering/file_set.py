@@ -162,9 +162,7 @@ class _Stage:
     def __init__(self, drafts: t.Sequence[Draft], run_dir: str, sole: bool) -> None:
         self._drafts = drafts
         self._top = os.path.commonpath([os.path.dirname(draft.target.dest) for draft in drafts])
-        first = drafts[0]
-        name = f".{first.name}.rollcall-check" + ("" if sole else f"-{os.urandom(6).hex()}")
-        self.path = os.path.join(_place(first, run_dir), name)
+        self.path = _place(drafts[0], run_dir, sole)
 
     def __enter__(self) -> _Stage:
         shutil.rmtree(self.path, ignore_errors=True)
@@ -203,14 +201,16 @@ class _Stage:
                 _make_directory(here)
 
 
-def _place(draft: Draft, run_dir: str) -> str:
+def _place(draft: Draft, run_dir: str, sole: bool) -> str:
     """Beside the file, where confined programs may read, unless another user could exchange what is checked."""
+    name = f".{draft.name}.rollcall-check"
+    unique = f"{name}-{os.urandom(6).hex()}"
     try:
         draft.directory.require_private()
     except UnsafePath:
         with private_directory(run_dir, make=0o755) as directory:
-            return directory.path
-    return draft.directory.path
+            return os.path.join(directory.path, unique)
+    return os.path.join(draft.directory.path, name if sole else unique)
 
 
 def _make_directory(path: str) -> None:
