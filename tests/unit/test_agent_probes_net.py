@@ -297,6 +297,7 @@ def test_no_check_leaves_a_file_open(serve: Serve) -> None:
 
 
 HEAD = "HTTP/1.1 200 OK\r\n"
+CRLF = "\r\n"
 
 
 @pytest.mark.parametrize("interim", ["103 Early Hints\r\nLink: </a.css>", "100 Continue", "102 Processing"])
@@ -356,13 +357,57 @@ def test_http_honours_the_charset_and_refuses_compressed_bodies(serve: Serve) ->
         connection.sendall(head.encode() + "grün".encode("latin-1"))
 
     assert Http(f"http://127.0.0.1:{serve(latin)}/", contains="grün")(2.0)[0] == "passing"
-    for charset in ("rot13", "no-such", "base64", "idna"):
+    for charset in ("rot13", "no-such", "base64", "idna", "punycode", "unicode_escape", "undefined"):
         text = f"{HEAD}Content-Type: text/plain; charset={charset}\r\nContent-Length: 2\r\n\r\nok"
         assert Http(f"http://127.0.0.1:{serve(answering(text))}/", contains="ok")(2.0)[0] == "passing", charset
     packed = f"{HEAD}Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\nok"
     status, output = Http(f"http://127.0.0.1:{serve(answering(packed))}/", contains="ok")(2.0)
     assert status == "critical"
     assert "compressed (gzip)" in output
+
+
+@pytest.mark.parametrize("body", ["ready".encode("utf-16"), "ready".encode("utf-16-be"), b"\xff\xfer\0e\0a\0d\0y\0"])
+def test_http_reads_utf_16_with_and_without_a_byte_order_mark(serve: Serve, body: bytes) -> None:
+    def answer(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(f"{HEAD}Content-Type: text/plain; charset=UTF-16\r\n\r\n".encode() + body)
+
+    url = f"http://127.0.0.1:{serve(answer)}/"
+    assert Http(url, contains="ready", matches=re.compile("^read"))(5.0) == ("passing", f"GET {url}: HTTP 200")
+
+
+def test_http_passes_at_once_when_the_text_comes_after_many_small_pieces(serve: Serve) -> None:
+    def answer(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(HEAD.encode() + b"\r\n")
+        for _count in range(300):
+            connection.sendall(b".")
+            time.sleep(0.001)
+        connection.sendall(b"ready")
+        connection.recv(65536)
+
+    begun = time.monotonic()
+    url = f"http://127.0.0.1:{serve(answer)}/"
+    assert Http(url, contains="ready", matches=re.compile("r?eady"))(20.0)[0] == "passing"
+    assert time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize("pattern", ["^up$", r"^up\Z", r"^up\b", "^up(?!grading)"])
+def test_http_waits_for_the_text_that_would_undo_a_match(serve: Serve, pattern: str) -> None:
+    """`^up$` matches "up", and does not match "upgrading", of which "up" may come first."""
+    passed = threading.Event()
+
+    def answer(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(f"{HEAD}\r\nup".encode())
+        passed.wait(0.5)
+        connection.sendall(b"grading")
+
+    assert Http(f"http://127.0.0.1:{serve(answer)}/", matches=re.compile(pattern))(5.0)[0] == "critical"
+    assert (
+        Http(f"http://127.0.0.1:{serve(answering(HEAD + CRLF + 'up'))}/", matches=re.compile(pattern))(5.0)[0]
+        == "passing"
+    )
 
 
 def test_one_deadline_covers_all_addresses_of_a_name(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -396,6 +441,8 @@ def test_one_deadline_covers_all_addresses_of_a_name(serve: Serve, monkeypatch: 
         (probe_http.configure, {"contains": ""}, "contains: it is empty"),
         (probe_http.configure, {"matches": ""}, "matches: it is empty"),
         (probe_http.configure, {"contains": "x" * 70000}, "contains: 70000 characters never come"),
+        (probe_http.configure, {"contains": "ok", "status": [204, "304"]}, "status: an answer with this status has no"),
+        (probe_http.configure, {"headers": {"Content-length": "5"}}, "headers.Content-length: it is set from body"),
         (probe_http.configure, {"status": ["100-199", "102"]}, "'102' never comes"),
         (probe_tcp.configure, {"host": "db:5432"}, "host: expected a host name or an IP address, got 'db:5432'"),
         (probe_tcp.configure, {"host": "a b"}, "host: expected a host name"),

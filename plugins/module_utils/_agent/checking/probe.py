@@ -27,10 +27,6 @@ from ..config import Section
 
 UNKNOWN = ""  # nothing was learned: the status stays
 
-# Characters in which a regular expression is looked for. Meanwhile no other thread of Python runs, not even that of the
-# keepalives, and a pattern such as `\s+"ok"` takes a time that grows with the square of the text.
-SEARCHED = 4096
-
 
 class Result(t.NamedTuple):
     """What a probe found: one of the healths or UNKNOWN, and a line that says why."""

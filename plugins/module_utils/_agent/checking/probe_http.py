@@ -13,6 +13,7 @@ import codecs
 import http.client
 import re
 import socket
+import time
 import typing as t
 import urllib.parse
 
@@ -23,7 +24,8 @@ from ..._etcd.text import printable
 from ..._registry.model import CRITICAL, PASSING, WARNING
 from ..config import Section
 from ..host.shortage import is_shortage
-from .probe import SEARCHED, Host, Probe, Result, pattern, reason, searched
+from .probe import Host, Probe, Result, pattern, reason, searched
+from .searching import SEARCHED, Search, SearchFailed
 from .secured import Secured
 
 # Consul's agent takes it for a warning as well: busy, not broken.
@@ -35,10 +37,17 @@ _MOST = 65536  # characters of a body that are looked at
 _CHUNK = 4096
 _MOST_INTERIM = 10  # answers 1xx before the final one (RFC 9110, 15.2), such as 103 Early Hints
 _NO_BODY = frozenset({"HEAD", "CONNECT"})
+_STATUSES_WITHOUT_BODY = frozenset({101, 204, 304})
+
+_BYTE_ORDER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)  # UTF-32-LE's begins as the first
+# What Python decodes besides charsets: notations of its own, and parts of host names at a quadratic cost.
+_NO_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
 
 _RANGE = re.compile(r"([1-5][0-9][0-9])(?:-([1-5][0-9][0-9]))?")
 _METHOD = re.compile(r"[A-Z]+")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, token
+
+_FRAMING = frozenset({"content-length", "transfer-encoding"})  # a wrong one lets the server wait for more
 
 Ranges = t.Tuple[t.Tuple[int, int], ...]
 
@@ -71,6 +80,7 @@ class Http(t.NamedTuple):
 
     def _ask(self, what: str, timeout: float) -> Result:
         """Raises OSError, HTTPException or InvalidSettings if there is no answer."""
+        deadline = time.monotonic() + timeout
         parts = urllib.parse.urlsplit(self.url)
         connection = self._connection(parts, timeout)
         connection.response_class = _FinalAnswer
@@ -82,46 +92,53 @@ class Http(t.NamedTuple):
                 what = f"{what}: HTTP {answer.status}"
                 if not any(low <= answer.status <= high for low, high in self.status):
                     return Result(WARNING if answer.status == _TOO_MANY_REQUESTS else CRITICAL, what)
-                problem = self._problem_of_body(answer) if self.contains or self.matches else ""
+                problem = self._problem_of_body(answer, deadline) if self.contains or self.matches else ""
                 return Result(CRITICAL, f"{what}, but {problem}") if problem else Result(PASSING, what)
         finally:
             connection.close()
 
-    def _problem_of_body(self, answer: http.client.HTTPResponse) -> str:
+    def _problem_of_body(self, answer: http.client.HTTPResponse, deadline: float) -> str:
         """Why the body is not as wanted; "" as soon as enough of it has come: a stream may have no end."""
         coding = answer.headers.get("Content-Encoding", "identity").strip().lower()
         if coding not in ("", "identity"):
             return f"its body is compressed ({printable(coding, 20)}), and compressed bodies are not searched"
-        decoder = _decoder(answer)
-        text, problem, searches = "", "its body is empty", 0
+        search = Search(self.matches, deadline) if self.matches else None
+        text, contained, matched, complete, late = "", False, search is None, False, False
+        decoder: t.Optional[codecs.IncrementalDecoder] = None
         try:
-            while len(text) < _MOST:
-                chunk = answer.read1(_CHUNK)
-                text += decoder.decode(chunk, final=not chunk)
-                # A stream that drips must not cost a search for each byte.
-                if searches < _CHUNK // 64 or not chunk or len(text) >= _MOST:
-                    searches += 1
-                    problem = self._problem_of_text(text)
-                if not problem or not chunk:
-                    return problem
-        except socket.timeout:  # what has come by now counts
-            problem = self._problem_of_text(text)
-            return f"{problem}, which has not ended in time" if problem else ""
-        return problem
-
-    def _problem_of_text(self, text: str) -> str:
-        if self.contains not in text:
-            return f"its body does not contain {self.contains!r}"
-        if self.matches and not self.matches.search(text[:SEARCHED]):
-            where = "its body does" if len(text) <= SEARCHED else "the first 4 KiB of its body do"
-            return f"{where} not match {self.matches.pattern!r}"
-        return ""
+            while not complete:
+                chunk, late = _piece(answer)
+                new = len(text)
+                decoder = decoder or _decoder(answer, chunk)
+                text += decoder.decode(chunk, final=not chunk and not late)
+                complete = not chunk or len(text) >= _MOST
+                contained = contained or text.find(self.contains, max(0, new - len(self.contains))) >= 0
+                matched = matched or (search is not None and search.found(text, complete))
+                if contained and matched:
+                    return ""
+        except UnicodeError:  # its message would show the body
+            return f"its body is not text in the charset {printable(str(answer.headers.get_content_charset()), 20)}"
+        except SearchFailed as exc:
+            return str(exc)
+        late_too = ", which has not ended in time" if late else ""
+        if not contained:
+            return f"its body does not contain {self.contains!r}{late_too}"
+        where = "its body does" if len(text) <= SEARCHED else "the first 4 KiB of its body do"
+        return f"{where} not match {self.matches.pattern if self.matches else ''!r}{late_too}"
 
     def _connection(self, parts: urllib.parse.SplitResult, timeout: float) -> Connection:
         endpoint = Endpoint(parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme])
         if self.secured is None:
             return Connection(endpoint, timeout, None, "")
         return Connection(endpoint, timeout, self.secured.context(), self.secured.tls.server_name)
+
+
+def _piece(answer: http.client.HTTPResponse) -> t.Tuple[bytes, bool]:
+    """What has come of the body, empty at its end; and whether the time is over, so that what has come must do."""
+    try:
+        return answer.read1(_CHUNK), False
+    except socket.timeout:
+        return b"", True
 
 
 class _FinalAnswer(http.client.HTTPResponse):
@@ -136,14 +153,19 @@ class _FinalAnswer(http.client.HTTPResponse):
         raise http.client.HTTPException(f"more than {_MOST_INTERIM} interim answers (HTTP 1xx)")
 
 
-def _decoder(answer: http.client.HTTPResponse) -> codecs.IncrementalDecoder:
+def _decoder(answer: http.client.HTTPResponse, start: bytes) -> codecs.IncrementalDecoder:
     """For the charset that the answer names, UTF-8 if it names none or one that is not known."""
     charset = answer.headers.get_content_charset("utf-8")
     try:
         b"a".decode(charset, "replace")  # also refuses codecs that are none of text
-        return codecs.getincrementaldecoder(charset)("replace")
+        name = codecs.lookup(charset).name
     except (LookupError, ValueError):
-        return codecs.getincrementaldecoder("utf-8")("replace")
+        name = "utf-8"
+    if name in _NO_CHARSETS:
+        name = "utf-8"
+    elif name in ("utf-16", "utf-32") and not start.startswith(_BYTE_ORDER_MARKS):
+        name += "-be"  # RFC 2781, 4.3
+    return codecs.getincrementaldecoder(name)("replace")
 
 
 def configure(section: Section, host: Host) -> Probe:
@@ -159,13 +181,16 @@ def configure(section: Section, host: Host) -> Probe:
     if method in _NO_BODY and (contains or matches):
         key = "contains" if contains else "matches"
         raise section.error(key, f"an answer to {method} has no body. Use GET, or remove {key}")
+    statuses = _statuses(section)
+    if (contains or matches) and all(low == high and low in _STATUSES_WITHOUT_BODY for low, high in statuses):
+        raise section.error("status", "an answer with this status has no body. Remove contains and matches")
     return Http(
         url,
         Secured.configure(section, url.lower().startswith("https:")),
         method,
         _headers(section),
         section.content("body"),
-        _statuses(section),
+        statuses,
         contains,
         matches,
     )
@@ -191,6 +216,8 @@ def _headers(section: Section) -> t.Tuple[t.Tuple[str, str], ...]:
             raise section.error("headers", f"{name!r} is not the name of a header")
         if not isinstance(value, str) or not value.isascii() or not value.isprintable():
             raise section.error(f"headers.{name}", "its value is not a line of plain text")
+        if name.lower() in _FRAMING:
+            raise section.error(f"headers.{name}", "it is set from body. Remove it")
     return tuple(sorted((name.title(), value) for name, value in headers.items()))
 
 

@@ -15,7 +15,9 @@ import typing as t
 from ..._registry.model import CRITICAL, PASSING
 from ..config import Section
 from ..host.foreign import read_foreign
-from .probe import SEARCHED, Host, Probe, Result, pattern, reason
+from ..host.shortage import is_shortage
+from .probe import Host, Probe, Result, pattern, reason
+from .searching import SEARCHED, SearchFailed, first_match
 
 _NAME = 15  # bytes of a process's name that the kernel keeps
 _DEAD = frozenset("ZXx")  # states: ended, and only not yet fetched by its parent
@@ -31,8 +33,12 @@ class Process(t.NamedTuple):
 
     def __call__(self, timeout: float) -> Result:
         try:
-            found = next(filter(self._is_meant, self._candidates()), "")
+            found = self._find(timeout)
+        except SearchFailed as exc:
+            return Result(CRITICAL, str(exc))
         except (OSError, ValueError) as exc:
+            if is_shortage(exc):
+                raise
             return Result(CRITICAL, f"reading {self.pidfile or '/proc'}: {reason(exc, timeout)}")
         if found:
             return Result(PASSING, f"{self} runs, process {found}")
@@ -44,6 +50,13 @@ class Process(t.NamedTuple):
         words = (("", self.name), ("command line ", cmdline), ("process of ", self.pidfile))
         return ", ".join(what + text for what, text in words if text)
 
+    def _find(self, timeout: float) -> str:
+        """The process id; "" if there is none. Raises OSError, ValueError and SearchFailed."""
+        named = filter(self._is_named, self._candidates())
+        if self.cmdline is None:
+            return next(named, "")
+        return first_match(self.cmdline, ((pid, _command_line(pid)) for pid in named), timeout)
+
     def _candidates(self) -> t.Iterable[str]:
         if not self.pidfile:
             return (entry for entry in os.listdir("/proc") if entry.isdigit() and entry != str(os.getpid()))
@@ -52,12 +65,10 @@ class Process(t.NamedTuple):
             raise ValueError("it holds no process id")
         return [str(int(content))]
 
-    def _is_meant(self, pid: str) -> bool:
+    def _is_named(self, pid: str) -> bool:
         stat = _read(f"/proc/{pid}/stat")  # "1234 (name) S ...", and a name may have spaces and parentheses
         name, _end, rest = stat.partition(" (")[2].rpartition(") ")
-        if not rest or rest[0] in _DEAD or (self.name and name != _kept(self.name)):
-            return False
-        return self.cmdline is None or bool(self.cmdline.search(_command_line(pid)))
+        return bool(rest) and rest[0] not in _DEAD and (not self.name or name == _kept(self.name))
 
 
 def _kept(name: str) -> str:

@@ -70,16 +70,16 @@ class CommandResult(t.NamedTuple):
         return f"{command}: {self.how(timeout)}" + (f": {lines[-1][:300]}" if lines else "")
 
 
-def run_program(argv: t.Sequence[str], timeout: float, keep: int = _KEPT) -> CommandResult:
-    """Run a program with nothing of ours: no input, no file, and of the environment only the path. Of its output the
-    first `keep` bytes are kept.
+def run_program(argv: t.Sequence[str], timeout: float, keep: int = _KEPT, given: bytes = b"") -> CommandResult:
+    """Run a program with nothing of ours: no file, and of the environment only the path. Its input is what is `given`.
+    Of its output the first `keep` bytes are kept.
 
     After `timeout` seconds it is killed. Whatever way it ends, no process that it has started survives it. A program
     that is not there, or cannot be run, ends as in a shell: with a word about it, and the exit status 127 or 126.
     Raises OSError if the host has nothing left to start one with, ValueError for a NUL.
     """
     environment = {"PATH": os.environ.get("PATH", _PATH), "LANG": "C.UTF-8"}
-    return _run([*_SHELL, *argv], timeout, environment, _Start(keep))
+    return _run([*_SHELL, *argv], timeout, environment, _Start(keep), given=given)
 
 
 def run_command(command: str, timeout: float) -> CommandResult:
@@ -93,18 +93,27 @@ def run_command(command: str, timeout: float) -> CommandResult:
 
 
 def _run(
-    argv: t.Sequence[str], timeout: float, environment: t.Dict[str, str], kept: _Start, may_leave: bool = False
+    argv: t.Sequence[str],
+    timeout: float,
+    environment: t.Dict[str, str],
+    kept: _Start,
+    may_leave: bool = False,
+    given: bytes = b"",
 ) -> CommandResult:
     deadline = time.monotonic() + timeout
     children.adopt_orphans()
-    reader, writer = os.pipe()
+    source = _input(given)
     try:
-        child = children.start(lambda mark: _spawn(argv, {**environment, **mark}, writer))
-    except Exception:
-        os.close(reader)
-        raise
+        reader, writer = os.pipe()
+        try:
+            child = children.start(lambda mark: _spawn(argv, {**environment, **mark}, source, writer))
+        except Exception:
+            os.close(reader)
+            raise
+        finally:
+            os.close(writer)
     finally:
-        os.close(writer)
+        os.close(source)
     output = _Output(reader, kept)
     left = False
     try:
@@ -118,7 +127,22 @@ def _run(
     return CommandResult(child.status, kept.content.decode("utf-8", "replace"), lost)
 
 
-def _spawn(argv: t.Sequence[str], environment: t.Dict[str, str], output: int) -> int:
+def _input(given: bytes) -> int:
+    """A descriptor to read this from. It is in memory, and all there at once: nobody waits for who reads it."""
+    if not given:
+        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    source = os.memfd_create("input", os.MFD_CLOEXEC)
+    try:
+        with open(source, "wb", closefd=False) as file:
+            file.write(given)
+        os.lseek(source, 0, os.SEEK_SET)
+    except BaseException:
+        os.close(source)
+        raise
+    return source
+
+
+def _spawn(argv: t.Sequence[str], environment: t.Dict[str, str], source: int, output: int) -> int:
     """The process id of a new session, in which no signal is ignored or blocked."""
     # A daemon of ours has no AnsibleModule.
     return os.posix_spawn(  # pylint: disable=ansible-bad-function
@@ -126,7 +150,7 @@ def _spawn(argv: t.Sequence[str], environment: t.Dict[str, str], output: int) ->
         [word.encode("utf-8", "surrogateescape") for word in argv],  # as configurations are, whatever the locale
         environment,
         file_actions=[
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, source, 0),
             (os.POSIX_SPAWN_DUP2, output, 1),
             (os.POSIX_SPAWN_DUP2, output, 2),
         ],
