@@ -18,6 +18,7 @@ import pytest
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking import check_config
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe_http import Http
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe_systemd import Systemd
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe_tcp import Tcp
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.config import ConfigError
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering.addresses import Source
@@ -159,7 +160,17 @@ def test_the_least_of_it(written: Load) -> None:
         ({"checks": {"a": {"type": "script", "command": ["a\0b"]}}}, "checks.a.command: it has a NUL in it, which no"),
         ({"checks": {"a": {"type": "tcp", "port": 1, "send": "\ud800"}}}, "checks.a.send: it has half of a surrogate"),
         ({"checks": {"a": {"type": "ttl", "file": "/a\0b", "ttl": 3}}}, "checks.a.file: it has a NUL in it, which no"),
-        ({"checks": {"a": {"type": "systemd", "unit": "--all"}}}, "checks.a.unit: '--all' is not the name of a unit"),
+        ({"checks": {"a": {"type": "systemd", "unit": "--all"}}}, "checks.a.unit: expected the name of a unit such as"),
+        (
+            {"checks": {"a": {"type": "systemd", "unit": "x" * 250}}},
+            "checks.a.unit: expected the name of a unit such as",
+        ),
+        ({"checks": {"a": {"type": "systemd", "unit": "app@"}}}, "checks.a.unit: app@.service is a template, which"),
+        (
+            {"checks": {"a": {"type": "script", "command": ["", "-v"]}}},
+            "checks.a.command: the program, its first word,",
+        ),
+        ({"checks": {"a": {"type": "process", "process": "/usr/sbin/x"}}}, "checks.a.process: a name has no directory"),
         ({"checks": {"a": {"type": "ttl", "file": "beat", "ttl": 3}}}, "checks.a.file: 'beat' is not an absolute path"),
         ({"checks": {"a": {"type": "ttl", "file": "/beat"}}}, "checks.a.ttl: it is missing"),
         ({"checks": {"a": {"type": "process"}}}, "checks.a: one of process, cmdline and pidfile is wanted"),
@@ -253,6 +264,15 @@ def test_what_is_sent_or_looked_for_may_have_a_nul(written: Load) -> None:
         checks={"postgres": {"type": "tcp", "port": 5432, "send": "\0\0\0\b\4\xd2\26/", "expect": "S"}}
     ).checks
     assert probe.probe == Tcp("127.0.0.1", 5432, send="\0\0\0\b\4\xd2\26/", expect="S")
+
+
+@pytest.mark.parametrize(
+    ("given", "unit"),
+    [("web", "web.service"), ("my.app", "my.app.service"), ("web.socket", "web.socket"), ("a@b", "a@b.service")],
+)
+def test_a_unit_without_a_type_is_a_service(written: Load, given: str, unit: str) -> None:
+    (check,) = written(checks={"web": {"type": "systemd", "unit": given}}).checks
+    assert check.probe == Systemd(unit)
 
 
 def test_only_the_types_that_are_configured_are_imported(tmp_path: Path) -> None:

@@ -99,6 +99,9 @@ def configure(section: Section, host: Host) -> Probe:
     probe = Process(section.text("process"), pattern(section, "cmdline"), section.text("pidfile"))
     if probe.pidfile and not os.path.isabs(probe.pidfile):
         raise section.error("pidfile", f"expected an absolute path, got {probe.pidfile!r}")
+    if probe.name.startswith("/"):
+        name = probe.name.rpartition("/")[2]
+        raise section.error("process", f"a name has no directory. Write {name}, or use cmdline for the path")
     if not any(probe):
         raise section.error("", "one of process, cmdline and pidfile is wanted")
     return probe

@@ -44,6 +44,8 @@ def configure(section: Section, host: Host) -> Probe:
     Raises ConfigError.
     """
     command = section.required("command")
+    if isinstance(command, list) and command and command[0] == "":
+        raise section.error("command", "the program, its first word, is empty")
     if isinstance(command, str) and command.strip():
         return Script(("/bin/sh", "-c", section.text("command")))
     if not isinstance(command, list) or not command or not all(isinstance(word, str) for word in command):

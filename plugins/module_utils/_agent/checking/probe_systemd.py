@@ -16,6 +16,7 @@ import re
 import typing as t
 
 from ..._registry.model import CRITICAL, PASSING
+from ..._registry.words import shown
 from ..config import Section
 from ..host.programs import run_program
 from ..host.shortage import is_shortage
@@ -24,6 +25,20 @@ from .probe import Host, Probe, Result
 # A unit that starts, even again and again, serves nobody yet; one that reloads does.
 _PASSING = frozenset({"active", "reloading", "refreshing"})
 _UNIT = re.compile(r"[A-Za-z0-9:_.\\@][A-Za-z0-9:_.\\@-]*")
+_LONGEST = 255  # bytes, systemd.unit(5)
+_TYPES = (
+    ".automount",
+    ".device",
+    ".mount",
+    ".path",
+    ".scope",
+    ".service",
+    ".slice",
+    ".socket",
+    ".swap",
+    ".target",
+    ".timer",
+)
 
 
 class Systemd(t.NamedTuple):
@@ -54,6 +69,10 @@ class Systemd(t.NamedTuple):
 def configure(section: Section, host: Host) -> Probe:
     """From the key `unit`, a service where it has no suffix. Raises ConfigError."""
     unit = section.required_text("unit")
-    if not _UNIT.fullmatch(unit):
-        raise section.error("unit", f"{unit!r} is not the name of a unit such as nginx.service")
-    return Systemd(unit if "." in unit else f"{unit}.service")
+    if not unit.endswith(_TYPES):
+        unit += ".service"  # as systemctl does, also for my.app
+    if not _UNIT.fullmatch(unit) or len(unit) > _LONGEST or unit.startswith("."):
+        raise section.error("unit", f"expected the name of a unit such as nginx.service, got {shown(unit)}")
+    if "@." in unit:
+        raise section.error("unit", f"{unit} is a template, which never runs. Name one of its instances")
+    return Systemd(unit)

@@ -21,8 +21,6 @@ import sys
 import time
 import typing as t
 
-from ..host.programs import run_program
-
 SEARCHED = 4096  # characters in which an expression is looked for
 
 _MOST_CHOICES = 64  # ways through an expression without a repetition
@@ -78,6 +76,8 @@ def first_match(pattern: t.Pattern[str], texts: t.Iterable[t.Tuple[str, str]], s
     """
     if _traits(pattern.pattern).quick:
         return next((name for name, text in texts if pattern.search(text)), "")
+    from ..host.programs import run_program  # which most agents need not carry
+
     listed = list(texts)
     content = json.dumps([pattern.pattern, [text for _name, text in listed]]).encode("ascii")
     ended = run_program((sys.executable, "-I", "-S", "-c", _PROGRAM), max(0.0, seconds), given=content)
