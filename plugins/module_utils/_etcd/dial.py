@@ -44,6 +44,14 @@ def dial(host: str, port: int, seconds: float) -> socket.socket:
                 raise
 
 
+def look_up(host: str, seconds: float) -> t.List[str]:
+    """The IP addresses of a name, in the order of the resolver. Raises socket.gaierror, within `seconds`."""
+    found = _look_up(host, 0, seconds)
+    if isinstance(found, socket.gaierror):
+        raise found
+    return list(dict.fromkeys(entry[4][0] for entry in found))
+
+
 def _addresses(host: str, port: int, seconds: float) -> Addresses:
     """The addresses of a name, never none. Raises socket.gaierror."""
     try:

@@ -57,6 +57,18 @@ def discover(domain: str, seconds: float, resolvers: t.Sequence[Resolver] = ()) 
     raise Unreachable(f"discovery_srv {domain!r} gave no etcd endpoint: {'; '.join(failures)}")
 
 
+def look_up_records(name: str, seconds: float, resolvers: t.Sequence[Resolver] = ()) -> t.List[Record]:
+    """The SRV records of any name, none if it has none. `resolvers` as for `discover`. Raises Unreachable."""
+    resolvers = resolvers or _resolvers("/etc/resolv.conf")
+    failures: t.List[str] = []
+    for resolver in resolvers:
+        try:
+            return _ask(resolver, name.strip("."), min(_PATIENCE, seconds / len(resolvers)))
+        except (OSError, ValueError, struct.error, IndexError) as exc:
+            failures.append(f"{resolver[0]}: {exc}")
+    raise Unreachable(f"No answer about {name!r} from {'; '.join(failures)}")
+
+
 def _resolvers(resolv_conf: str) -> t.List[Resolver]:
     try:
         with open(resolv_conf, encoding="utf-8", errors="replace") as file:

@@ -41,6 +41,7 @@ def apply(jobs: t.Sequence[Job], view: View, commands: Commands, now: t.Callable
     replaced: t.List[t.Tuple[Job, Change]] = []
     try:
         for job in jobs:
+            commands.alive()
             change = _replace(job, view, commands, now)
             if change is not None:
                 replaced.append((job, change))

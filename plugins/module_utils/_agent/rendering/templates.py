@@ -17,6 +17,7 @@ from ..._etcd.files import read_regular
 from ..._registry.select import select
 from .functions import FUNCTIONS
 from .keystore import KeyStore, TemplateFailed
+from .lookups import Lookups
 from .view import View
 
 if t.TYPE_CHECKING:
@@ -107,7 +108,8 @@ def _environment(directory: str, functions: t.Iterable[t.Callable[..., t.Any]]) 
         autoescape=False,  # configuration files, not HTML
     )
     # As globals, and not as variables, they are there in imported macros, too.
-    environment.globals.update(FUNCTIONS)
-    environment.filters = {**FUNCTIONS, **environment.filters}
+    plain = {**FUNCTIONS, **Lookups().functions()}
+    environment.globals.update(plain)
+    environment.filters = {**plain, **environment.filters}
     environment.globals.update({function.__name__: function for function in functions})
     return environment
