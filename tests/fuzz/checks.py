@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -28,6 +29,9 @@ LINES = (
     b"Transfer-Encoding: chunked\r\n",
     b"Content-Type: text/plain; charset=\xff\r\n",
     b"Content-Type: text/plain; charset=punycode\r\n",
+    b"Content-Type: text/plain; charset=utf-16\r\n",
+    b"Content-Type: text/plain; charset=utf-32\r\n",
+    b"Content-Type: text/plain; charset=idna\r\n",
     b"Content-Encoding: \x1b[31m\r\n",
     b"X: " + b"y" * 70000 + b"\r\n",
     b"\r\n",
@@ -40,11 +44,22 @@ LINES = (
 )
 
 
+# Beginnings of answers without an end.
+ENDLESS = (
+    b"HTTP/1.1 103 Early Hints\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nX: y\r\n",
+    b"X: y\r\n",
+    b"data: nothing\r\n\r\n",
+    b"1\r\nx\r\n",
+    b"\xff" * 1000,
+)
+
+
 class _Server:
-    """Answers each connection with the current bytes, then closes it or leaves it open."""
+    """Answers each connection with the current bytes and the endless ones, then closes it or leaves it open."""
 
     def __init__(self) -> None:
-        self.answer, self.open = b"", False
+        self.answer, self.endless, self.open = b"", b"", False
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._run, daemon=True).start()
@@ -56,6 +71,8 @@ class _Server:
             with contextlib.suppress(OSError):
                 connection.settimeout(0.1)
                 connection.sendall(self.answer)
+                while self.endless:
+                    connection.sendall(self.endless)
             kept.append(connection)
             while len(kept) > (8 if self.open else 0):
                 kept.pop(0).close()
@@ -77,11 +94,19 @@ def checks() -> Iterator[Callable[[random.Random], None]]:
     """Every result is a status of ours with printable output."""
     server = _Server()
     url = f"http://127.0.0.1:{server.port}/"
+    probes = (
+        Http(url),
+        Http(url, contains="hello"),
+        Http(url, matches=re.compile("hel+o$")),
+        Tcp("127.0.0.1", server.port, expect="hello"),
+    )
 
     def attack(rng: random.Random) -> None:
         server.answer, server.open = _answer(rng), rng.random() < 0.02
-        probe = rng.choice((Http(url), Http(url, contains="hello"), Tcp("127.0.0.1", server.port, expect="hello")))
-        assert probe(TIMEOUT).status in ("passing", "warning", "critical")
+        server.endless = rng.choice(ENDLESS) if rng.random() < 0.02 else b""
+        result = rng.choice(probes)(TIMEOUT)
+        server.endless = b""
+        assert result.status in ("passing", "warning", "critical")
 
     yield attack
 
