@@ -156,6 +156,7 @@ from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client import Client
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import EtcdError, InvalidSettings
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.text import printable
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import KeyValue
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.words import reserved_key
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _keys, _plugin, _terms
@@ -197,7 +198,9 @@ class LookupModule(LookupBase):
         result = FORMS[options["return"]]([found[key] for key in asked if key in found])
         reserved = reserved_key(result)  # with return=dict, a key of etcd is a key here
         if reserved:
-            raise AnsibleError(f"The key {reserved} of etcd cannot be one of a dictionary: Ansible reserves its name")
+            raise AnsibleError(
+                f"The key {printable(reserved)} of etcd cannot be one of a dictionary: Ansible reserves its name"
+            )
         return result
 
 

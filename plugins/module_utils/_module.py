@@ -20,6 +20,7 @@ from ansible.module_utils.common.validation import check_required_if, check_requ
 from . import _options, _secrets
 from ._etcd.client import Client
 from ._etcd.errors import RollcallError
+from ._etcd.text import printable
 from ._registry.errors import InvalidNode
 from ._registry.model import parse_json
 
@@ -44,7 +45,10 @@ class Module(AnsibleModule):
         super().exit_json(**_utf8(kwargs), invocation=self._invocation())
 
     def fail_json(self, msg: str, **kwargs: t.Any) -> t.NoReturn:
-        super().fail_json(_utf8(msg), **_utf8(kwargs), invocation=self._invocation())
+        super().fail_json(printable(_utf8(msg)), **_utf8(kwargs), invocation=self._invocation())
+
+    def warn(self, warning: str, **kwargs: t.Any) -> None:
+        super().warn(printable(_utf8(warning)), **kwargs)
 
     def fail_readably(self, msg: str) -> t.NoReturn:
         """End with a message that holds no text of others, and stays as it is if its words contain a short secret."""

@@ -27,6 +27,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils import _options
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client import Client
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import RollcallError
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import nearest
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.text import printable
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Rejected
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _kept
 
@@ -155,11 +156,13 @@ def _distance(origin: str) -> int:
 def report(problems: t.Sequence[str], on_error: str) -> None:
     """Say what went wrong: "strict" raises AnsibleError, "warn" warns, "ignore" tells it with -vvv only."""
     if problems and on_error == "strict":
-        raise AnsibleError(problems[0] + (f" ({len(problems) - 1} more errors of this kind)" if problems[1:] else ""))
+        raise AnsibleError(
+            printable(problems[0]) + (f" ({len(problems) - 1} more errors of this kind)" if problems[1:] else "")
+        )
     if on_error == "warn":
         warn(problems, "keys cannot be had")
     for problem in problems if on_error == "ignore" else ():
-        display.vvv(problem)
+        display.vvv(printable(problem))
 
 
 def warn_of_nodes(rejected: t.Sequence[Rejected]) -> None:
@@ -170,9 +173,9 @@ def warn_of_nodes(rejected: t.Sequence[Rejected]) -> None:
 def warn(messages: t.Sequence[str], rest: str) -> None:
     """A warning for each message; above MAX_WARNINGS the rest is counted, and told with -v."""
     for message in messages[:MAX_WARNINGS]:
-        display.warning(message)
+        display.warning(printable(message))
     for message in messages[MAX_WARNINGS:]:
-        display.v(message)
+        display.v(printable(message))
     if len(messages) > MAX_WARNINGS:
         display.warning(f"{len(messages) - MAX_WARNINGS} more {rest} (-v names them)")
 
@@ -183,8 +186,9 @@ def stop(what: str, exc: Exception) -> t.NoReturn:
     Ansible turns every Exception of an inventory plugin into a warning, lets other plugins try the same file, and exits
     with 0 (InventoryManager.parse_source). It lets SystemExit pass.
     """
-    display.vvv("".join(traceback.format_exception(exc)))
-    display.error(f"{what}: {reason(exc)}")
+    for line in "".join(traceback.format_exception(exc)).rstrip().split("\n"):
+        display.vvv(printable(line))
+    display.error(printable(f"{what}: {reason(exc)}"))
     raise SystemExit(1) from exc
 
 

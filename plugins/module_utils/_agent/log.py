@@ -20,6 +20,8 @@ import threading
 import time
 import typing as t
 
+from .._etcd.text import printable
+
 # sd-daemon(3): the journal reads a priority from the start of a line. A terminal would only show it.
 _ERROR, _WARNING, _INFO = ("<3>", "<4>", "<6>") if "JOURNAL_STREAM" in os.environ else ("", "", "")
 
@@ -109,8 +111,8 @@ _lines: t.Optional[_Lines] = None
 
 
 def _write(priority: str, text: str) -> None:
-    line = "".join(char if char.isprintable() else "?" for char in text.replace("\n", " | "))
-    line = f"{priority}{line}\n"
+    joined = text.replace("\n", " | ")  # the journal takes each line for an entry of its own
+    line = f"{priority}{printable(joined)}\n"
     if _lines is not None:
         _lines.put(line)
         return

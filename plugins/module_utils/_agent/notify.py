@@ -13,6 +13,7 @@ import os
 import socket
 import time
 
+from .._etcd.text import printable
 from .host.threads import start_rounds
 
 _LONGEST = 1000  # characters of a status line; a datagram that is too large is lost as a whole
@@ -79,7 +80,7 @@ class Notifier:
     def status(self, text: str) -> None:
         """One line for `systemctl status`; sent where it is another than before."""
         line = " ".join(text.split())[:_LONGEST]
-        if line != self._status and self._send(f"STATUS={line}"):
+        if line != self._status and self._send(f"STATUS={printable(line)}"):
             self._status = line
 
     def _send(self, state: str) -> bool:

@@ -17,6 +17,8 @@ import os
 import sys
 import typing as t
 
+from .._etcd.text import printable
+
 _NAMES = ("stdin", "stdout", "stderr")
 
 
@@ -46,7 +48,7 @@ def silence(stream: t.TextIO) -> None:
 def complain(text: str) -> None:
     """Write a line to standard error, as far as there is one."""
     try:
-        sys.stderr.write(f"rollcall: {text}\n")
+        sys.stderr.write(f"rollcall: {printable(text)}\n")
         sys.stderr.flush()
     except (OSError, ValueError):
         silence(sys.stderr)

@@ -12,6 +12,7 @@ where, what came back, what to do next) and never holds a secret.
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from .fields import Malformed, parse
@@ -38,9 +39,18 @@ _MAX_REASON = 1000  # characters of foreign text in a message
 # What the gateway says of the connection to its own server, by the moment at which that ended it.
 _GATEWAY_CUT_OFF = ("connection closed", "connection error", "broken pipe", "connection reset by peer")
 
+_BYTE = re.compile("[\udc80-\udcff]")  # one that is not UTF-8, as surrogateescape has it
+
+
+def _as_c(byte: t.Match[str]) -> str:
+    return f"\\x{ord(byte[0]) - 0xDC00:02x}"
+
 
 class RollcallError(Exception):
-    """Root of everything that the collection raises on purpose."""
+    """Root of everything that the collection raises on purpose. Its text is printable, whatever it quotes."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(printable(_BYTE.sub(_as_c, arg)) if isinstance(arg, str) else arg for arg in args))
 
 
 class EtcdError(RollcallError):

@@ -20,12 +20,13 @@ import typing as t
 from .._etcd import wire
 from .._etcd.client import Client
 from .._etcd.errors import LeaseNotFound, PermissionDenied
+from .._etcd.text import printable
 from .._etcd.wire import KeyValue
 from .bounds import MAX_BYTES, refuse_excess
 from .errors import Duplicate, InvalidNode, RegistryError
 from .layout import CHECKS, HEALTH, IP, NODE, Identity, Layout
 from .model import PASSING, Check, Document, dump, load, parse_document
-from .words import MAX_VALUE, plain
+from .words import MAX_VALUE
 
 JOINED = "joined"
 LEFT = "left"
@@ -91,8 +92,8 @@ class Holder(t.NamedTuple):
     lease: int
 
     def __str__(self) -> str:
-        keeper = f"agent {plain(self.agent)}" if self.agent else "no agent"
-        address, who = plain(self.address or "unknown"), plain(self.id or "none")
+        keeper = f"agent {printable(self.agent, 60)}" if self.agent else "no agent"
+        address, who = printable(self.address or "unknown", 60), printable(self.id or "none", 60)
         return f"address {address}, id {who}, {keeper}, lease {self.lease:x}"
 
 

@@ -117,8 +117,3 @@ def shown(value: t.Any) -> str:
     """`value` for a message: short, quoted, on one line."""
     text = ascii(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def plain(text: str) -> str:
-    """Foreign `text` for a message, as it is where that is short and can be printed, else as `shown`."""
-    return text if len(text) <= 60 and text.isprintable() else shown(text)

@@ -22,6 +22,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors im
     Unavailable,
     Unreachable,
 )
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.text import printable
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Keys
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _cached
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._clusters import Cluster
@@ -63,7 +64,9 @@ class LastGood:
             keys, age = self._load(cluster)
         except AnsibleError as exc:
             raise AnsibleError(f"{failure}. Nor can its last reading be used: {exc}") from None
-        display.warning(f"{cluster} is taken as it was {age:.0f} seconds ago, at revision {keys.revision}: {failure}")
+        display.warning(
+            printable(f"{cluster} is taken as it was {age:.0f} seconds ago, at revision {keys.revision}: {failure}")
+        )
         return keys
 
     def _load(self, cluster: Cluster) -> tuple[Keys, float]:
@@ -114,7 +117,7 @@ def cached(cache: CachePluginAdjudicator, key: str, clusters: t.Sequence[Cluster
     try:
         kept = cache.get(key)
     except Exception as exc:  # any: what a cache plugin makes of a damaged file is its own affair
-        display.warning(f"The cached inventory is passed over: {exc!r}")
+        display.warning(printable(f"The cached inventory is passed over: {exc!r}"))
         return None
     readings = {}
     for cluster in clusters:

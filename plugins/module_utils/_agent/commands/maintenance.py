@@ -16,6 +16,7 @@ import typing as t
 
 from ..._etcd.client import Client
 from ..._etcd.errors import RollcallError
+from ..._etcd.text import printable
 from ..._registry import maintenance
 from ..._registry.layout import Identity
 from ..._registry.times import parse_duration, parse_moment
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
             said = f"in maintenance: {in_words(outcome.after)}" + ("" if outcome.changed else ", as before")
             if not outcome.registered:
                 note(f"{outcome.who} is not registered: the maintenance is for when it comes")
-        say(f"{outcome.who} is {said}")
+        say(printable(f"{outcome.who} is {said}"))
     return 0
 
 

@@ -16,6 +16,7 @@ import sys
 
 from ..._etcd.client import Client
 from ..._etcd.errors import RollcallError
+from ..._etcd.text import printable
 from ..._registry.mirror import read_state
 from .. import log
 from ..host.locks import Locked, Locks
@@ -97,8 +98,13 @@ def _render(config: RenderConfig, args: argparse.Namespace) -> int:
         if job.error:
             log.error(job.error)
             continue
-        sys.stdout.write(job.diff)
+        sys.stdout.write(_printable_lines(job.diff))
         for file in job.status():
             sys.stdout.write(f"{'changed' if file['dest'] in job.changed else 'ok'}: {file['dest']}\n")
         sys.stdout.flush()
     return int(any(job.error for job in jobs))
+
+
+def _printable_lines(text: str) -> str:
+    """Lines of a file, which nodes have written parts of, for a terminal; tabs stay."""
+    return "\n".join("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))

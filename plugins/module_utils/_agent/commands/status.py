@@ -18,10 +18,11 @@ import os
 import time
 import typing as t
 
+from ..._etcd.text import printable
 from ..._registry.model import CRITICAL, PASSING, worst
 from ..pacing import boottime
 from ..registering.progress import LEFT, REGISTERED, STARTING, WAITING
-from .terminal import clean, coloured, maintenance, moment, say, span, table
+from .terminal import coloured, maintenance, moment, say, span, table
 
 Json = t.Dict[str, t.Any]
 
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
             )
         )
         return code
-    say(f"{coloured(_STATES[code])}: {clean(words)}")
+    say(f"{coloured(_STATES[code])}: {printable(words)}")
     if status is not None:
         say("\n".join(["", *_facts(status), *_tables(status)]))
     return code
@@ -130,7 +131,7 @@ def _facts(status: Json) -> t.List[str]:
         "node": f"{status['node']} under {status['prefix']}",
         "registered": f"since {moment(since)} ({span(now - since)})" if since else "",
         "phase": f"{status['phase']} since {moment(status['since'])} ({span(now - status['since'])})",
-        "address": status["address"] or f"none: {status.get('address_problem', '')}",
+        "address": printable(status["address"] or f"none: {status.get('address_problem', '')}"),
         "health": coloured(status["health"]),
         "maintenance": maintenance(status["maintenance"]) if status["maintenance"] is not None else "",
         "services": ", ".join(_service(status, name) for name in sorted(status["services"])),
@@ -180,7 +181,7 @@ def _tables(status: Json) -> t.List[str]:
     if status["errors"]:
         lines += ["", "Last errors:"]
         lines += [
-            f"  {moment(error['at'])} ({span(now - error['at'])} ago)  {clean(error['text'])}"
+            f"  {moment(error['at'])} ({span(now - error['at'])} ago)  {printable(error['text'])}"
             for error in status["errors"]
         ]
     return lines

@@ -16,6 +16,7 @@ import sys
 import time
 import typing as t
 
+from ..._etcd.text import printable
 from ..streams import complain
 
 _COLOURS = {
@@ -34,11 +35,6 @@ _COLOURS = {
 }
 
 
-def clean(text: t.Any) -> str:
-    """`text` on one line of what can be printed."""
-    return "".join(char if char.isprintable() else " " for char in str(text)).strip()
-
-
 def coloured(word: str, stream: t.Optional[t.TextIO] = None) -> str:
     """`word`, which may be padded, in its colour where `stream` (standard output) is a terminal that shall have any.
 
@@ -53,7 +49,7 @@ def table(header: t.Sequence[str], rows: t.Sequence[t.Sequence[str]], colours: t
     """Lines of aligned columns; those that are named in `colours` are coloured. Columns without any value are left out,
     and `-` stands where one is missing."""
     kept = [number for number in range(len(header)) if any(row[number] for row in rows)]
-    cells = [[header[number] for number in kept], *([clean(row[number]) or "-" for number in kept] for row in rows)]
+    cells = [[header[number] for number in kept], *([printable(row[number]) or "-" for number in kept] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells)]
     lines = []
     for row in cells:
@@ -85,12 +81,12 @@ def moment(unix: float) -> str:
 
 def maintenance(fields: t.Mapping[str, t.Any]) -> str:
     """Who says why, and until when."""
-    words = ": ".join(filter(None, (clean(fields.get(name) or "") for name in ("by", "reason"))))
+    words = ": ".join(filter(None, (printable(fields.get(name) or "") for name in ("by", "reason"))))
     return f"{words} (until {moment(fields['until'])})" if fields.get("until") else words or "yes"
 
 
 def say(line: str) -> None:
-    """Write a line, at once: who follows a pipe does not want to wait for it."""
+    """Write a line, at once: who follows a pipe does not want to wait for it. Foreign text in it must be printable."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 

@@ -19,13 +19,14 @@ import typing as t
 
 from ..._etcd.client import Client
 from ..._etcd.errors import EtcdError
+from ..._etcd.text import printable
 from ..._registry.layout import Layout
 from ..._registry.mirror import Selector, read_state
 from ..host.inbox import Inbox
 from ..rendering.follow import Follower
 from . import access, filters
 from .history import Happening, History
-from .terminal import clean, coloured, moment, note, say
+from .terminal import coloured, moment, note, say
 
 _TICK = 1.0  # seconds between two looks at whether anybody still reads what we write
 
@@ -111,4 +112,5 @@ def _line(happening: Happening, as_json: bool) -> str:
     now = time.time()
     if as_json:
         return json.dumps({"at": round(now, 3), **happening.document()}, sort_keys=True)
-    return f"{moment(now)}  {coloured(happening.kind.ljust(7))}  {happening.who}  {clean(happening.words())}"
+    said = printable(f"{happening.who}  {happening.words()}")
+    return f"{moment(now)}  {coloured(happening.kind.ljust(7))}  {said}"
