@@ -93,6 +93,7 @@ class LookupModule(LookupBase):
 
     def run(self, terms: list[t.Any], variables: t.Any = None, **kwargs: t.Any) -> list[dict[str, str]]:
         options = _plugin.lookup_options(self, variables, kwargs)
+        _terms.require(terms, "The name of a certificate")
         authority = _pki.Authority(Path(options["directory"]))
         found = []
         for name in _terms.texts(terms, "The name of a certificate", empty=True):

@@ -175,6 +175,7 @@ class LookupModule(LookupBase):
 
     def run(self, terms: list[t.Any], variables: t.Any = None, **kwargs: t.Any) -> list[t.Any]:
         options = _plugin.lookup_options(self, variables, kwargs)
+        _terms.require(terms, "A key of etcd")
         names, problems = _terms.texts(terms, "A key of etcd", options["prefix"]), []
         if options["revision"] < 0:
             raise AnsibleError(f"revision is {options['revision']}: it must be one of etcd's, or 0 for now")

@@ -57,7 +57,7 @@ from ansible import constants as C
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.rollcall.discovery.plugins.plugin_utils import _runtime
+from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin, _runtime
 
 
 class LookupModule(LookupBase):
@@ -66,7 +66,7 @@ class LookupModule(LookupBase):
     def run(self, terms: list[t.Any], variables: t.Any = None, **kwargs: t.Any) -> list[str]:
         if terms:
             raise AnsibleError("The lookup rollcall.discovery.runtime takes no terms: there is one runtime")
-        self.set_options(var_options=variables, direct=kwargs)
+        _plugin.lookup_options(self, variables, kwargs)
         root = _runtime.collection_root()
         archive = _runtime.pack(_runtime.collect(root), _runtime.collection_version(root))
         return [_runtime.store(archive, C.DEFAULT_LOCAL_TMP)]

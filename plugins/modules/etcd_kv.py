@@ -245,6 +245,8 @@ def main():
     key, present, prefix = module.params["key"], module.params["state"] == "present", module.params["prefix"]
     if not key or (prefix and (present or module.params["mod_revision"] is not None)):
         module.fail_json(msg="key must not be empty, and prefix goes with state=absent only, without mod_revision")
+    if not present and module.params["lease"] is not None:
+        module.fail_json(msg="lease goes with state=present only: a key that is deleted has none")
     with connect(module) as client:
         result, diffs = (put if present else delete)(client, module)
     finish(module, diffs, key=key, **result)

@@ -242,6 +242,8 @@ def operation(module, given):
     action, key, value, lease, prefix = (given[name] for name in OPERATION)
     if action == "put" and (value is None or prefix):
         module.fail_json(msg=f"put of {key} needs a value, and is of one key: prefix goes with delete and get")
+    if action != "put" and (value is not None or lease):
+        module.fail_json(msg=f"{action} of {key} takes neither value nor lease: they go with put")
     if action == "get" or module.check_mode:
         return wire.get(key, prefix)
     if action == "delete":

@@ -135,6 +135,8 @@ def suggestion(word: t.Any, known: t.Iterable[str]) -> str:
 
 def lookup_options(plugin: LookupBase, variables: t.Mapping[str, t.Any] | None, given: Json) -> Json:
     """All options of a lookup: `given` by the caller, else from variables, the environment or ansible.cfg."""
+    if "_terms" in given:
+        raise AnsibleError("_terms is no option: give the terms by position, as in query('NAME', term, ...)")
     refuse_unknown(given, option_names(plugin))
     given = decrypted(given)
     values = source_variables(plugin, plugin._templar, variables or {})

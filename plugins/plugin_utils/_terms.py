@@ -14,6 +14,12 @@ import typing as t
 from ansible.errors import AnsibleError
 
 
+def require(terms: t.Collection[t.Any], what: str) -> None:
+    """Raises AnsibleError if no term was given, not even a list that is empty."""
+    if not terms:
+        raise AnsibleError(f"{what} is expected as a term, and no term was given")
+
+
 def texts(terms: t.Iterable[t.Any], what: str, empty: bool = False) -> list[str]:
     """The terms, and the items of those that are lists, each of them text, and not "" unless it may be `empty`.
 

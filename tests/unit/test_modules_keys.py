@@ -259,3 +259,10 @@ def test_options_have_the_names_that_users_of_other_modules_know(modules, author
         host, port = fake.endpoint.removeprefix("https://").split(":")
         assert modules.etcd_kv(key="/a", value="x", endpoints=None, host=host, port=int(port), **files)["changed"]
         assert fake.tree() == {"/a": "x"}
+
+
+def test_a_lease_beside_a_deletion_is_an_error_instead_of_being_ignored(modules):
+    assert "lease goes with state=present only" in modules.etcd_kv(key="/a", state="absent", lease=5)["msg"]
+    for action in ("get", "delete"):
+        success = [{"action": action, "key": "/a", "value": "x"}]
+        assert "takes neither value nor lease" in modules.etcd_txn(success=success)["msg"]

@@ -113,7 +113,7 @@ def test_any_value_is_given_as_it_is_and_is_no_template(lookup, app, value):
 
 def test_a_list_among_the_terms_stands_for_its_items(lookup, app):
     assert lookup("etcd", ["/app/size", "/app/colour"], "/app/empty", **{"return": "value"}) == ["7", "green", ""]
-    assert lookup("etcd", []) == lookup("etcd") == []
+    assert lookup("etcd", []) == []
     assert lookup("etcd", [], **{"return": "dict"}) == [{}]
 
 
@@ -406,3 +406,23 @@ def test_a_key_of_etcd_with_a_reserved_name_is_none_of_a_dictionary(lookup, fake
     fake_etcd.put("__ansible_unsafe", "y")
     with pytest.raises(AnsibleError, match="The key __ansible_unsafe of etcd"):
         lookup("etcd", "__ansible_unsafe", **{"return": "dict"})
+
+
+@pytest.mark.parametrize("name", ["etcd", "nodes", "certificate", "runtime"])
+def test_terms_given_by_name_are_an_error(lookup, app, tmp_path, name):
+    options = {} if name != "certificate" else {"directory": str(tmp_path / "tls")}
+    with pytest.raises(AnsibleError, match="_terms is no option"):
+        lookup(name, _terms=["/app/colour"], variables={"x": 1}, **options)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["etcd", "certificate"])
+def test_no_term_at_all_is_an_error(lookup, app, tmp_path, name):
+    options = {} if name != "certificate" else {"directory": str(tmp_path / "tls")}
+    with pytest.raises(AnsibleError, match="no term was given"):
+        lookup(name, variables={"x": 1}, **options)
+
+
+def test_an_unknown_option_of_a_lookup_without_options_is_an_error(lookup):
+    with pytest.raises(AnsibleError, match="Unknown option 'colour'"):
+        lookup("runtime", variables={"x": 1}, colour="green")
