@@ -145,6 +145,7 @@ installed_collection() {
     ansible-galaxy collection install --offline --force --collections-path "$OUT/collections" "$OUT"/*.tar.gz >>"$OUT/build.log" 2>&1
     if [ ! -e "$installed/MANIFEST.json" ]; then fail "nothing was installed; see $OUT/build.log"; fi
     if [ -e "$installed/tests" ]; then fail "the collection carries the tests"; fi
+    tell "Installed on the members: $(python -m tests.tools.etcd_archive)"
     tell "$(basename "$OUT"/*.tar.gz), $(du -k "$OUT"/*.tar.gz | cut -f 1) KiB, in $OUT/collections"
 }
 

@@ -16,6 +16,7 @@ description:
   - Switches etcd's password authentication on or off, in a way that locks nobody out who holds the password of C(root).
   - B(From the moment it is on, whoever gives no user and password is refused.) Add the users first, with
     M(rollcall.discovery.etcd_role) and M(rollcall.discovery.etcd_user), and give their passwords to those who use etcd.
+  - With V(enabled), the module warns of a version of etcd in which users or strangers get around authentication.
 notes:
   - While authentication is off, etcd compares no passwords and lets nobody log in. That a password is right can
     therefore not be proved beforehand, but it can be made so. To switch authentication on, this module adds the user
@@ -81,6 +82,7 @@ enabled:
 """
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.admin import ROOT, Admin
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.advisories import warning
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import EtcdError
 from ansible_collections.rollcall.discovery.plugins.module_utils._module import (
     connect,
@@ -130,6 +132,16 @@ def disable(module, client, admin):
         admin.disable_auth()
 
 
+def warn_of_version(module, client):
+    """Authentication with a version that is known not to keep it: that is worth a warning in every run."""
+    try:
+        text = warning(client.status().version)
+    except (EtcdError, ValueError):
+        return  # what matters was done
+    if text:
+        module.warn(text)
+
+
 def main():
     module = create_module(OPTIONS)
     wanted = module.params["state"] == "enabled"
@@ -142,6 +154,8 @@ def main():
             enable(module, client, admin)
         elif enabled and not wanted:
             disable(module, client, admin)
+        if wanted:
+            warn_of_version(module, client)
     diffs = [diff("authentication", {"enabled": enabled}, {"enabled": wanted})] if wanted != enabled else []
     finish(module, diffs, changed=wanted != enabled, enabled=wanted)
 

@@ -39,6 +39,10 @@ EXAMPLES = r"""
   ansible.builtin.assert:
     that: cluster.healthy
 
+- name: Go on only if authentication protects something
+  ansible.builtin.assert:
+    that: cluster.advisories | selectattr('breaks_authentication') | length == 0
+
 - name: Tell what is wrong
   ansible.builtin.debug:
     msg: "{{ item.name }}: {{ item.error }}"
@@ -84,6 +88,59 @@ alarms:
       returned: always
       type: str
       sample: NOSPACE
+advisories:
+  description:
+    - Known faults of the versions that members run. Those that matter only with authentication are listed unless it
+      is off.
+    - The table is part of this collection; nothing is downloaded. A fix that a distribution has added to an older
+      version is not seen.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: The CVE, or the advisory on GitHub, or a name for what has neither.
+      returned: always
+      type: str
+      sample: CVE-2026-33413
+    kind:
+      description: >-
+        V(takeover) (authentication can be got around altogether), V(permissions) (users get more than they may),
+        V(service) (etcd can be stopped), V(data), V(operation) or V(support) (no fixes are published any more).
+      returned: always
+      type: str
+      sample: takeover
+    breaks_authentication:
+      description: Whether users and permissions protect too little while members run such a version.
+      returned: always
+      type: bool
+      sample: true
+    who:
+      description: Who can use it, or whom it affects.
+      returned: always
+      type: str
+      sample: anybody who reaches the client port, without a password
+    text:
+      description: What can happen.
+      returned: always
+      type: str
+      sample: Full takeover of the cluster
+    fixed_in:
+      description: The first version of each minor series without it.
+      returned: always
+      type: list
+      elements: str
+      sample:
+        - 3.4.42
+        - 3.5.28
+        - 3.6.9
+    members:
+      description: Names of the members that run such a version.
+      returned: always
+      type: list
+      elements: str
+      sample:
+        - etcd1
 members:
   description: The members, in etcd's own order. Figures are V(null) of a member that did not answer.
   returned: success

@@ -17,6 +17,7 @@ import pytest
 
 from tests.lab import DEMO, Host, Lab
 from tests.support.installed import Installed
+from tests.tools.etcd_archive import write_options
 
 Hosts = dict[str, Host]
 
@@ -30,7 +31,8 @@ def lab() -> Lab:
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory, ansible_bin: Path) -> Installed:
-    """The collection as users have it."""
+    """The collection as users have it, and the archive of etcd that the lab's inventory names."""
+    print(write_options())
     return Installed(tmp_path_factory.mktemp("installed"), ansible_bin)
 
 

@@ -20,6 +20,7 @@ import pytest
 from tests.lab import Host, Lab
 from tests.support.installed import Installed
 from tests.support.waiting import wait_for
+from tests.tools.etcd_archive import demo_options
 
 pytestmark = pytest.mark.e2e
 
@@ -30,8 +31,9 @@ WAL = "/var/lib/etcd/data/member/wal"
 class Members:
     """Three hosts, and the role applied to them."""
 
-    def __init__(self, hosts: list[Host], installed: Installed, directory: Path, lab: Lab) -> None:
+    def __init__(self, hosts: list[Host], installed: Installed, directory: Path, lab: Lab, **options: object) -> None:
         self.hosts = hosts
+        self._options = {"etcd_health_timeout": 10, **options}
         self._installed = installed
         self._playbook = directory / "etcd.yml"
         play = {"hosts": "etcd", "gather_facts": False, "roles": ["rollcall.discovery.etcd"]}
@@ -45,7 +47,7 @@ class Members:
 
     def apply(self, *arguments: str, check: bool = True, **options: object):
         """Apply the role."""
-        extra = json.dumps({"etcd_health_timeout": 10, **options})
+        extra = json.dumps({**self._options, **options})
         return self._installed.play(
             str(self._playbook), "-e", extra, *arguments, inventory=self._inventory, check=check
         )
@@ -89,7 +91,7 @@ class Members:
 @pytest.fixture(scope="module")
 def fresh(lab: Lab, installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Members]:
     """Three hosts that the role has not seen yet."""
-    yield Members(lab.create(NAMES), installed, tmp_path_factory.mktemp("members"), lab)
+    yield Members(lab.create(NAMES), installed, tmp_path_factory.mktemp("members"), lab, **demo_options()[0])
     lab.destroy(NAMES)
 
 

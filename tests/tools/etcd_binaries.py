@@ -60,7 +60,7 @@ def provide(series: str) -> Path:
     try:
         if series in SUITES:
             return cached(f"etcd-{series}-{SUITES[series]}", _debian_etcd(SUITES[series]))
-        return cached(f"etcd-{GO_VERSIONS[series]}", partial(_build, GO_VERSIONS[series]))
+        return cached(f"etcd-{GO_VERSIONS[series]}", partial(build, GO_VERSIONS[series]))
     except subprocess.CalledProcessError as error:
         message = f"{' '.join(map(str, error.cmd))} failed with status {error.returncode}:\n{error.stdout}"
         if os.environ.get("CI") == "true":
@@ -149,7 +149,7 @@ def unpack(suite: str, programs: Mapping[str, str], target: Path) -> None:
         shutil.copy(state / "root/usr/bin" / program, target)
 
 
-def _build(version: str, target: Path) -> None:
+def build(version: str, target: Path) -> None:
     """Build etcd, etcdctl and etcdutl of a release into `target` from their Go modules."""
     if not shutil.which("go"):
         raise Unavailable(f"{version} is built from source, and there is no Go toolchain on PATH")
@@ -158,7 +158,7 @@ def _build(version: str, target: Path) -> None:
     modules = [f"go.etcd.io/etcd/{part}/v3" for part in ("server", "etcdctl", "etcdutl")]
     _run("go", "mod", "init", "rollcall.test/etcd", cwd=source)
     _run("go", "get", *(f"{module}@{version}" for module in modules), cwd=source)
-    _run("go", "build", "-trimpath", "-o", f"{target}/", *modules, cwd=source)
+    _run("env", "CGO_ENABLED=0", "go", "build", "-trimpath", "-o", f"{target}/", *modules, cwd=source)
     (target / "server").rename(target / "etcd")
 
 

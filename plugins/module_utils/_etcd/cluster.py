@@ -14,6 +14,8 @@ from __future__ import annotations
 import concurrent.futures
 import typing as t
 
+from .admin import Admin
+from .advisories import ADVISORIES, Advisory, Version
 from .client import Client
 from .endpoints import Endpoint, parse_endpoint
 from .errors import EtcdError, InvalidSettings, PermissionDenied
@@ -42,8 +44,8 @@ class Look(t.NamedTuple):
 def survey(client: Client) -> Json:
     """Ask every endpoint that is given or advertised, all at once. Raises EtcdError where not one tells the members.
 
-    Returns `cluster_id`, `healthy`, `leader` (a member's name or None), `versions`, `members`, `endpoints`, and
-    `alarms`, which is None where etcd cannot tell, as without a quorum.
+    Returns `cluster_id`, `healthy`, `leader` (a member's name or None), `versions`, `members`, `endpoints`,
+    `advisories`, and `alarms`, which is None where etcd cannot tell, as without a quorum.
     """
     number, listed = client.call("Listing the members", MEMBERS, {})
     cluster = _id(number)
@@ -62,7 +64,35 @@ def survey(client: Client) -> Json:
             for look in looks
         ],
         "alarms": alarms,
+        "advisories": _advisories(client, members),
     }
+
+
+def _advisories(client: Client, members: t.Sequence[Json]) -> t.List[Json]:
+    """The known faults of the versions that members run, each with the names of these members."""
+    affected = [
+        (advisory, [member["name"] for member in members if _applies(advisory, member["version"])])
+        for advisory in ADVISORIES
+    ]
+    affected = [(advisory, names) for advisory, names in affected if names]
+    if any(advisory.authentication for advisory, _names in affected) and not _authentication(client):
+        affected = [(advisory, names) for advisory, names in affected if not advisory.authentication]
+    return [dict(advisory.public(), members=names) for advisory, names in affected]
+
+
+def _applies(advisory: Advisory, version: str) -> bool:
+    try:
+        return advisory.applies_to(Version.parse(version))
+    except ValueError:
+        return False  # it did not answer, or with something that is no version
+
+
+def _authentication(client: Client) -> bool:
+    """Whether authentication is on; so it is taken to be if etcd cannot tell."""
+    try:
+        return Admin(client).is_auth_enabled()
+    except EtcdError:
+        return True
 
 
 def _look_at_all(client: Client, listed: t.Sequence[Member], cluster: str) -> t.List[Look]:

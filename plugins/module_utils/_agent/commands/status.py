@@ -18,6 +18,7 @@ import os
 import time
 import typing as t
 
+from ..._etcd.advisories import warning
 from ..._etcd.text import printable
 from ..._registry.model import CRITICAL, PASSING, worst
 from ..pacing import boottime
@@ -137,6 +138,7 @@ def _facts(status: Json) -> t.List[str]:
         "services": ", ".join(_service(status, name) for name in sorted(status["services"])),
         "lease": _lease(status),
         "etcd": _etcd(status),
+        "advisory": _advisory(status),
         "lost leases": str(counts["leases_lost"]),
         "writes": f"{counts['writes']}, suppressed {counts['writes_suppressed']}",
         "agent": f"{status['version']}, process {status['pid']}",
@@ -166,6 +168,14 @@ def _etcd(status: Json) -> str:
         return f"{status['endpoint']}, no keepalive yet"
     rtt = f" in {status['rtt'] * 1000:.1f} ms" if status["rtt"] is not None else ""
     return f"{status['endpoint']}, last keepalive {status['keepalive_age']:.0f} s ago{rtt}"
+
+
+def _advisory(status: Json) -> str:
+    """Why passwords do not protect this etcd; "" if they do, if it has none, or if its version is not known."""
+    try:
+        return warning(status.get("etcd_version", "")) if status.get("etcd_user") else ""
+    except ValueError:
+        return ""
 
 
 def _tables(status: Json) -> t.List[str]:

@@ -19,6 +19,7 @@ import time
 import typing as t
 
 from ..._etcd.errors import LeaseNotFound, PermissionDenied, RollcallError, Unreachable
+from ..._etcd.text import printable
 from ..._registry.errors import Duplicate, RegistryError
 from ..._registry.layout import Identity
 from ..._registry.model import DRAIN
@@ -36,6 +37,7 @@ from .run_directory import Json, Memory, Place, RunDirectory
 
 _LEAVE_WITHIN = 10.0  # seconds in which another attempt to leave is begun
 _MOST_PREVIOUS = 4  # leases of claims that may have been done; each ends by itself
+_ASK_VERSION = 3600.0  # seconds between two questions for etcd's version
 _OVER_FOR = 10  # self-checks in which a maintenance must be over before its key is deleted
 
 
@@ -75,6 +77,7 @@ class Registrar:
         self._draining = False
         self._progress = Progress()
         self._unwritten: t.Optional[Registration] = None  # what waits for its turn to be written
+        self._etcd_version, self._version_due = "", 0.0
         self._superseded = 0  # how often that was replaced before its turn came
         self._counts = {"self_checks": 0, "writes": 0, "leases_lost": 0}
         self.configure(config)
@@ -180,6 +183,8 @@ class Registrar:
             "address": self._locator.address,
             "address_problem": self._locator.problem,
             "endpoint": self._client.endpoint,
+            "etcd_version": self._etcd_version,
+            "etcd_user": config.settings.user,
             "instance": self._memory.instance,
             "registered_since": self._memory.joined,
             "lease": f"{self._lease:x}" if self._lease else "",
@@ -310,7 +315,16 @@ class Registrar:
                 f"Using lease {self._lease:x}, since lease {lease:x} cannot be written under any more"
                 f"{', which takes ' + names + ' with it when it ends' if leaving else ''}: {exc}"
             )
+        self._ask_version()
         return min(jittered(self._config.self_check, 0.2), self._maintained.next_look())
+
+    def _ask_version(self) -> None:
+        """Ask for the member's version, seldom: `rollcall status` tells of its known faults."""
+        if boottime() < self._version_due:
+            return
+        self._version_due = boottime() + _ASK_VERSION
+        with contextlib.suppress(RollcallError):
+            self._etcd_version = printable(self._client.status().version, 40)
 
     def _put_right(self, under_another_lease: bool = False) -> None:
         """Have our keys as they must be, under our lease or another one. What can fail leaves the lease as it was."""
