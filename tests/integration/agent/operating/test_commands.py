@@ -101,6 +101,10 @@ def test_the_readme_tells_of_every_field_of_the_status(agent: Registrant) -> Non
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])} == agent.status.keys()
 
 
+def test_the_status_has_the_version_of_etcd(etcd: Cluster, agent: Registrant) -> None:
+    assert (agent.status["etcd_version"], agent.status["etcd_user"]) == (etcd.version, "")
+
+
 def test_changes_that_nobody_is_told_of_are_counted(
     etcd: Cluster, rollcall: Command, register: Register, server: Server
 ) -> None:
