@@ -318,6 +318,42 @@ def test_a_process_started_with_sigchld_ignored_reads_each_status(daemon, tmp_pa
         signal.signal(signal.SIGCHLD, previous)
 
 
+def test_a_process_without_a_free_descriptor_begins_nevertheless(daemon) -> None:
+    lines = """
+        import resource
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+        children.prepare()
+        print("begun")
+    """
+    assert daemon(lines) == "begun\n"
+
+
+@pytest.mark.parametrize("passes", [True, False])
+def test_a_deadline_is_kept_while_no_descriptor_is_free(daemon, tmp_path: Path, passes: bool) -> None:
+    """The program itself is killed; what has left its session as soon as descriptors are free again."""
+    file = tmp_path / "pids"
+    orphan = f"(setsid {sleeper(tmp_path)} &); " if passes else ""
+    line = f"{orphan}{sleeper(tmp_path)}"
+    lines = f"""
+        import os, resource, threading, time
+        results = []
+        thread = threading.Thread(target=lambda: results.append(run_program(("/bin/sh", "-c", {line!r}), 1.0).status))
+        thread.start()
+        while not os.path.exists({str(file)!r}) or len(open({str(file)!r}).readlines()) < {2 if passes else 1}:
+            time.sleep(0.01)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        if {passes}:
+            time.sleep(1.5)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        thread.join()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        print(results)
+    """
+    assert daemon(lines) == "[None]\n"
+    assert not [pid for pid in pids(file) if alive(pid)]
+
+
 def test_signals_that_we_ignore_are_not_ignored_by_programs() -> None:
     previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

@@ -27,6 +27,7 @@ import typing as t
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of <linux/prctl.h>
 _MARK = "ROLLCALL_PROGRAM"
 _PATIENCE = 2.0  # seconds for killed processes to go. The kernel may hold one that waits for a disk until that answers
+_GONE = (FileNotFoundError, ProcessLookupError, PermissionError)  # of /proc: a process that has ended, or is hidden
 _GLANCE = 0.002  # seconds between two looks at processes that are being killed
 
 _lock = threading.Lock()  # held while a process is started, killed or reaped
@@ -80,13 +81,20 @@ def prepare() -> None:
     global _alone
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    for descriptor in map(int, os.listdir("/proc/self/fd")):
-        if descriptor > 2:
-            try:
-                os.set_inheritable(descriptor, False)
-            except OSError:
-                pass  # that of the list itself
+    for descriptor in _descriptors():
+        try:
+            os.set_inheritable(descriptor, False)
+        except OSError:
+            pass  # that of the list itself
     _alone = True
+
+
+def _descriptors() -> t.List[int]:
+    """Those of this process besides the standard streams, as far as /proc and the limit of open files allow."""
+    try:
+        return [int(name) for name in os.listdir("/proc/self/fd") if int(name) > 2]
+    except OSError:
+        return []
 
 
 def adopt_orphans() -> None:
@@ -120,15 +128,20 @@ def end(child: Child) -> None:
     seen: t.Set[_Process] = set()
     while True:
         reaped = _reaped
-        family = _family(child)
+        try:
+            family, looked = _family(child), True
+        except OSError:  # no descriptor left to look with: that passes, and what needs none is done now
+            family, looked = set(), False
         with _lock:
+            if not child.ended:
+                _kill(_Process(child.pid, child.pid, child.pid, child.begun), child)
             for process in family:
                 _kill(process, child)
             _reap(child, seen | family)
         # One that has ended while we looked may have started another that we did not see.
-        if (not family and _reaped == reaped) or time.monotonic() > deadline:
+        if (looked and not family and _reaped == reaped) or time.monotonic() > deadline:
             break
-        if family and family <= seen:
+        if not looked or (family and family <= seen):
             time.sleep(_GLANCE)
         seen |= family
     _forget(child)
@@ -136,8 +149,11 @@ def end(child: Child) -> None:
 
 def leave(child: Child) -> None:
     """Forget about a child that has ended; what it has started goes on."""
-    left = {process.session for process in _family(child)}
-    alive = {process.session for process in _processes(_descendants({os.getpid()}))}
+    try:
+        left = {process.session for process in _family(child)}
+        alive = {process.session for process in _processes(_descendants({os.getpid()}))}
+    except OSError:  # no descriptor left to look with
+        left, alive = {child.pid}, _left_sessions
     with _lock:
         _left_sessions.intersection_update(alive)
         _left_sessions.update(left)
@@ -166,7 +182,7 @@ def _family(child: Child) -> t.Set[_Process]:
 
 
 def _orphans_of(child: Child) -> t.Iterator[_Process]:
-    """What the child has left behind."""
+    """What the child has left behind. Raises OSError as `_children_of` does."""
     candidates = _children_of(os.getpid()) if _adopting else _all()
     others = [other for other in list(_running.values()) if other is not child]
     for process in _processes(candidates - {other.pid for other in others}):
@@ -200,9 +216,12 @@ def _kill(process: _Process, child: Child) -> None:
 def _reap(child: Child, killed: t.Iterable[_Process]) -> None:
     """Take the exit status of what has ended, so that no zombie stays, but that of no other program."""
     global _reaped
-    pids = {process.pid for process in killed}
+    pids = {process.pid for process in killed} | {child.pid}
     if _alone:
-        pids |= _children_of(os.getpid())
+        try:
+            pids |= _children_of(os.getpid())
+        except OSError:
+            pass  # next time
     for pid in pids:
         if _is_program(pid, child) or (pid == child.pid and child.ended):
             continue
@@ -235,24 +254,24 @@ def _descendants(pids: t.Set[int]) -> t.Set[int]:
 
 
 def _children_of(pid: int) -> t.Set[int]:
-    """The children of all threads of a process."""
+    """The children of all threads of a process. Raises OSError if there is no descriptor left to look with."""
     found: t.Set[int] = set()
     try:
         for thread in os.listdir(f"/proc/{pid}/task"):
             with open(f"/proc/{pid}/task/{thread}/children", "rb", buffering=0) as file:
                 found.update(map(int, file.readall().split()))
-    except OSError:
-        pass  # it has ended
+    except _GONE:
+        pass
     return found
 
 
 def _processes(pids: t.Iterable[int]) -> t.Iterator[_Process]:
-    """Those that run, proc(5)."""
+    """Those that run, proc(5). Raises OSError as `_children_of` does."""
     for pid in pids:
         try:
             with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
                 fields = file.read(4096).rpartition(b") ")[2].split()
-        except OSError:
+        except _GONE:
             continue
         # A process whose first thread has ended counts as a zombie, too, while other threads go on.
         if len(fields) > 19 and (fields[0] not in (b"Z", b"X") or int(fields[17]) > 1):
