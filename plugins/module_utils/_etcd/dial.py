@@ -20,7 +20,7 @@ import time
 import typing as t
 
 Addresses = t.Sequence[t.Any]  # as getaddrinfo gives them: family, type, protocol, name, address
-Found = t.Union[Addresses, socket.gaierror]
+Found = t.Union[Addresses, OSError]
 
 _MIN_SHARE = 0.2  # seconds one address is given, even where the deadline is all but used up
 
@@ -47,20 +47,20 @@ def dial(host: str, port: int, seconds: float) -> socket.socket:
 def look_up(host: str, seconds: float) -> t.List[str]:
     """The IP addresses of a name, in the order of the resolver. Raises socket.gaierror, within `seconds`."""
     found = _look_up(host, 0, seconds)
-    if isinstance(found, socket.gaierror):
+    if isinstance(found, OSError):
         raise found
     return list(dict.fromkeys(entry[4][0] for entry in found))
 
 
 def _addresses(host: str, port: int, seconds: float) -> Addresses:
-    """The addresses of a name, never none. Raises socket.gaierror."""
+    """The addresses of a name, never none. Raises OSError, most often socket.gaierror."""
     try:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except (socket.gaierror, UnicodeError):
         pass  # a name
     last = _last.get((host, port))
     found = _look_up(host, port, seconds / 2 if last else seconds)
-    if isinstance(found, socket.gaierror):
+    if isinstance(found, OSError):
         if last and found.errno == socket.EAI_AGAIN:
             return last
         raise found
@@ -80,7 +80,7 @@ def _look_up(host: str, port: int, seconds: float) -> Found:
 def _ask(host: str, port: int) -> Found:
     try:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except socket.gaierror as exc:
+    except OSError as exc:  # also one that is no gaierror: a process without a free descriptor
         return exc
     except UnicodeError as exc:
         return socket.gaierror(socket.EAI_NONAME, str(exc))  # a label that is too long, or empty
