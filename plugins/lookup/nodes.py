@@ -127,7 +127,7 @@ class LookupModule(LookupBase):
         read = rollcall.read if options["allow_empty"] else rollcall.read_some
         with _plugin.ansible_errors(), _plugin.kept_client(options) as client:
             found = rollcall.hosts(read(client, _options.layout(options), _options.admission(options)))
-            chosen = select.select(found.nodes, **{name: options[name] for name in _options.FILTERS})
+            chosen = select.select(found.nodes, **_options.filters(options))
         _plugin.warn(found.notes, "things are told of nodes")
         _plugin.warn_of_nodes(found.rejected)
         missing = set(names) - {node.name for node in found.nodes}

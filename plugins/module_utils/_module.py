@@ -134,7 +134,10 @@ def foresee_lease(module: AnsibleModule, client: Client, lease: int) -> None:
 def connect(module: AnsibleModule) -> t.Iterator[Client]:
     """A client for the block, in which every RollcallError ends the module with its message."""
     try:
-        with Client(_options.settings(module.params)) as client:
+        settings = _options.settings(module.params)
+        if settings.warning:
+            module.warn(settings.warning)
+        with Client(settings) as client:
             yield client
     except RollcallError as exc:
         module.fail_json(msg=str(exc))

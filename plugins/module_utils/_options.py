@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ._etcd.settings import DEFAULT_TIMEOUT, ETCDCTL, Settings
+from ._etcd.settings import DEFAULT_TIMEOUT, ETCDCTL, Settings, refuse_empty
 from ._registry.layout import DEFAULT_PREFIX, LAYOUTS, ROLE_NAME, Layout
 from ._registry.model import HEALTHS
 from ._registry.rollcall import Admission
@@ -81,6 +81,18 @@ CONNECTION: Table = {
         ),
         var="rollcall_etcd_discovery_srv",
         etcdctl=ETCDCTL["discovery_srv"],
+    ),
+    "discovery_srv_insecure": Option(
+        description=(
+            "Whether O(discovery_srv) may lead to members without TLS, or to hosts outside of the domain.",
+            "DNS is not authenticated. So where a TLS option or O(password) is given only C(_etcd-client-ssl._tcp) is"
+            " looked up, or a forged answer would have the password sent in clear.",
+            "It is what etcdctl calls C(--insecure-discovery), which is on there.",
+        ),
+        type="bool",
+        default=False,
+        var="rollcall_etcd_discovery_srv_insecure",
+        etcdctl=ETCDCTL["discovery_srv_insecure"],
     ),
     "ca_cert": Option(
         description=(
@@ -246,8 +258,16 @@ def settings(options: t.Mapping[str, t.Any]) -> Settings:
 
 
 def layout(options: t.Mapping[str, t.Any]) -> Layout:
-    """What the registry options stand for. Raises InvalidLayout."""
+    """What the registry options stand for. Raises InvalidLayout, InvalidSettings."""
+    refuse_empty({name: options.get(name) for name in REGISTRY})
     return Layout(options["prefix"], options["layout"], options.get("state_prefix") or "")
+
+
+def filters(options: t.Mapping[str, t.Any]) -> Json:
+    """Which nodes are wanted, as select() takes it. Raises InvalidSettings."""
+    chosen = {name: options[name] for name in FILTERS}
+    refuse_empty(chosen)
+    return chosen
 
 
 def admission(options: t.Mapping[str, t.Any]) -> Admission:

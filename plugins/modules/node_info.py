@@ -174,7 +174,7 @@ def main():
     read = rollcall.read if module.params["allow_empty"] else rollcall.read_some
     with connect(module) as client:
         found = rollcall.hosts(read(client, _options.layout(module.params), _options.admission(module.params)))
-        chosen = select.select(found.nodes, **{name: module.params[name] for name in _options.FILTERS})
+        chosen = select.select(found.nodes, **_options.filters(module.params))
     for note in found.notes[:MAX_WARNINGS]:
         module.warn(note)
     rejected = [reject._asdict() for reject in found.rejected]

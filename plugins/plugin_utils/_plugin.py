@@ -26,7 +26,7 @@ from ansible.utils.display import Display
 from ansible_collections.rollcall.discovery.plugins.module_utils import _options
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client import Client
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import RollcallError
-from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import nearest
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import Settings, nearest
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.text import printable
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Rejected
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _kept
@@ -54,9 +54,17 @@ def ansible_errors() -> t.Iterator[None]:
         raise AnsibleError(str(exc)) from None
 
 
+def settings(options: t.Mapping[str, t.Any]) -> Settings:
+    """What the connection options stand for, with a warning where they are not safe. RollcallErrors pass."""
+    made = _options.settings(options)
+    if made.warning:
+        display.warning(made.warning)  # Ansible shows the same warning once a run
+    return made
+
+
 def kept_client(options: t.Mapping[str, t.Any]) -> contextlib.AbstractContextManager[Client]:
     """A client for the block, made of the connection options, and kept between calls; RollcallErrors pass."""
-    return _kept.client(_options.settings(options))
+    return _kept.client(settings(options))
 
 
 def option_names(plugin: AnsiblePlugin) -> dict[str, str]:

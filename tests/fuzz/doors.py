@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
-from tests.fuzz import checks, configs, nodes
+from tests.fuzz import checks, configs, dns, gateway, nodes
 from tests.fuzz.door import Door
 
-DOORS: dict[str, Door] = {door.name: door for door in (*checks.DOORS, *configs.DOORS, *nodes.DOORS)}
+DOORS: dict[str, Door] = {
+    door.name: door for door in (*checks.DOORS, *configs.DOORS, *dns.DOORS, *gateway.DOORS, *nodes.DOORS)
+}

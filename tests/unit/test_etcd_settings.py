@@ -151,8 +151,9 @@ def test_of_what_says_where_etcd_is_the_nearest_counts():
         "user": "web",
         "port": 1,
     }
-    assert nearest({**given, "discovery_srv": ""}, distances.get) == {**given, "discovery_srv": ""}
-    assert nearest({**given, "endpoints": []}, distances.get) == {**given, "endpoints": []}
+    empty = {**given, "discovery_srv": ""}
+    assert nearest(empty, distances.get) == {**empty, "endpoints": None}
+    assert nearest({**given, "endpoints": []}, distances.get) == {**given, "endpoints": None}
     assert nearest(given, lambda name: 1) == given
     assert nearest({"user": "web"}, distances.get) == {"user": "web"}
 
@@ -169,3 +170,76 @@ def test_a_tls_file_that_cannot_be_used_is_named(connect, tmp_path, authority, o
     with pytest.raises(InvalidSettings) as failure:
         connect(endpoints=["https://127.0.0.1:1"], **options).get("/key")
     assert str(path) in str(failure.value)
+
+
+NAMES = [
+    "endpoints",
+    "host",
+    "discovery_srv",
+    "ca_cert",
+    "client_cert",
+    "client_key",
+    "user",
+    "password",
+    "tls_server_name",
+    "timeout",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("empty", ["", " ", [], [""], ["", " "]])
+def test_option_that_is_given_and_empty_is_an_error(name, empty):
+    with pytest.raises(InvalidSettings, match=f"{name}: expected a value, got an empty one"):
+        Settings.from_mapping({name: empty})
+
+
+def test_option_that_is_not_given_has_a_default():
+    assert str(Settings.from_mapping(dict.fromkeys(NAMES)).endpoints[0]) == "http://127.0.0.1:2379"
+
+
+def test_port_zero_is_no_default():
+    with pytest.raises(InvalidSettings, match="Malformed etcd endpoint"):
+        Settings.from_mapping({"port": 0})
+
+
+def test_empty_endpoints_of_a_task_do_not_give_way_to_the_environment():
+    near = nearest({"endpoints": [], "discovery_srv": "example.com"}, lambda name: int(name == "discovery_srv"))
+    assert near == {"endpoints": [], "discovery_srv": None}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"ca_cert": "/nonexistent"},
+        {"client_cert": "/c.pem", "client_key": "/k.pem"},
+        {"tls_server_name": "etcd"},
+    ],
+)
+@pytest.mark.parametrize("endpoint", ["http://a:2379", "unix:///run/etcd.sock"])
+def test_tls_options_with_a_plain_endpoint_contradict_each_other(options, endpoint):
+    with pytest.raises(InvalidSettings, match=f"one endpoint is plain: {endpoint}"):
+        Settings.from_mapping({"endpoints": ["https://b:2379", endpoint], **options})
+    assert Settings.from_mapping({"endpoints": "b", **options}).endpoints[0].scheme == "https"
+
+
+@pytest.mark.parametrize("where", [{"endpoints": "https://a"}, {"discovery_srv": "example.com"}])
+def test_certificates_that_are_not_verified_are_a_warning(where):
+    assert "validate_certs is false" in Settings.from_mapping({**where, "validate_certs": False}).warning
+    assert Settings.from_mapping(where).warning == ""
+
+
+def test_plain_endpoints_have_no_certificate_to_warn_of():
+    assert Settings.from_mapping({"endpoints": "http://a", "validate_certs": False}).warning == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"), [("true", True), ("1", True), ("false", False), (None, False), (True, True)]
+)
+def test_insecure_discovery_is_read_as_etcdctl_reads_it(given, meant):
+    settings = Settings.from_mapping({"discovery_srv": "example.com", "discovery_srv_insecure": given})
+    assert settings.discovery_srv_insecure is meant
+
+
+def test_insecure_discovery_that_is_neither_true_nor_false_is_an_error():
+    with pytest.raises(InvalidSettings, match="discovery_srv_insecure: expected true or false, got 'maybe'"):
+        Settings.from_mapping({"discovery_srv": "example.com", "discovery_srv_insecure": "maybe"})

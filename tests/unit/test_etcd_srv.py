@@ -15,7 +15,9 @@ import time
 import pytest
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import srv
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client import Client
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import Unreachable
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import Settings
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.srv import discover
 
 POINTER_TO_QUESTION = b"\xc0\x0c"
@@ -166,3 +168,51 @@ def test_without_dns_a_client_asks_whom_it_asked_before(fake_etcd, connect, monk
         client.get("/key")
     fake_etcd.start()
     client.get("/key")
+
+
+def plain_only(query, _tcp):
+    """What a forged NXDOMAIN for the TLS service makes of a domain."""
+    if b"-ssl" in query:
+        return reply(query, [], flags=0x8183)
+    return reply(query, [record(0, 0, "a.example.com", 2379)])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"ca_cert": "/ca.pem"},
+        {"client_cert": "/c.pem", "client_key": "/c.key"},
+        {"tls_server_name": "etcd"},
+        {"user": "web", "password": "secret"},
+        {"user": "web:secret"},
+        {"validate_certs": False},
+    ],
+)
+def test_a_password_or_tls_option_never_falls_back_to_plain_members(monkeypatch, options):
+    with resolver(plain_only) as address:
+        monkeypatch.setattr(srv, "_resolvers", lambda _file: [address])
+        client = Client(Settings.from_mapping({"discovery_srv": "example.com", "timeout": 2, **options}))
+        with pytest.raises(Unreachable, match="Set discovery_srv_insecure to use it all the same") as caught:
+            client.get("/a")
+        assert "_etcd-client._tcp" not in str(caught.value)
+        options = {**options, "discovery_srv_insecure": True}
+        client = Client(Settings.from_mapping({"discovery_srv": "example.com", "timeout": 0.2, **options}))
+        with pytest.raises(Unreachable, match="http://a.example.com:2379"):
+            client.get("/a")
+
+
+@pytest.mark.parametrize("target", ["evil.org", "example.com.evil.org", "notexample.com"])
+def test_members_outside_of_the_domain_are_not_asked(target):
+    with resolver(lambda query, _tcp: reply(query, [record(0, 0, target, 2379)])) as address:
+        with pytest.raises(Unreachable, match=f"{target} is not in the domain"):
+            discover("example.com", 2, [address], secured=True)
+        assert discover("example.com", 2, [address], secured=True, any_host=True)[0].host == target
+
+
+@pytest.mark.parametrize("odd", [" b", "\r\n", "\x1b[31m", "a/b", "x@y", "a:1"])
+def test_a_target_that_is_no_host_is_no_endpoint(odd):
+    target = f"a{odd}.example.com"
+    with resolver(lambda query, _tcp: reply(query, [record(0, 0, target, 2379)])) as address:
+        with pytest.raises(Unreachable) as caught:
+            discover("example.com", 2, [address])
+        assert str(caught.value).isprintable()

@@ -10,7 +10,6 @@ import time
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering import follow as follow_module
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.follow import Follower, Intervals
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client import Client
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import PERMISSION_DENIED
@@ -184,3 +183,19 @@ def test_what_nobody_foresaw_is_told_and_survived(fake_etcd, follow, monkeypatch
     wait(lambda: "unforeseen" in follower.report().failure)
     wait(lambda: not follower.report().failure and follower.report().serial)
     assert not failures
+
+
+def test_a_stream_that_a_proxy_cuts_is_told_once_and_counted(fake_etcd, follow, monkeypatch, capfd):
+    monkeypatch.setattr(
+        "ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.follow._STABLE", 0.0
+    )
+    follower = follow()
+    for cuts in range(1, 4):
+        steady(follower, fake_etcd)
+        fake_etcd.cut_connections()
+        wait(lambda cuts=cuts: follower.report().cuts >= cuts)
+        assert follower.report().failure == ""
+    steady(follower, fake_etcd)
+    fake_etcd.put("/web/1", "a")
+    wait(lambda: tree(follower) == {"/web/1": "a"})
+    assert capfd.readouterr().err.count("watch_cuts") == 1

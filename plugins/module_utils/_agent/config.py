@@ -14,7 +14,7 @@ import os
 import typing as t
 
 from .._etcd.errors import InvalidSettings, RollcallError
-from .._etcd.settings import Settings
+from .._etcd.settings import Settings, refuse_empty
 from .._etcd.text import printable
 from .._registry.errors import InvalidLayout, RegistryError
 from .._registry.layout import DEFAULT_PREFIX, ROLE_NAME, Layout
@@ -214,15 +214,24 @@ def etcd_options(root: Section, with_password: bool = True) -> t.Dict[str, t.Any
     """
     etcd = root.section("etcd")
     texts = ("host", "discovery_srv", "user", "ca_cert", "client_cert", "client_key", "tls_server_name")
-    options: t.Dict[str, t.Any] = {key: etcd.text(key) for key in texts}
-    options["port"] = etcd.whole("port", 0, 0, 65535)
-    options["endpoints"] = etcd.texts("endpoints")
+    options: t.Dict[str, t.Any] = {
+        key: etcd.text(key) for key in (*texts, "password", "password_file") if etcd.get(key) is not None
+    }
+    if etcd.get("port") is not None:
+        options["port"] = etcd.whole("port", 0, 1, 65535)
+    if etcd.get("endpoints") is not None:
+        options["endpoints"] = etcd.texts("endpoints")
     options["timeout"] = etcd.get("timeout")
     options["validate_certs"] = etcd.flag("validate_certs", True)
-    plain, file = etcd.text("password"), etcd.text("password_file")
+    options["discovery_srv_insecure"] = etcd.flag("discovery_srv_insecure", False)
     etcd.end()
+    try:
+        refuse_empty(options)
+    except InvalidSettings as exc:
+        raise root.error("etcd", str(exc)) from exc
+    plain, file = options.pop("password", ""), options.pop("password_file", "")
     if with_password:
-        options["password"] = _password(etcd, plain, file)
+        options["password"] = _password(etcd, plain, file) or None
     return options
 
 

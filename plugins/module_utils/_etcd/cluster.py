@@ -113,6 +113,8 @@ def _parsed(url: str) -> t.Optional[Endpoint]:
 def _look(client: Client, endpoint: Endpoint, cluster: str) -> Look:
     """Ask for the status, and read through the quorum as `etcdctl endpoint health` does."""
     status: t.Optional[Status] = None
+    if endpoint not in client.settings.endpoints and endpoint.scheme != "https" and client.settings.is_encrypted:
+        return Look(str(endpoint), None, "It is not asked: it is advertised without TLS, which is used here")
     with client.at(endpoint) as one:
         try:
             status = one.status()

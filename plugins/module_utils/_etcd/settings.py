@@ -28,6 +28,7 @@ DEFAULT_TIMEOUT = 10.0
 ETCDCTL = {
     "endpoints": "ETCDCTL_ENDPOINTS",
     "discovery_srv": "ETCDCTL_DISCOVERY_SRV",
+    "discovery_srv_insecure": "ETCDCTL_INSECURE_DISCOVERY",
     "ca_cert": "ETCDCTL_CACERT",
     "client_cert": "ETCDCTL_CERT",
     "client_key": "ETCDCTL_KEY",
@@ -63,9 +64,28 @@ def nearest(options: t.Mapping[str, t.Any], distance: t.Callable[[str], int]) ->
 
     So a domain in a task takes the place of endpoints in the environment, as an endpoint in the task does.
     """
-    given = [name for name in WHERE if options.get(name)]
+    given = [name for name in WHERE if options.get(name) is not None]
     near = min(map(distance, given), default=0)
     return {**options, **{name: None for name in given if distance(name) > near}}
+
+
+def refuse_empty(options: t.Mapping[str, t.Any]) -> None:
+    """Raises InvalidSettings for an option that is given and empty: only one that is not given (None) has a default.
+
+    A list that an expression has made of an empty group must not stand for another cluster, or for all nodes.
+    """
+    for name, value in options.items():
+        items = value if isinstance(value, (list, tuple)) else [value]
+        if not [item for item in items if not isinstance(item, str) or item.strip()]:
+            raise InvalidSettings(f"{name}: expected a value, got an empty one. Leave the option out for its default")
+
+
+def _truth(name: str, given: t.Union[bool, str, None]) -> bool:
+    """A truth value, or the text that an environment variable of etcdctl has for one; False for none."""
+    text = str(given or False).lower()
+    if text not in ("true", "t", "1", "false", "f", "0"):
+        raise InvalidSettings(f"{name}: expected true or false, got {given!r}")
+    return text in ("true", "t", "1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,6 +138,7 @@ class Settings:
 
     endpoints: t.Tuple[Endpoint, ...]
     discovery_srv: str = ""
+    discovery_srv_insecure: bool = False
     user: str = ""
     password: str = dataclasses.field(default="", repr=False)
     timeout: float = DEFAULT_TIMEOUT
@@ -130,17 +151,47 @@ class Settings:
             raise InvalidSettings("user and password belong together: give both, or neither")
         if bool(self.tls.client_cert) != bool(self.tls.client_key):
             raise InvalidSettings("client_cert and client_key belong together: give both, or neither")
+        plain = next((str(one) for one in self.endpoints if one.scheme != "https"), "")
+        if plain and (self.tls.files or self.tls.server_name):
+            raise InvalidSettings(
+                "ca_cert, client_cert, client_key and tls_server_name are for https, but one endpoint is plain: "
+                f"{plain}. Give it as https://, or leave these options out"
+            )
         if not 0 < self.timeout < math.inf:
             raise InvalidSettings(f"timeout must be more than 0 seconds, not {self.timeout}")
+
+    @property
+    def secured(self) -> bool:
+        """Whether somebody relies on TLS: an option of it is given, or a password would be sent."""
+        return bool(self.tls.files or self.tls.server_name or self.password or not self.tls.verify)
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether nothing may leave in clear."""
+        if self.discovery_srv:
+            return self.secured and not self.discovery_srv_insecure
+        return all(one.scheme == "https" for one in self.endpoints)
+
+    @property
+    def warning(self) -> str:
+        """What an operator must know of these settings, "" for nothing."""
+        if self.tls.verify or not (self.discovery_srv or any(one.scheme == "https" for one in self.endpoints)):
+            return ""
+        return (
+            "validate_certs is false, so etcd's certificate is not verified: any host on the way can pose as etcd and "
+            "read the password. Set ca_cert, and remove validate_certs"
+        )
 
     @classmethod
     def from_mapping(cls, options: t.Mapping[str, t.Any]) -> Settings:
         """Settings from the option names of the collection (the same in modules, plugins and the agent's config).
 
-        `endpoints` (list or string), or `host` and `port`, which take its place, or `discovery_srv`; `user`, which may
+        `endpoints` (list or string), or `host` and `port`, which take its place, or `discovery_srv`, with
+        `discovery_srv_insecure`; `user`, which may
         be `user:password` as etcdctl has it, and `password`, which takes the place of that one; `timeout` (seconds or a
         duration), `ca_cert`, `client_cert`, `client_key`, `validate_certs`, `tls_server_name`. Raises InvalidSettings.
         """
+        refuse_empty(options)
         tls = Tls(
             ca_cert=options.get("ca_cert") or "",
             client_cert=options.get("client_cert") or "",
@@ -150,13 +201,15 @@ class Settings:
         )
         srv = options.get("discovery_srv") or ""
         given = options.get("endpoints")
-        if options.get("host") or options.get("port") or not (given or srv):
-            host, port = options.get("host") or "127.0.0.1", options.get("port") or DEFAULT_PORT
+        port = options.get("port")
+        if options.get("host") or port is not None or not (given or srv):
+            host, port = options.get("host") or "127.0.0.1", DEFAULT_PORT if port is None else port
             given = f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
         user, _colon, password = (options.get("user") or "").partition(":")  # always: no message may show a password
         return cls(
-            endpoints=parse_endpoints(given, secure=bool(tls.ca_cert or tls.client_cert)) if given else (),
+            endpoints=parse_endpoints(given, secure=bool(tls.files or tls.server_name)) if given else (),
             discovery_srv=srv,
+            discovery_srv_insecure=_truth("discovery_srv_insecure", options.get("discovery_srv_insecure")),
             user=user,
             password=options.get("password") or password,
             timeout=DEFAULT_TIMEOUT if options.get("timeout") is None else parse_seconds(options["timeout"]),

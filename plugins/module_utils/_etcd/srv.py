@@ -18,12 +18,15 @@ import struct
 import time
 import typing as t
 
-from .endpoints import Endpoint
-from .errors import Unreachable
+from .endpoints import Endpoint, parse_endpoint
+from .errors import InvalidSettings, Unreachable
+from .text import printable
 from .timed_socket import TimedSocket
 
 # The names etcdctl and etcd's own discovery use: https://etcd.io/docs/latest/op-guide/clustering/#dns-discovery
 _SERVICES = (("https", "_etcd-client-ssl._tcp"), ("http", "_etcd-client._tcp"))
+
+_INSECURE = "Set discovery_srv_insecure to use it all the same"
 
 _SRV = 33
 _INTERNET = 1
@@ -34,27 +37,46 @@ Resolver = t.Tuple[str, int]  # address and port
 Record = t.Tuple[int, int, str, int]  # priority, weight, target, port
 
 
-def discover(domain: str, seconds: float, resolvers: t.Sequence[Resolver] = ()) -> t.Tuple[Endpoint, ...]:
+def discover(
+    domain: str, seconds: float, resolvers: t.Sequence[Resolver] = (), secured: bool = False, any_host: bool = False
+) -> t.Tuple[Endpoint, ...]:
     """The client endpoints that `domain` publishes: those with TLS, else those without. Raises Unreachable.
 
-    `resolvers` are asked in turn, by default those of /etc/resolv.conf; all of it takes `seconds` at most.
+    `resolvers` are asked in turn, by default those of /etc/resolv.conf; all of it takes `seconds` at most. DNS is not
+    authenticated. So if `secured`, endpoints without TLS do not count, or one forged answer would have passwords sent
+    in clear; and hosts outside of the domain only with `any_host`, since their certificates say nothing about it.
     """
     resolvers = resolvers or _resolvers("/etc/resolv.conf")
-    patience = min(_PATIENCE, seconds / len(resolvers) / len(_SERVICES))
+    services = _SERVICES[:1] if secured else _SERVICES
+    patience = min(_PATIENCE, seconds / len(resolvers) / len(services))
     failures: t.List[str] = []
-    for scheme, service in _SERVICES:
+    for scheme, service in services:
         name = f"{service}.{domain.strip('.')}"
         for resolver in resolvers:
             try:
                 records = _ask(resolver, name, patience)
-            except (OSError, ValueError, struct.error, IndexError) as exc:
-                failures.append(f"{name} at {resolver[0]}: {exc}")
+                strangers = [] if any_host else [record[2] for record in records if not _is_in(record[2], domain)]
+                if scheme == "https" and strangers:
+                    raise ValueError(f"{printable(strangers[0], 80)} is not in the domain. {_INSECURE}")
+                endpoints = tuple(_endpoint(scheme, record) for record in records)
+            except (OSError, ValueError, struct.error, IndexError, InvalidSettings) as exc:
+                failures.append(f"{name} at {resolver[0]}: {printable(exc, 200)}")
                 continue
-            if records:
-                return tuple(Endpoint(scheme, record[2], record[3]) for record in records)
+            if endpoints:
+                return tuple(dict.fromkeys(endpoints))
             failures.append(f"{name} at {resolver[0]}: no SRV record")
             break
-    raise Unreachable(f"discovery_srv {domain!r} gave no etcd endpoint: {'; '.join(failures)}")
+    hint = f". Records without TLS do not count where TLS or a password is used. {_INSECURE}" if secured else ""
+    raise Unreachable(f"discovery_srv {domain!r} gave no etcd endpoint: {'; '.join(failures)}{hint}")
+
+
+def _is_in(host: str, domain: str) -> bool:
+    return f".{host}".lower().endswith(f".{domain.strip('.')}".lower())
+
+
+def _endpoint(scheme: str, record: Record) -> Endpoint:
+    """The endpoint of a record, whose name is one that a URL may have. Raises InvalidSettings."""
+    return parse_endpoint(f"{scheme}://{record[2]}:{record[3]}")
 
 
 def look_up_records(name: str, seconds: float, resolvers: t.Sequence[Resolver] = ()) -> t.List[Record]:

@@ -43,6 +43,7 @@ Json = t.Dict[str, t.Any]
 Answer = t.TypeVar("Answer")
 Following = t.Callable[[bytes], t.Optional[Json]]
 
+_MAX_REASON = 300  # characters of what http.client says, which has lines of the answer in it
 _PIECE = 1 << 20  # bytes that are read at once
 _FRAMING = 1 << 20  # bytes that head, chunks and trailers of an answer may have
 
@@ -57,6 +58,7 @@ class Transport:
 
     def __init__(self, settings: Settings) -> None:
         self._timeout = settings.timeout
+        self._settings = settings
         self._srv = settings.discovery_srv
         self._order: t.List[Endpoint] = list(settings.endpoints)
         self._discovered: t.List[Endpoint] = []
@@ -173,12 +175,21 @@ class Transport:
         """
         if not self._order:
             try:
-                self._discovered = list(discover(self._srv, self._timeout / 2))
+                self._discovered = list(self._discover())
             except Unreachable:
                 if not self._discovered:
                     raise
             self._order = list(self._discovered)
         return tuple(self._order)
+
+    def _discover(self) -> t.Tuple[Endpoint, ...]:
+        insecure, named = self._settings.discovery_srv_insecure, self._tls.server_name
+        return discover(
+            self._srv,
+            self._timeout / 2,
+            secured=self._settings.secured and not insecure,
+            any_host=insecure or bool(named),
+        )
 
     def _connect(self, endpoint: Endpoint, seconds: float, size: int) -> Connection:
         """The kept connection if it leads to `endpoint` and is still open, else a new one; for `seconds` in all."""
@@ -284,7 +295,7 @@ class Stream(t.Generic[Answer]):
             try:
                 line = _line(self._response, self._method.size)
             except (*_FAILURES, AttributeError) as exc:
-                raise WatchEnded(f"{self._what}: cut off from {self.endpoint}: {exc}") from exc
+                raise WatchEnded(f"{self._what}: cut off from {self.endpoint}: {printable(exc, _MAX_REASON)}") from exc
             if not line:
                 raise WatchEnded(f"{self._what}: {self.endpoint} ended the stream")
             try:
@@ -372,7 +383,7 @@ def _describe(exc: Exception, seconds: float) -> str:
         return f"its name does not resolve: {exc.strerror}"
     if isinstance(exc, OSError) and exc.strerror:
         return exc.strerror.lower()
-    return f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
+    return printable(f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__, _MAX_REASON)
 
 
 def _describe_tls(exc: Exception) -> str:

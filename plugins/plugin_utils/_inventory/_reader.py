@@ -19,6 +19,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._registry.error
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import ROLE_NAME
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Node
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Keys
+from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._draft import Draft
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._groups import GroupNames
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._presets import (
@@ -62,10 +63,10 @@ class Reader:
     def fetch(self, options: t.Mapping[str, t.Any]) -> Keys:
         """Every key, from the etcd that the connection options name. Raises RollcallError kinds."""
         if self._v2:
-            with V2Reader(_options.settings(options)) as reader:
+            with V2Reader(_plugin.settings(options)) as reader:
                 found = reader.read_all(self.layout.prefix)
             return Keys(found.revision, found.kvs)
-        with Client(_options.settings(options)) as client:
+        with Client(_plugin.settings(options)) as client:
             if self._preset is None:
                 return rollcall.fetch(client, self.layout, roster=self._roster)
             return self._tree(client, self._preset)

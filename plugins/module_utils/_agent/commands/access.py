@@ -89,7 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def access(args: argparse.Namespace) -> Access:
     """What the command line, the environment and the configuration come to. Raises RollcallError."""
-    given = {name: os.environ[variable] for name, variable in ETCDCTL.items() if os.environ.get(variable)}
+    given = {name: os.environ[variable] for name, variable in ETCDCTL.items() if variable in os.environ}
     said = {name: getattr(args, name) for name, *_rest in _FLAGS if getattr(args, name) is not None}
     given = nearest({**given, **said}, lambda name: name not in said)
     given = {name: value for name, value in given.items() if value is not None}

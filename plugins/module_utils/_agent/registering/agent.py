@@ -70,6 +70,8 @@ class Agent:
         self._stumbled = ""
         self._config_problem = ""
         self._config = load(config)
+        if self._config.settings.warning:
+            log.warning(self._config.settings.warning)
         memory = files.recall()
         last = {check.name: check for check in memory.checks}
         self._checks = Checks(
@@ -222,6 +224,7 @@ class Agent:
 
     def _show(self) -> None:
         status = {**self._registrar.status(), "config_problem": self._config_problem}
+        status["security_warning"] = self._config.settings.warning
         if status == self._shown:
             return
         self._shown = status

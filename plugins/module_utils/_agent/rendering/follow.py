@@ -20,7 +20,7 @@ import time
 import typing as t
 
 from ..._etcd.client import Client
-from ..._etcd.errors import EtcdError
+from ..._etcd.errors import EtcdError, WatchEnded
 from ..._etcd.watch import Batch, Watch
 from ..._registry.layout import Layout
 from ..._registry.mirror import Mirror, Selector, State, read_pulse, read_state
@@ -45,12 +45,14 @@ class Intervals:
 class Report(t.NamedTuple):
     """How following goes. `serial` grows with every change and every complete read; 0: nothing was read yet.
 
-    `failure` is "" while the watches are open, else what stands in the way.
+    `failure` is "" while the watches are open, else what stands in the way. `cuts` counts the watches that were open
+    for a while, and were cut off: what a proxy does to streams without traffic.
     """
 
     serial: int
     failure: str
     endpoint: str
+    cuts: int = 0
 
 
 class Follower:
@@ -107,6 +109,14 @@ class Follower:
             try:
                 self._follow()
                 backoff.reset()
+            except WatchEnded as exc:
+                self._gap = True
+                if time.monotonic() - started > _STABLE:
+                    backoff.reset()
+                    self._count_cut(exc)
+                else:
+                    self._tell(failure=str(exc))
+                    self._stopping.wait(backoff.next())
             except Exception as exc:  # also what nobody foresaw: without this thread nothing would ever change again
                 self._gap = True
                 if time.monotonic() - started > _STABLE:
@@ -192,9 +202,20 @@ class Follower:
                 return f"under {selector.key} etcd has {there}, the mirror {here}"
         return ""
 
+    def _count_cut(self, exc: WatchEnded) -> None:
+        """Only the first one is told: the next round begins at once, and tells a failure of its own."""
+        with self._lock:
+            self._report = self._report._replace(cuts=self._report.cuts + 1)
+            first = self._report.cuts == 1
+        if first:
+            log.info(
+                f"{exc}. Everything is read again, and nothing is missed. If this recurs, a proxy or balancer in front "
+                "of etcd ends streams without traffic: raise its timeout. Later cuts are only counted, as watch_cuts"
+            )
+
     def _tell(self, changed: bool = False, failure: t.Optional[str] = None) -> None:
         with self._lock:
-            self._report = Report(
+            self._report = self._report._replace(
                 serial=self._report.serial + changed,
                 failure=self._report.failure if failure is None else failure,
                 endpoint=self._client.endpoint,

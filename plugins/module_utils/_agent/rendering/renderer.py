@@ -61,6 +61,8 @@ class Renderer:
         self._guard = Guard(config.layout, config.allow_empty)
         self._jobs = make_jobs(config, run_dir)
         self._commands = Commands(self._notifier)
+        if config.settings.warning:
+            log.warning(config.settings.warning)
         client = Client(config.settings)
         self._follower = Follower(
             client, config.selectors, config.layout, lambda: self._inbox.put(_NEWS), config.intervals
@@ -222,6 +224,8 @@ class Renderer:
             "version": version(),
             "pid": os.getpid(),
             "name": self._config.name,
+            "security_warning": self._config.settings.warning,
+            "watch_cuts": self._follower.report().cuts,
             "revision": self._applied,
             "nodes": len(seen.nodes) if seen else 0,
             "left_out": [str(rejected) for rejected in seen.rejected] if seen else [],
