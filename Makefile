@@ -19,7 +19,7 @@ help:
 	@echo 'make e2e          every test on the lab'
 	@echo '                  K=expression selects tests in these four, as pytest -k does'
 	@echo 'make bench        our figures beside those of our peers, into build/bench.json'
-	@echo 'make campaign     thousands of nodes, minutes of random faults, into build/campaign.json'
+	@echo 'make campaign     malformed answers, thousands of nodes, random faults, into build/campaign.json'
 	@echo 'make lab          boot the lab and leave it running'
 	@echo 'make setup        only what the others need: Debian packages, .venv, .venv-newest'
 	@echo 'make clean        destroy the lab, remove build/ and the caches'
