@@ -65,10 +65,13 @@ def test_what_a_cluster_does_not_say_is_as_the_file_says(config, eu, us):
     assert sorted(inventory.hosts) == ["db1", "x"]
 
 
-def test_names_of_options_other_tools_use_and_templates_are_taken(config, monkeypatch):
+def test_names_of_options_other_tools_use_and_templates_are_taken(config, monkeypatch, capfd):
     monkeypatch.setenv("ETCD_TIMEOUT", "7s")
-    says = {"cacert": "/etc/hosts", "timeout": "{{ lookup('ansible.builtin.env', 'ETCD_TIMEOUT') }}"}
+    says = {"timeout": "{{ lookup('ansible.builtin.env', 'ETCD_TIMEOUT') }}"}
     assert len(read_inventory(config(eu_says=says)).hosts) == 2
+    with pytest.raises(SystemExit):
+        read_inventory(config(eu_says={**says, "cacert": "/etc/hosts"}))
+    assert "ca_cert, client_cert, client_key and tls_server_name are for https" in capfd.readouterr().err
 
 
 def test_a_cluster_without_endpoints_takes_those_of_the_file(eu, tmp_path):
