@@ -219,7 +219,7 @@ plugin: rollcall.discovery.etcd
 endpoints: [https://etcd1.example.com:2379, https://etcd2.example.com:2379, https://etcd3.example.com:2379]
 ca_cert: "{{ inventory_dir }}/.rollcall/tls/ca.crt"
 user: inventory
-password: "{{ lookup('ansible.builtin.file', inventory_dir ~ '/.rollcall/passwords/inventory') }}"
+password: "{{ lookup('rollcall.discovery.password', 'inventory', directory=inventory_dir ~ '/.rollcall') }}"
 
 # prod.etcd.yml: with TLS, a password from the environment, data centres, and guards
 ---

@@ -11,8 +11,10 @@ author:
   - Rollcall contributors (@rollcall)
 version_added: 0.2.0
 description:
-  - Returns the files of a certificate that lies on the controller. What is not there yet is made, as
-    P(ansible.builtin.password#lookup) does with passwords, the certificate authority (CA) included.
+  - Returns the files of a certificate that lies on the controller. What is not there yet is created, as
+    P(rollcall.discovery.password#lookup) does with passwords, the certificate authority (CA) included.
+  - If a vault password is loaded, as with C(--vault-password-file), keys are encrypted with ansible-vault. Encrypted
+    keys are read; M(ansible.builtin.copy) decrypts them.
   - The CA is made once, valid for ten years, and its key never leaves O(directory).
   - A certificate that is about to end, or that is for other names than are asked for, is renewed. Its key stays.
   - Certificates are good for a member of etcd, as server and as client of the other members. They carry no CN, since
@@ -30,9 +32,13 @@ options:
   directory:
     description:
       - Directory of the controller with the CA (C(ca.crt), C(ca.key)) and its certificates.
-      - It is made where it is missing, and only its owner may look into it.
+      - It is created if it is missing, with mode 0700. One that other users can write is refused.
     type: path
     required: true
+  create_ca:
+    description: Whether the CA is created if there is none. With V(false) that is an error.
+    type: bool
+    default: true
   names:
     description: IP addresses and DNS names under which the certificates are valid.
     type: list
@@ -86,6 +92,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _pki, _plugin, _terms
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._credentials import CredentialsDirectory
 
 
 class LookupModule(LookupBase):
@@ -94,7 +101,8 @@ class LookupModule(LookupBase):
     def run(self, terms: list[t.Any], variables: t.Any = None, **kwargs: t.Any) -> list[dict[str, str]]:
         options = _plugin.lookup_options(self, variables, kwargs)
         _terms.require(terms, "The name of a certificate")
-        authority = _pki.Authority(Path(options["directory"]))
+        directory = CredentialsDirectory(Path(options["directory"]), _plugin.vault_of(self))
+        authority = _pki.Authority(directory, options["create_ca"])
         found = []
         for name in _terms.texts(terms, "The name of a certificate", empty=True):
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:-]*", name) or name == "ca":

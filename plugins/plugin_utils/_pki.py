@@ -12,15 +12,14 @@ client that shows a certificate without CN, and no token, for the user named by 
 
 from __future__ import annotations
 
-import contextlib
 import datetime
-import fcntl
 import ipaddress
-import os
 import typing as t
 from pathlib import Path
 
 from ansible.errors import AnsibleError
+
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._credentials import CredentialsDirectory
 
 try:
     from cryptography import x509
@@ -32,6 +31,8 @@ except ImportError as exc:
     MISSING: str | None = str(exc)
 else:
     MISSING = None
+
+CA_CERT = "ca.crt"
 
 _CA_DAYS = 3650
 _SKEW = datetime.timedelta(hours=1)  # how far behind the clock of a host may be
@@ -46,49 +47,87 @@ class Paths(t.NamedTuple):
 
 
 class Authority:
-    """The CA in `directory`: made when it is used for the first time, and afterwards never again."""
+    """The CA in a credentials directory: created once, when it is used for the first time."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: CredentialsDirectory, create: bool = True) -> None:
         if MISSING:
             raise AnsibleError(f"Certificates need the Python library cryptography on the controller: {MISSING}")
         self._directory = directory
-        self._ca_cert, self._ca_key = directory / "ca.crt", directory / "ca.key"
+        self._create = create
 
     def ensure(self, name: str, names: t.Sequence[str], days: int, renew_before: int) -> Paths:
         """The files of the certificate `name` for DNS names and IP addresses `names`, made or renewed where needed.
 
         A certificate is renewed when it is valid for less than `renew_before` days, is for other names or of another
         CA; its key stays, so that a program which reads the two files at any moment finds that they fit together.
-        Raises AnsibleError.
+        Nothing is written, and no lock is taken, if all is there and valid. Raises AnsibleError.
         """
-        paths = Paths(self._ca_cert, self._directory / f"{name}.crt", self._directory / f"{name}.key")
-        with self._lock():
-            ca, ca_key = self._authority()
-            key = _load_key(paths.key) if paths.key.exists() else _new_key(paths.key)
-            soon = _now() + datetime.timedelta(days=renew_before)
-            if not paths.cert.exists() or not _serves(_load(paths.cert), ca, key, names, soon):
-                _write(paths.cert, _pem(_sign(name, names, days, key, ca, ca_key)), 0o644)
-        return paths
+        soon = _now() + datetime.timedelta(days=renew_before)
+        if not self._is_complete(name, names, soon):
+            with self._directory.lock():
+                ca, ca_key = self._authority()
+                key = self._key(name) or self._new_key(name)
+                if not self._is_complete(name, names, soon):
+                    self._directory.replace(f"{name}.crt", _pem(_sign(name, names, days, key, ca, ca_key)))
+        path = self._directory.path
+        return Paths(path / CA_CERT, path / f"{name}.crt", path / f"{name}.key")
 
-    @contextlib.contextmanager
-    def _lock(self) -> t.Iterator[None]:
-        """One process at a time: Ansible asks for the certificates of several hosts at once."""
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self._directory / ".lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+    def _is_complete(self, name: str, names: t.Sequence[str], soon: datetime.datetime) -> bool:
+        ca, ca_key, cert, key = self._cert("ca"), self._key("ca"), self._cert(name), self._key(name)
+        return bool(ca and ca_key and cert and key) and _serves(cert, ca, key, names, soon)
 
     def _authority(self) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-        if self._ca_cert.exists() != self._ca_key.exists():
-            there, missing = sorted((self._ca_cert, self._ca_key), key=Path.exists, reverse=True)
+        ca, key = self._cert("ca"), self._key("ca")
+        path = self._directory.path
+        if ca is None and key is None:
+            if not self._create:
+                raise AnsibleError(
+                    f"There is no CA in {path}. Copy {CA_CERT} and ca.key there from where they were created"
+                )
+            key = self._new_key("ca")
+            self._directory.create(CA_CERT, _pem(_sign_authority(key)), secret=False)
+            ca = self._cert("ca")
+        if ca is None or key is None:
+            there, missing = (CA_CERT, "ca.key") if ca else ("ca.key", CA_CERT)
             raise AnsibleError(
-                f"There is {there} but no {missing}: put it back. Another CA would not be trusted by those who have "
-                "this one; to begin with a new one, move both away"
+                f"There is {path / there} but no {path / missing}: put it back, from the controller or the vault that "
+                "has it. Clients that trust this CA would not trust another one. To begin with a new CA, move both away"
             )
-        if not self._ca_key.exists():
-            key = _new_key(self._ca_key)
-            _write(self._ca_cert, _pem(_sign_authority(key)), 0o644)
-        return _load(self._ca_cert), _load_key(self._ca_key)
+        if ca.public_key() != key.public_key():
+            raise AnsibleError(
+                f"{path / 'ca.key'} is not the key of {path / CA_CERT}: put back the two that belong together"
+            )
+        return ca, key
+
+    def _cert(self, name: str) -> x509.Certificate | None:
+        content = self._directory.read(f"{name}.crt")
+        if content is None:
+            return None
+        try:
+            return x509.load_pem_x509_certificate(content)
+        except ValueError as exc:
+            raise AnsibleError(f"Cannot read the certificate {self._directory.path / name}.crt: {exc}") from None
+
+    def _key(self, name: str) -> ec.EllipticCurvePrivateKey | None:
+        content = self._directory.read(f"{name}.key")
+        return None if content is None else self._load_key(name, content)
+
+    def _new_key(self, name: str) -> ec.EllipticCurvePrivateKey:
+        """A key, of which another controller may have created a first one at the same moment."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        form = serialization.PrivateFormat.PKCS8
+        pem = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+        return self._load_key(name, self._directory.create(f"{name}.key", pem))
+
+    def _load_key(self, name: str, content: bytes) -> ec.EllipticCurvePrivateKey:
+        path = self._directory.path / f"{name}.key"
+        try:
+            key = serialization.load_pem_private_key(content, password=None)
+        except (ValueError, TypeError) as exc:
+            raise AnsibleError(f"Cannot read the private key {path}: {exc}") from None
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise AnsibleError(f"The private key {path} is none of an elliptic curve, as this lookup makes them")
+        return key
 
 
 def _serves(
@@ -192,41 +231,8 @@ def _general_names(names: t.Iterable[str]) -> list[x509.GeneralName]:
     return found
 
 
-def _new_key(path: Path) -> ec.EllipticCurvePrivateKey:
-    key = ec.generate_private_key(ec.SECP256R1())
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    _write(path, pem, 0o600)
-    return key
-
-
-def _load_key(path: Path) -> ec.EllipticCurvePrivateKey:
-    try:
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    except (OSError, ValueError, TypeError) as exc:
-        raise AnsibleError(f"Cannot read the private key {path}: {exc}") from None
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise AnsibleError(f"The private key {path} is none of an elliptic curve, as this lookup makes them")
-    return key
-
-
-def _load(path: Path) -> x509.Certificate:
-    try:
-        return x509.load_pem_x509_certificate(path.read_bytes())
-    except (OSError, ValueError) as exc:
-        raise AnsibleError(f"Cannot read the certificate {path}: {exc}") from None
-
-
 def _pem(cert: x509.Certificate) -> bytes:
     return cert.public_bytes(serialization.Encoding.PEM)
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    """Replace a file in one step; nobody else ever sees the half of it, or a key with wider permissions."""
-    draft = path.with_name(f".{path.name}.new")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(content)
-    draft.replace(path)
 
 
 def _now() -> datetime.datetime:

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 
 from ansible.errors import AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.parsing.vault import EncryptedString
+from ansible.parsing.vault import EncryptedString, VaultLib
 from ansible.plugins import AnsiblePlugin
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
@@ -151,6 +151,11 @@ def lookup_options(plugin: LookupBase, variables: t.Mapping[str, t.Any] | None, 
     refuse_misread(plugin, given, values)
     plugin.set_options(var_options=values, direct=given)
     return options_of(plugin)
+
+
+def vault_of(plugin: LookupBase) -> VaultLib | None:
+    """Decrypts and encrypts with the vault passwords that were given to Ansible."""
+    return getattr(plugin._loader, "_vault", None)
 
 
 def options_of(plugin: AnsiblePlugin) -> Json:

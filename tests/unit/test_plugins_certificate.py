@@ -17,6 +17,7 @@ import pytest
 from ansible.errors import AnsibleError
 from ansible.plugins.loader import lookup_loader
 
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._credentials import CredentialsDirectory
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._pki import Authority, Paths
 
 NAMES = ["127.0.0.1", "::1", "etcd1"]
@@ -28,7 +29,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 def ensure(directory: Path, name: str = "etcd1", names: list[str] = NAMES, days: int = 365, before: int = 30) -> Paths:
-    return Authority(directory).ensure(name, names, days, before)
+    return Authority(CredentialsDirectory(directory)).ensure(name, names, days, before)
 
 
 def openssl(*arguments: object) -> str:

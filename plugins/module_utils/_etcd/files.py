@@ -200,8 +200,22 @@ def open_directory(path: str, make: t.Optional[int] = None) -> Directory:
     Missing directories are made with mode `make`.
     """
     if make is not None:
-        os.makedirs(path, mode=make, exist_ok=True)
+        make_directories(path, make)
     return Directory(path, os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+
+
+def make_directories(path: str, mode: int) -> None:
+    """Make what is missing of a path, with this mode whatever the umask. Raises OSError."""
+    missing = []
+    while path and not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path.rstrip("/"))
+    for directory in reversed(missing):
+        try:
+            os.mkdir(directory, 0o700)
+        except FileExistsError:  # another process was faster
+            continue
+        os.chmod(directory, mode)
 
 
 def private_directory(path: str, make: t.Optional[int] = None, sticky: bool = False) -> Directory:
@@ -312,7 +326,8 @@ class _Walk:
 
     def _make_directory(self, name: str, path: str) -> None:
         try:
-            os.mkdir(name, t.cast(int, self._make), dir_fd=self.descriptor)
+            os.mkdir(name, 0o700, dir_fd=self.descriptor)
+            os.chmod(name, t.cast(int, self._make), dir_fd=self.descriptor)  # the umask is not to decide
         except FileExistsError:
             pass
         except OSError as exc:

@@ -37,7 +37,9 @@ def secured(etcd_programs: Path, authority: Authority) -> Iterator[Cluster]:
         yield cluster
 
 
-def give(secured: Cluster, authority: Authority, ansible_bin: Path, directory: Path, *arguments: str) -> Run:
+def give(
+    secured: Cluster, authority: Authority, ansible_bin: Path, directory: Path, *arguments: str, **more: Any
+) -> Run:
     """Let the role give this host its user; the password of root lies where the role etcd leaves it."""
     passwords = directory / "credentials/passwords"
     passwords.mkdir(parents=True, exist_ok=True)
@@ -46,6 +48,7 @@ def give(secured: Cluster, authority: Authority, ansible_bin: Path, directory: P
         "rollcall_etcd_endpoints": secured.endpoints,
         "rollcall_etcd_ca_cert": str(authority.ca_cert),
         "rollcall_credentials": str(directory / "credentials"),
+        **more,
     }
     return run_tasks(ansible_bin, directory, [TASK], *arguments, vars=variables)
 
@@ -82,3 +85,22 @@ def test_another_root_password_is_an_error_that_says_so(
     assert played.rc == 2
     assert "Authenticating as root failed" in played.output
     assert "Check user and password" in played.output
+
+
+def test_no_sudo_runs_on_the_controller(
+    secured: Cluster, authority: Authority, ansible_bin: Path, tmp_path: Path
+) -> None:
+    """Also if a variable of the inventory says that everything needs it."""
+    sudo = tmp_path / "sudo"
+    sudo.write_text(f"#!/bin/sh\ntouch {tmp_path}/used\nexit 1\n")
+    sudo.chmod(0o755)
+    task = {"name": "control", "ansible.builtin.command": "true"}
+    become = {"ansible_become": True, "ansible_become_exe": str(sudo)}
+    controlled = run_tasks(ansible_bin, tmp_path, [task], vars=become)
+    assert (controlled.rc, (tmp_path / "used").exists()) == (2, True), "the program would be run"
+    (tmp_path / "used").unlink()
+
+    user = {"name": "node/web/web2", "permissions": []}
+    played = give(secured, authority, ansible_bin, tmp_path, agent_user=user, **become)
+    assert played.rc == 0, played.output
+    assert not (tmp_path / "used").exists()
