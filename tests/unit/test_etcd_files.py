@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import struct
 
 import pytest
@@ -238,3 +239,16 @@ def test_missing_directories_are_made(tmp_path):
         assert directory.path == str(tmp_path / "a/b/c")
     assert (tmp_path / "a/b").stat().st_mode & 0o777 == 0o700
     assert files.private_directory(str(tmp_path / "a/b/c"), make=0o700).path == directory.path
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077, 0o777])
+@pytest.mark.parametrize("opened", [files.open_directory, files.private_directory])
+def test_directories_have_the_given_mode_whatever_the_umask(tmp_path, opened, umask):
+    tmp_path.chmod(0o755)
+    former = os.umask(umask)
+    try:
+        with opened(str(tmp_path / "one/two"), make=0o750):
+            pass
+    finally:
+        os.umask(former)
+    assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("one", "one/two")] == [0o750, 0o750]
