@@ -55,6 +55,7 @@ class LookupModule(LookupBase):
 
     def run(self, terms: list[t.Any], variables: t.Any = None, **kwargs: t.Any) -> list[str]:
         _plugin.lookup_options(self, variables, kwargs)
+        _terms.require(terms, "A text with certificates")
         texts = _terms.texts(terms, "A text with certificates", empty=True)
         return [_fingerprint(pem) for text in texts for pem in _CERTIFICATE.findall(text)]
 

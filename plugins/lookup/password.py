@@ -76,6 +76,7 @@ class LookupModule(LookupBase):
     def run(self, terms: list[t.Any], variables: t.Any = None, **kwargs: t.Any) -> list[str]:
         options = _plugin.lookup_options(self, variables, kwargs)
         directory = CredentialsDirectory(Path(options["directory"]), _plugin.vault_of(self))
+        _terms.require(terms, "The name of an etcd user")
         users = _terms.texts(terms, "The name of an etcd user")
         return [_password(directory, user, options["on_missing"]) for user in users]
 
