@@ -95,7 +95,7 @@ def test_no_sudo_runs_on_the_controller(
     sudo.write_text(f"#!/bin/sh\ntouch {tmp_path}/used\nexit 1\n")
     sudo.chmod(0o755)
     task = {"name": "control", "ansible.builtin.command": "true"}
-    become = {"ansible_become": True, "ansible_become_exe": str(sudo)}
+    become = {"ansible_become": True, "ansible_become_user": "nobody", "ansible_become_exe": str(sudo)}
     controlled = run_tasks(ansible_bin, tmp_path, [task], vars=become)
     assert (controlled.rc, (tmp_path / "used").exists()) == (2, True), "the program would be run"
     (tmp_path / "used").unlink()
