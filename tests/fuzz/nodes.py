@@ -11,6 +11,7 @@ import json
 import random
 from collections.abc import Callable, Iterator
 
+from ansible.errors import AnsibleError
 from ansible.inventory.data import InventoryData
 from ansible.module_utils.common.json import get_decoder, get_encoder
 
@@ -132,7 +133,12 @@ def inventory_of(layout: str) -> Callable[[], contextlib.AbstractContextManager[
             trees = [(reader, tree)]
             inventory = InventoryData()
             rules = _hosts.Rules(groups=reader.group_names({}))
-            built = _hosts.build(Found(tree.nodes, tree.rejected, [], [], trees), inventory, lambda draft: None, rules)
+            found = Found(tree.nodes, tree.rejected, [], [], trees)
+            try:
+                built = _hosts.build(found, inventory, lambda draft: None, rules)
+            except AnsibleError:
+                assert found.operated, "only what operators write may stop the inventory"
+                return
             built.draft.populate(inventory)
             assert inventory.hosts["good"].vars["ansible_host"] == "10.0.0.1"
             for host in inventory.hosts.values():

@@ -81,7 +81,7 @@ def test_foreign_text_does_no_harm_on_its_way_to_the_operator(capsys: pytest.Cap
     said = capsys.readouterr().err
     assert len(said) < 250
     assert "\033" not in said
-    assert "id 'of\\nme', agent 1.0, lease 7" in said
+    assert "id of\\nme, agent 1.0, lease 7" in said
 
 
 @pytest.fixture
