@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import shutil
 import ssl
 import subprocess
 import threading
@@ -55,9 +56,7 @@ class Members:
     def etcdctl(self, command: str, user: str = "root", check: bool = True) -> str:
         """Run etcdctl on the first host, as a user of etcd or as nobody. Returns all that it prints."""
         login = f"--user {user}:{self.password(user)}" if user else ""
-        line = (
-            f"ETCDCTL_API=3 etcdctl --endpoints https://localhost:2379 --cacert /etc/etcd/tls/ca.crt {login} {command}"
-        )
+        line = f"etcdctl --endpoints https://localhost:2379 --cacert /etc/etcd/tls/ca.crt {login} {command}"
         done = self.hosts[0].exec(line, check=check)
         return done.stdout + done.stderr
 
@@ -117,6 +116,30 @@ def test_a_cluster_starts_and_a_second_run_changes_nothing(members: Members) -> 
     assert sorted(member["name"] for member in listed) == sorted(NAMES)
     assert members.apply().total("changed") == 0
     assert members.apply("--limit", "member2").total("changed") == 0
+
+
+def test_a_second_controller_needs_the_credentials(
+    members: Members, lab: Lab, installed: Installed, tmp_path: Path, ansible_bin: Path
+) -> None:
+    second = Members(members.hosts, installed, tmp_path, lab, **demo_options()[0])
+    played = second.apply(check=False)
+    assert (played.rc, played.total("changed")) == (2, 0), played.output
+    assert "run in a cluster with a CA and passwords" in played.output
+    assert not second.credentials.exists()
+    assert second.apply("--limit", "member2", check=False).total("changed") == 0
+    assert not second.credentials.exists()
+
+    shutil.copytree(members.credentials, second.credentials)
+    secret = tmp_path / "vault"
+    secret.write_text("open sesame")
+    files = [*second.credentials.glob("passwords/*"), *second.credentials.glob("tls/*.key")]
+    command = [ansible_bin / "ansible-vault", "encrypt", "--vault-password-file", secret, *files]
+    subprocess.run(command, check=True, capture_output=True)
+    assert second.apply("--vault-password-file", str(secret)).total("changed") == 0
+    refused = second.apply(check=False)
+    assert (refused.rc, refused.total("changed")) == (2, 0)
+    assert "Cannot decrypt" in refused.output
+    assert members.apply().total("changed") == 0
 
 
 def health(host: Host, context: ssl.SSLContext, port: int = 2379) -> tuple[int, bytes]:
