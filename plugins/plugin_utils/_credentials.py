@@ -120,7 +120,7 @@ class CredentialsDirectory:
         """The password of a user of etcd; a random one is created if there is none."""
         password = self.password(user)
         if password is None:
-            password = "".join(secrets.choice(_PASSWORD_CHARACTERS) for _ in range(_PASSWORD_LENGTH))
+            password = "".join(secrets.choice(_PASSWORD_CHARACTERS) for _place in range(_PASSWORD_LENGTH))
             self.create(_password_file(user), f"{password}\n".encode())
         return self.password(user) or password
 

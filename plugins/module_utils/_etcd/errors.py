@@ -217,7 +217,9 @@ def _code_and_reason(body: bytes) -> t.Tuple[t.Optional[int], str]:
         return None, text
     code = answer.get("code", answer.get("grpc_code", answer.get("errorCode")))
     reason = next(filter(None, (answer.get("message"), answer.get("error"))), text)
-    return (code if type(code) is int else None), printable(reason if isinstance(reason, str) else text, _MAX_REASON)
+    return (code if isinstance(code, int) and not isinstance(code, bool) else None), printable(
+        reason if isinstance(reason, str) else text, _MAX_REASON
+    )
 
 
 def _foreign_answer(what: str, where: str, status: int, reason: str) -> EtcdError:

@@ -13,6 +13,9 @@ base64, and zero values are absent.
 
 from __future__ import annotations
 
+# JSON gives exactly these types, and isinstance() would take true for a number.
+# pylint: disable=unidiomatic-typecheck
+
 import binascii
 import json
 import typing as t

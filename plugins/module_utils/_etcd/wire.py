@@ -119,7 +119,7 @@ class KeyValue(t.NamedTuple):
     @classmethod
     def parse_all(cls, data: Json, name: str) -> t.List[KeyValue]:
         """Those in the field `name`, which is a list, or one of them."""
-        if type(data.get(name)) is dict:
+        if isinstance(data.get(name), dict):
             return [cls.parse(data[name])]
         return [cls.parse(item) for item in messages(data, name)]
 
@@ -240,7 +240,7 @@ class LeaseStatus(t.NamedTuple):
     @classmethod
     def parse(cls, data: Json) -> LeaseStatus:
         held = data.get("keys", [])
-        if type(held) is not list:
+        if not isinstance(held, list):
             raise Malformed("keys is no list")
         keys = [decode(key, "keys") for key in held]
         return cls(number(data, "TTL"), number(data, "grantedTTL"), keys, Header.parse(data).term)
