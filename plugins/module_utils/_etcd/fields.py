@@ -15,7 +15,6 @@ from __future__ import annotations
 
 # JSON gives exactly these types, and isinstance() would take true for a number.
 # pylint: disable=unidiomatic-typecheck
-
 import binascii
 import json
 import typing as t
