@@ -71,8 +71,8 @@ clusters:
   - name: {vault("one")}
     endpoints:
       - {vault(web1.endpoints[0])}
-    user: {vault("")}
-    password: {vault("")}
+    user: {vault("web")}
+    password: {vault(SECRET)}
     prefix: {vault("/staging")}
 """
     )

@@ -161,9 +161,9 @@ def test_tls_and_password_work_and_are_never_shown(play, etcd_programs, authorit
     subprocess.run([*certificate, "-keyout", "/dev/null", "-out", str(other)], check=True, capture_output=True)
     tasks = [
         task("right", "etcd_kv", key="/a", value="x"),
-        task("as in etcdctl", "etcd_kv_info", key="/a", user=f"root:{SECRET}", password=""),
+        task("as in etcdctl", "etcd_kv_info", key="/a", user=f"root:{SECRET}", password=None),
         task("wrong password", "etcd_kv", key="/a", value="x", password=SECRET + "!"),
-        task("no password", "etcd_kv", key="/a", value="x", user="", password=""),
+        task("no password", "etcd_kv", key="/a", value="x", user=None, password=None),
         task("wrong CA", "etcd_kv", key="/a", value="x", ca_cert=str(other)),
         task("plain HTTP", "etcd_kv", key="/a", value="x"),
     ]
