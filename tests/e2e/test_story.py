@@ -54,7 +54,7 @@ def etcdctl(site: Hosts, command: str, user: str, check: bool = True) -> str:
     """Run etcdctl on etcd1 as a user of etcd, "" for nobody; returns all that it prints."""
     login = f"--user {user}:{(CREDENTIALS / 'passwords' / user).read_text().strip()}" if user else ""
     tls = "--endpoints https://localhost:2379 --cacert /etc/etcd/tls/ca.crt"
-    done = site["etcd1"].exec(f"ETCDCTL_API=3 etcdctl {tls} {login} {command}", check=check)
+    done = site["etcd1"].exec(f"etcdctl {tls} {login} {command}", check=check)
     return done.stdout + done.stderr
 
 

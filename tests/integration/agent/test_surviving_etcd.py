@@ -176,7 +176,7 @@ def test_a_full_database_keeps_the_registration_and_delays_its_news(
         agent = register(etcd, checks={"port": server.check(rise=1, fall=1)})
         agent.start()
         wait_for(lambda: values(etcd).get("health") == "passing", "the health to be passing")
-        lease = agent.status["lease"]
+        lease = agent.wait_phase("registered")["lease"]
         fill(etcd)
         server.close()
         assert "Check etcdctl alarm list" in agent.wait_phase("waiting")["message"]
