@@ -46,7 +46,7 @@ def test_a_host_registers_and_its_steady_state_writes_nothing(
     check = json.loads(keys["checks/port"])
     assert (check["status"], check["service"]) == ("passing", "web")
     assert sorted(keys) == ["checks/port", "health", "ip", "node"]
-    assert leases(etcd) == {agent.status["lease"]}
+    wait_for(lambda: leases(etcd) == {agent.status.get("lease")}, "the status to have the lease")
     assert json.loads(values(etcd, ROSTER)[""])["state"] == "joined"
 
     agent.wait_count("self_checks", 1)

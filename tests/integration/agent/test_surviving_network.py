@@ -94,7 +94,7 @@ def test_a_silent_nameserver_delays_neither_the_lease_nor_the_watchdog(
         while agent.status["counts"].get("keepalives", 0) < 2:
             manager.recv(65536)
     assert agent.status["counts"]["leases_lost"] == 0
-    assert leases(etcd) == {agent.status["lease"]}
+    wait_for(lambda: leases(etcd) == {agent.status.get("lease")}, "the status to have the lease")
 
 
 def test_without_dns_etcd_is_found_where_it_was(
