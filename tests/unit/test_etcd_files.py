@@ -6,14 +6,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import struct
+from pathlib import Path
 
 import pytest
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import files
-from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.files import Attributes, UnsafePath
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.files import (
+    Attributes,
+    UnsafePath,
+    open_directory,
+)
 
 NOBODY = 65534
 ACL = "system.posix_acl_access"
@@ -252,3 +258,18 @@ def test_directories_have_the_given_mode_whatever_the_umask(tmp_path, opened, um
     finally:
         os.umask(former)
     assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("one", "one/two")] == [0o750, 0o750]
+
+
+def test_a_process_that_may_not_call_chown_replaces_files_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The unit of the agent has SystemCallFilter=~@privileged, which has chown(2) fail."""
+
+    def refused(*_arguments: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "fchown", refused)
+    with open_directory(str(tmp_path)) as directory:
+        directory.replace("file", b"first")
+        directory.replace("file", b"second")
+    assert (tmp_path / "file").read_bytes() == b"second"

@@ -399,7 +399,9 @@ def _extended(descriptor: int) -> t.Dict[str, bytes]:
 
 def _set_attributes(descriptor: int, wanted: Attributes) -> None:
     """Permissions come last: as chmod(1) does, they bound what an ACL gives."""
-    os.fchown(descriptor, wanted.uid, wanted.gid)
+    now = os.fstat(descriptor)
+    if (now.st_uid, now.st_gid) != (wanted.uid, wanted.gid):  # a hardened unit may not call chown(2) at all
+        os.fchown(descriptor, wanted.uid, wanted.gid)
     present = _extended(descriptor)
     for name, value in wanted.extended.items():
         if present.get(name) != value:
