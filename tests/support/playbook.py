@@ -56,7 +56,7 @@ def run_tasks(
     command = [str(bin_directory / "ansible-playbook"), "-i", "localhost,", "-c", "local", str(book), *arguments]
     command += ["-e", f"ansible_python_interpreter={python}"]
     done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, env=environment, check=False
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, env=environment, check=False
     )
     lines = results.read_text().splitlines()
     return Run(done.returncode, [json.loads(line) for line in lines], done.stdout + done.stderr)

@@ -28,7 +28,7 @@ def play(ansible_bin: Path, directory: Path, hosts: dict[str, dict[str, Any]], *
     book.write_text(json.dumps([{"hosts": "all", "gather_facts": False, **keywords}]))
     command = [str(ansible_bin / "ansible-playbook"), "-i", str(inventory), str(book)]
     environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "COLUMNS": "10000"}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=120).stdout
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=300).stdout
 
 
 def rescues(tasks: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
