@@ -155,12 +155,13 @@ def test_the_deadline_holds_where_all_endpoints_stall(members, connect, fault):
 @pytest.mark.parametrize("secured", [False, True], ids=["http", "https"])
 def test_the_deadline_is_one_for_all_bytes_of_an_answer(connect, authority, secured, at_once):
     pair = authority.server()
+    tls = {"ca_cert": str(authority.ca_cert)} if secured else {}
     with FakeEtcd(cert=pair.cert if secured else None, key=pair.key) as fake:
         fake.inject("/v3", Trickle(0.1, at_once), times=None)
         for call in (lambda client: client.get("/key"), lambda client: client.watch("/key")):
             started = time.monotonic()
             with pytest.raises(Unreachable, match=r"no answer within 0.4 s") as failure:
-                call(connect(endpoints=[fake.endpoint], ca_cert=str(authority.ca_cert), timeout=0.4))
+                call(connect(endpoints=[fake.endpoint], timeout=0.4, **tls))
             assert 0.3 < time.monotonic() - started < 2
             assert failure.value.timed_out
 
