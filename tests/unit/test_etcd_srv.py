@@ -216,3 +216,12 @@ def test_a_target_that_is_no_host_is_no_endpoint(odd):
         with pytest.raises(Unreachable) as caught:
             discover("example.com", 2, [address])
         assert str(caught.value).isprintable()
+
+
+def test_a_name_that_leads_back_to_itself_ends() -> None:
+    """Labels, and behind them a pointer to their start: without an end it would take all of the memory."""
+    looping = b"\0" * 12 + b"\x01a\xc0\x0c"
+    with pytest.raises(ValueError, match="too long"):
+        srv._name(looping, 12)
+    with pytest.raises(ValueError, match="too long"):
+        srv._name(b"\0" * 12 + b"\x80" + b"a" * 128 + b"\0", 12)

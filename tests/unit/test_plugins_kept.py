@@ -110,7 +110,7 @@ def test_a_forked_worker_leaves_its_parents_connection_alone(authority, tls):
     pair = authority.server()
     with FakeEtcd(cert=pair.cert, key=pair.key) if tls else FakeEtcd() as fake:
         fake.put("/a", "x")
-        options = settings_of(fake, ca_cert=str(authority.ca_cert))
+        options = settings_of(fake, **({"ca_cert": str(authority.ca_cert)} if tls else {}))
         read(options)
         child = os.fork()
         if not child:

@@ -31,6 +31,7 @@ _INSECURE = "Set discovery_srv_insecure to use it all the same"
 _SRV = 33
 _INTERNET = 1
 _TRUNCATED = 0x0200
+_LONGEST_LABEL, _LONGEST_NAME = 63, 255  # bytes: RFC 1035, 2.3.4
 _PATIENCE = 3.0  # seconds for one question to one resolver, where there are as many
 
 Resolver = t.Tuple[str, int]  # address and port
@@ -148,9 +149,12 @@ def _records(answer: bytes) -> t.List[Record]:
 
 
 def _name(message: bytes, offset: int) -> t.Tuple[str, int]:
-    """The name at `offset` and where the next field starts; pointers only lead back, so this ends."""
+    """The name at `offset` and where the next field starts. Raises ValueError.
+
+    A pointer leads back, but the labels behind it can lead to the same pointer again: the length of a name ends that.
+    """
     labels: t.List[str] = []
-    end = 0
+    end = length = 0
     while message[offset]:
         size = message[offset]
         if size >= 0xC0:
@@ -158,8 +162,11 @@ def _name(message: bytes, offset: int) -> t.Tuple[str, int]:
             target = struct.unpack_from(">H", message, offset)[0] & 0x3FFF
             if target >= offset:
                 raise ValueError("a malformed name")
-            offset = target
+            offset, size = target, 0
         else:
             labels.append(message[offset + 1 : offset + 1 + size].decode("ascii"))
             offset += 1 + size
+        length += 1 + size
+        if size > _LONGEST_LABEL or length > _LONGEST_NAME:
+            raise ValueError("a name that is too long")
     return ".".join(labels), end or offset + 1
