@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 
 def wait_for(fact: Callable[[], bool], words: str, within: float = 5.0) -> None:
@@ -16,3 +17,8 @@ def wait_for(fact: Callable[[], bool], words: str, within: float = 5.0) -> None:
     while not fact():
         assert time.monotonic() < deadline, f"waited {within} s for {words}"
         time.sleep(0.01)
+
+
+def has(file: Path, text: str) -> bool:
+    """Say whether `file` exists and has `text`: a file that a process replaces may not be there yet."""
+    return file.exists() and text in file.read_text()

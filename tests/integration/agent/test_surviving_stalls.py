@@ -20,6 +20,7 @@ import pytest
 
 from tests.support.real_etcd import Cluster
 from tests.support.registrant import Changes, Registrant, Server, leases, values, wait_for
+from tests.support.waiting import has
 
 Register = Callable[..., Registrant]
 
@@ -95,7 +96,7 @@ def test_a_disk_that_stalls_is_no_reason_to_lose_the_lease(
     survive(etcd, changes, lease, server)
     disk.thaw()
     if what == "metrics":
-        wait_for(lambda: 'rollcall_health{health="passing"} 1' in metrics.read_text(), "the newest metrics")
+        wait_for(lambda: has(metrics, 'rollcall_health{health="passing"} 1'), "the newest metrics")
         assert agent.status["health"] == "passing", "the other disk did not stall"
     wait_for(lambda: agent.status["health"] == "passing", "the newest status")
     assert agent.end() == 0

@@ -26,6 +26,7 @@ import yaml
 from tests.support.certs import Authority
 from tests.support.real_etcd import Cluster, Tls
 from tests.support.registrant import values, wait_for
+from tests.support.waiting import has
 
 Json = dict[str, Any]
 
@@ -255,7 +256,7 @@ def test_a_host_with_tls_a_password_and_metrics(
     host = booted(played.config)
     wait_for(lambda: values(secured, f"/infrastructure/web/{NAME}/", user="root:r"), "the host to be registered")
     metrics = host.root / METRICS.lstrip("/")
-    wait_for(lambda: 'phase="registered"} 1' in metrics.read_text(), "the metrics to say so")
+    wait_for(lambda: has(metrics, 'phase="registered"} 1'), "the metrics to say so")
 
 
 def test_a_key_alone_is_not_shown_either(play: Callable[..., Rendered], authority: Authority) -> None:

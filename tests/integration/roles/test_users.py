@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ def test_no_sudo_runs_on_the_controller(
     assert (controlled.rc, (tmp_path / "used").exists()) == (2, True), "the program would be run"
     (tmp_path / "used").unlink()
 
-    user = {"name": "node/web/web2", "permissions": []}
-    played = give(secured, authority, ansible_bin, tmp_path, agent_user=user, **become)
+    user = json.dumps({"agent_user": {"name": "node/web/web2", "permissions": []}})  # another test has created web1
+    played = give(secured, authority, ansible_bin, tmp_path, "-e", user, **become)
     assert played.rc == 0, played.output
     assert not (tmp_path / "used").exists()
