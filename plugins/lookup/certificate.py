@@ -32,7 +32,8 @@ options:
   directory:
     description:
       - Directory of the controller with the CA (C(ca.crt), C(ca.key)) and its certificates.
-      - It is created if it is missing, with mode 0700. One that other users can write is refused.
+      - It is created if it is missing, with mode 0700. One that other users can write is refused, as is a key
+        in it that others can read and that is not encrypted.
     type: path
     required: true
   create_ca:

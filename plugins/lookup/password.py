@@ -25,7 +25,7 @@ options:
   directory:
     description:
       - The credentials directory. It is created if it is missing, with mode 0700. One that other users can write is
-        refused.
+        refused, as is a password or key in it that others can read and that is not encrypted.
     type: path
     required: true
   on_missing:

@@ -34,15 +34,18 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.files imp
 
 _PASSWORD_LENGTH = 32
 _PASSWORD_CHARACTERS = string.ascii_letters + string.digits
+_VAULT_HEADER = 64  # bytes that tell an encrypted file
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
-# Checked whichever file is used: someone who may replace one of them has the cluster.
-_ALWAYS_CHECKED = ("tls", "tls/ca.crt", "tls/ca.key", "passwords", "passwords/root")
+# Checked whichever file is used: someone who may replace one of them, or read a secret one, has the cluster.
+_ALWAYS_CHECKED = ("tls", "tls/ca.crt", "passwords")
+_ALWAYS_SECRET = ("passwords/root", "tls/ca.key", "ca.key")
 
 
 class CredentialsDirectory:
     """A directory that only its owner may write. It is created when the first file is.
 
-    Every method raises AnsibleError if the directory, or a file in it, can be written by other users.
+    Every method raises AnsibleError if the directory, or a file in it, can be written by other users, or if they can
+    read a secret that is not encrypted. A group may read what root owns: so several users can share a directory.
     """
 
     def __init__(self, path: Path, vault: VaultLib | None = None) -> None:
@@ -55,16 +58,20 @@ class CredentialsDirectory:
         path = self.path / name
         self._check_parents(path)
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            descriptor = _without_links(str(path), os.O_RDONLY)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as exc:
             _refuse_link(path)
             raise AnsibleError(f"Cannot read {path}: {exc.strerror}") from None
         with open(descriptor, "rb") as file:
-            self._refuse_foreign(path, os.fstat(descriptor))
+            found = os.fstat(descriptor)
+            self._refuse_foreign(path, found)
             content = file.read()
-        return self._decrypt(path, content) if is_encrypted(content) else content
+        if is_encrypted(content):
+            return self._decrypt(path, content)
+        self._refuse_readable(path, found)
+        return content
 
     def create(self, name: str, content: bytes, secret: bool = True) -> bytes:
         """Create the file `name` unless it exists. Returns what it contains then, decrypted."""
@@ -137,6 +144,8 @@ class CredentialsDirectory:
         self._check_one(self.path)
         for name in _ALWAYS_CHECKED:
             self._check_one(self.path / name)
+        for name in _ALWAYS_SECRET:
+            self._check_secret(self.path / name)
 
     def _check_parents(self, path: Path) -> None:
         """Every directory from the file to the credentials directory."""
@@ -154,6 +163,22 @@ class CredentialsDirectory:
             raise AnsibleError(f"Cannot read {path}: {exc.strerror}") from None
         _refuse_link(path)
         self._refuse_foreign(path, found)
+
+    def _check_secret(self, path: Path) -> None:
+        self._check_one(path)
+        with contextlib.suppress(OSError), open(path, "rb", opener=_without_links) as file:
+            if not is_encrypted(file.read(_VAULT_HEADER)):
+                self._refuse_readable(path, os.fstat(file.fileno()))
+
+    def _refuse_readable(self, path: Path, found: os.stat_result) -> None:
+        """Raises AnsibleError if others may read this secret, as after a copy that did not keep modes."""
+        others = stat.S_IROTH | (stat.S_IRGRP if found.st_uid == os.geteuid() else 0)
+        if path.suffix != ".crt" and found.st_mode & others:
+            directory = shlex.quote(str(self.path))
+            raise AnsibleError(
+                f"The credentials directory {self.path} is not used: other users may read {path} (mode "
+                f"{found.st_mode & 0o7777:04o}), which is not encrypted. Run: chmod -R go-rwx {directory}"
+            )
 
     def _refuse_foreign(self, path: Path, found: os.stat_result) -> None:
         directory = shlex.quote(str(self.path))
@@ -198,6 +223,11 @@ class CredentialsDirectory:
         identity = C.DEFAULT_VAULT_ENCRYPT_IDENTITY  # type: ignore[attr-defined]
         vault_id, secret = match_encrypt_secret(self._vault.secrets, encrypt_vault_id=identity)
         return bytes(self._vault.encrypt(content, secret, vault_id=vault_id))
+
+
+def _without_links(path: str, flags: int) -> int:
+    """Open a file that is no link, and without waiting for anybody."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def _own(mode: int) -> Attributes:

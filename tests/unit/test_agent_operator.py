@@ -304,6 +304,21 @@ def test_the_command_line_comes_before_the_environment(way: Any, tmp_path: Any) 
     assert found.layout.state_prefix == "/rollcall/p/"
 
 
+def test_records_of_a_domain_are_trusted_as_far_as_the_command_line_says(way: Any, config: str) -> None:
+    secured = way(f"--config={config}", "--discovery-srv=example.com", "--user=ann:pw").settings
+    assert (secured.discovery_srv, secured.discovery_srv_insecure, secured.is_encrypted) == ("example.com", False, True)
+    for flag in ("--discovery-srv-insecure", "--insecure-discovery"):
+        assert way(f"--config={config}", "--discovery-srv=example.com", flag).settings.discovery_srv_insecure
+    variables = {"ETCDCTL_DISCOVERY_SRV": "example.com", "ETCDCTL_INSECURE_DISCOVERY": "true"}
+    assert way(f"--config={config}", **variables).settings.discovery_srv_insecure
+
+
+@pytest.mark.parametrize("option", ["config", "password-file", "prefix", "layout", "state-prefix", "endpoints", "user"])
+def test_an_option_that_a_script_left_empty_does_not_mean_its_default(way: Any, option: str) -> None:
+    with pytest.raises(RollcallError, match=f"{option}: expected a value, got an empty one"):
+        way("--endpoints=a:1", f"--{option}=")
+
+
 def test_what_is_missing_or_wrong_is_said(
     way: Any, tmp_path: Any, config: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,6 +86,71 @@ def test_a_file_that_others_may_write_is_refused(path: Path, name: str) -> None:
     (path / name).chmod(0o620)
     with pytest.raises(AnsibleError, match=f"other users may write {path / name}"):
         CredentialsDirectory(path).password("node/web/web1")
+
+
+SECRETS = ("passwords/root", "passwords/node/web/web1", "tls/ca.key", "tls/etcd1.key")
+
+
+def use_all(path: Path, vault: VaultLib | None = None) -> None:
+    """Read what `fill` creates."""
+    CredentialsDirectory(path, vault).password("node/web/web1")
+    Authority(CredentialsDirectory(path / "tls", vault)).ensure("etcd1", ["127.0.0.1"], 365, 30)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o444])
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_that_others_may_read_is_refused_with_the_command_that_mends_it(
+    path: Path, name: str, mode: int
+) -> None:
+    fill(path)
+    (path / name).chmod(mode)
+    with pytest.raises(AnsibleError, match=f"other users may read {path / name}") as caught:
+        use_all(path)
+    subprocess.run(str(caught.value).partition("Run: ")[2].split(), check=True)
+    use_all(path)
+
+
+@pytest.mark.parametrize("name", SECRETS[:3:2])
+def test_the_secrets_of_the_whole_cluster_are_looked_at_whichever_file_is_used(path: Path, name: str) -> None:
+    fill(path)
+    (path / name).chmod(0o644)
+    with pytest.raises(AnsibleError, match=f"other users may read {path / name}"):
+        CredentialsDirectory(path).password("node/web/web1")
+
+
+def test_everybody_may_read_what_is_encrypted_as_in_a_clone_of_a_repository(path: Path) -> None:
+    fill(path, VAULT)
+    for one in path.rglob("*"):
+        one.chmod(0o755 if one.is_dir() else 0o644)
+    use_all(path, VAULT)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_users_of_a_group_may_share_what_root_owns() -> None:
+    with tempfile.TemporaryDirectory() as directory:  # which other users may be let into, unlike pytest's
+        path = Path(directory)
+        fill(path)
+        for one in (path, *path.rglob("*")):
+            os.chown(one, 0, 12345)
+            one.chmod(0o750 if one.is_dir() else 0o640)
+        file = path / "passwords/root"
+        results: multiprocessing.Queue = multiprocessing.Queue()
+        for mode, expected in ((0o640, file.read_text().strip()), (0o644, f"other users may read {file} (mode 0644)")):
+            file.chmod(mode)
+            process = multiprocessing.get_context("fork").Process(target=read_as_other, args=(path, results))
+            process.start()
+            assert expected in results.get(timeout=10)
+            process.join()
+
+
+def read_as_other(path: Path, results: multiprocessing.Queue) -> None:
+    os.setgroups([12345])
+    os.setgid(12345)
+    os.setuid(12345)
+    try:
+        results.put(CredentialsDirectory(path).password("root"))
+    except AnsibleError as exc:
+        results.put(str(exc))
 
 
 @pytest.mark.parametrize("name", ["tls/etcd1.key", "tls/etcd1.crt", "tls"])

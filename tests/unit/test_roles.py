@@ -13,14 +13,18 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import lookup_loader
 from ansible.template import Templar
 
+from ansible_collections.rollcall.discovery.plugins.module_utils import _options
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.check_config import TYPES
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.config import ConfigError
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering import register_config
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering import render_config
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import InvalidSettings
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import Settings
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _roles
 
 ROLES = sorted(path for path in (Path(__file__).resolve().parents[2] / "roles").iterdir())
@@ -131,6 +135,72 @@ NEEDED: dict[str, Json] = {
     "tcp": {"port": 22},
     "ttl": {"file": "/run/x", "ttl": 5},
 }
+
+
+def connections(role: str, variables: Json) -> Json:
+    """The way to etcd that the agent, the renderer and etcdctl are given, by the variables of the roles."""
+    templar = Templar(DataLoader())
+    files = [ROLES[0].parent / name / f"{part}/main.yml" for name in ("agent", role) for part in ("defaults", "vars")]
+    known: Json = {}
+    for file in files:
+        known.update(DataLoader().load_from_file(str(file), trusted_as_template=True))
+    templar.available_variables = {**known, **HOST, **variables}
+    wanted = {"register": ("__register_config", "__register_environment"), "render": ("__render_connection",)}[role]
+    return {name: templar.template(known[name]) for name in (*wanted, "__agent_admin_options")}
+
+
+HOST = {
+    "inventory_hostname": "h",
+    "group_names": ["web"],
+    "groups": {},
+    "hostvars": {"h": {"inventory_dir": "/nowhere"}},
+    "ansible_check_mode": False,
+    "rollcall_etcd_root_password": "",
+}
+
+
+def test_the_roles_pass_on_every_way_to_etcd_that_plugins_know() -> None:
+    agent = next(path for path in ROLES if path.name == "agent")
+    ambient = {name for name, option in _options.CONNECTION.items() if option.ambient}
+    for option in ("agent_etcd", "agent_admin"):
+        assert load(agent / "defaults/main.yml")[option].keys() == ambient
+        assert spec_of(agent)[option]["options"].keys() == ambient
+    for name in ambient:
+        assert f"`{_options.CONNECTION[name].var}`" in (agent / "README.md").read_text()
+
+
+@pytest.mark.parametrize("insecure", [None, True, "true"])
+def test_a_domain_takes_the_place_of_endpoints_in_the_roles(insecure: Any) -> None:
+    given = {"rollcall_etcd_discovery_srv": "example.com", "rollcall_etcd_tls_server_name": "etcd"}
+    if insecure is not None:
+        given["rollcall_etcd_discovery_srv_insecure"] = insecure
+    found = connections("register", given)
+    for way in (found["__register_config"]["etcd"], connections("render", given)["__render_connection"]):
+        assert "endpoints" not in way
+        settings = Settings.from_mapping({name: value for name, value in way.items() if name != "password_file"})
+        assert (settings.discovery_srv, settings.discovery_srv_insecure) == ("example.com", insecure is not None)
+        assert settings.tls.server_name == "etcd"
+    assert found["__agent_admin_options"]["discovery_srv_insecure"] is (insecure is not None)
+    environment = found["__register_environment"]
+    assert (environment["ETCDCTL_ENDPOINTS"], environment["ETCDCTL_DISCOVERY_SRV"]) == ("", "example.com")
+    assert environment["ETCDCTL_INSECURE_DISCOVERY"] == ("true" if insecure else "false")
+
+
+@pytest.mark.parametrize("endpoints", [[], ""])
+def test_endpoints_that_are_given_and_empty_never_become_the_hosts_own_etcd(endpoints: Any) -> None:
+    given = {"rollcall_etcd_endpoints": endpoints}
+    found = connections("register", given)
+    rendered = connections("render", given)["__render_connection"]
+    for way in (found["__register_config"]["etcd"], rendered, found["__agent_admin_options"]):
+        with pytest.raises(InvalidSettings, match="endpoints: expected a value, got an empty one"):
+            Settings.from_mapping({name: value for name, value in way.items() if name != "password_file"})
+
+
+def test_without_any_way_to_etcd_a_role_says_which_variables_there_are() -> None:
+    with pytest.raises(
+        AnsibleError, match="Set rollcall_etcd_endpoints, for all hosts, .* or rollcall_etcd_discovery_srv"
+    ):
+        connections("register", HOST)
 
 
 def test_every_shared_variable_that_a_role_reads_is_known() -> None:

@@ -21,7 +21,7 @@ import typing as t
 
 from ..._etcd.client import Client
 from ..._etcd.errors import InvalidSettings, PermissionDenied, RollcallError
-from ..._etcd.settings import ETCDCTL, Settings, nearest
+from ..._etcd.settings import ETCDCTL, Settings, nearest, refuse_empty
 from ..._registry.layout import DEFAULT_PREFIX, LAYOUTS, ROLE_NAME, Layout
 from ..._registry.rollcall import Admission
 from ..._registry.words import parse_networks
@@ -77,6 +77,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for name, flags, value, words in _FLAGS:
         group.add_argument(*flags, dest=name, metavar=value, help=words)
+    group.add_argument(
+        *("--discovery-srv-insecure", "--insecure-discovery"),
+        dest="discovery_srv_insecure",
+        action="store_const",
+        const=True,
+        help="let the SRV records name members without TLS, or hosts outside of the domain",
+    )
     group.add_argument("--password-file", metavar="FILE", help="file with the password of --user")
     registry = (
         ("prefix", f"prefix of the nodes' keys (default: as configured, else {DEFAULT_PREFIX})"),
@@ -89,8 +96,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def access(args: argparse.Namespace) -> Access:
     """What the command line, the environment and the configuration come to. Raises RollcallError."""
+    words = ("config", "password_file", "prefix", "layout", "state_prefix")
+    refuse_empty({f"--{name.replace('_', '-')}": getattr(args, name) for name in words})
     given = {name: os.environ[variable] for name, variable in ETCDCTL.items() if variable in os.environ}
-    said = {name: getattr(args, name) for name, *_rest in _FLAGS if getattr(args, name) is not None}
+    flags = (*(name for name, *_rest in _FLAGS), "discovery_srv_insecure")
+    said = {name: getattr(args, name) for name in flags if getattr(args, name) is not None}
     given = nearest({**given, **said}, lambda name: name not in said)
     given = {name: value for name, value in given.items() if value is not None}
     elsewhere, own_user = "endpoints" in given or "discovery_srv" in given, "user" in given
