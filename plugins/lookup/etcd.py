@@ -158,7 +158,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client im
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import EtcdError, InvalidSettings
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.text import printable
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import KeyValue
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.words import reserved_key
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.validation import reserved_key
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _keys, _plugin, _terms
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._decode import decode
 

@@ -114,7 +114,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.rollcall.discovery.plugins.module_utils import _options
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry import rollcall, select
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry import node_set, select
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin, _terms
 
 
@@ -124,9 +124,9 @@ class LookupModule(LookupBase):
     def run(self, terms: list[t.Any], variables: t.Any = None, **kwargs: t.Any) -> list[dict[str, t.Any]]:
         options = _plugin.lookup_options(self, variables, kwargs)
         names = _terms.texts(terms, "The name of a node")
-        read = rollcall.read if options["allow_empty"] else rollcall.read_some
+        read = node_set.read if options["allow_empty"] else node_set.read_some
         with _plugin.ansible_errors(), _plugin.kept_client(options) as client:
-            found = rollcall.hosts(read(client, _options.layout(options), _options.admission(options)))
+            found = node_set.hosts(read(client, _options.layout(options), _options.admission(options)))
             chosen = select.select(found.nodes, **_options.filters(options))
         _plugin.warn(found.notes, "things are told of nodes")
         _plugin.warn_of_nodes(found.rejected)

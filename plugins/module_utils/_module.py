@@ -22,7 +22,7 @@ from ._etcd.client import Client
 from ._etcd.errors import RollcallError
 from ._etcd.text import printable
 from ._registry.errors import InvalidNode
-from ._registry.model import parse_json
+from ._registry.strict_json import parse_json
 
 Json = t.Dict[str, t.Any]
 

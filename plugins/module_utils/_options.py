@@ -17,8 +17,8 @@ import typing as t
 from ._etcd.settings import DEFAULT_TIMEOUT, ETCDCTL, Settings, refuse_empty
 from ._registry.layout import DEFAULT_PREFIX, LAYOUTS, ROLE_NAME, Layout
 from ._registry.model import HEALTHS
-from ._registry.rollcall import Admission
-from ._registry.words import Network, parse_networks
+from ._registry.node_set import Admission
+from ._registry.validation import Network, parse_networks
 
 Json = t.Dict[str, t.Any]
 

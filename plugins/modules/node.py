@@ -198,7 +198,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._module import 
     finish,
     require_ttl,
 )
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry import play
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry import play_registration
 
 NODE = {
     "name": {"type": "str"},
@@ -233,9 +233,9 @@ def main():
     with connect(module) as client:
         layout, allowed = _options.layout(params), _options.allowed_networks(params)
         if params["state"] == "present":
-            outcomes = play.register(client, layout, given, params["ttl"], allowed, dry_run)
+            outcomes = play_registration.register(client, layout, given, params["ttl"], allowed, dry_run)
         else:
-            outcomes = play.withdraw(client, layout, given, allowed, dry_run)
+            outcomes = play_registration.withdraw(client, layout, given, allowed, dry_run)
     nodes = [
         {**outcome.who._asdict(), "lease": outcome.lease or None, "ttl": outcome.after["ttl"] if outcome.after else 0}
         for outcome in outcomes

@@ -162,7 +162,7 @@ revision:
 
 from ansible_collections.rollcall.discovery.plugins.module_utils import _options
 from ansible_collections.rollcall.discovery.plugins.module_utils._module import answer, connect, create_module
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry import rollcall, select
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry import node_set, select
 
 MAX_WARNINGS = 10
 
@@ -171,9 +171,9 @@ OPTIONS = {"allow_empty": {"type": "bool", "default": False}}
 
 def main():
     module = create_module(OPTIONS, _options.REGISTRY, _options.READING, _options.FILTERS)
-    read = rollcall.read if module.params["allow_empty"] else rollcall.read_some
+    read = node_set.read if module.params["allow_empty"] else node_set.read_some
     with connect(module) as client:
-        found = rollcall.hosts(read(client, _options.layout(module.params), _options.admission(module.params)))
+        found = node_set.hosts(read(client, _options.layout(module.params), _options.admission(module.params)))
         chosen = select.select(found.nodes, **_options.filters(module.params))
     for note in found.notes[:MAX_WARNINGS]:
         module.warn(note)

@@ -16,7 +16,8 @@ import typing as t
 
 import yaml
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.words import reserved_key, shown
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.text import shown
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.validation import reserved_key
 
 SafeLoader: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

@@ -28,7 +28,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client im
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import RollcallError
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import Settings, nearest
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.text import printable
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Rejected
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.node_set import Rejected
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _kept
 
 Json = dict[str, t.Any]

@@ -26,7 +26,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.pacing import boottime, jittered
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.host.clock import boottime
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.following.timing import jittered
 from tests.bench.row import Row
 from tests.support.fleet import Fleet, Node, Turn
 from tests.support.real_etcd import Cluster

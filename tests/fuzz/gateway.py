@@ -19,7 +19,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.follow import Follower, Intervals
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import wire
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.admin import Admin
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client import Client
@@ -27,9 +26,10 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.cluster i
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import RollcallError
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import Settings
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.v2 import V2Reader
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry import rollcall
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry import node_set
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.following.follower import Follower, Intervals
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.following.mirror import Selector
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Layout
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.mirror import Selector
 from tests.fuzz.configs import places
 from tests.fuzz.door import Door
 from tests.support.hostile import HostileServer
@@ -193,7 +193,7 @@ CALLS: tuple[Callable[[Client], object], ...] = (
     lambda client: Admin(client).roles_of("a"),
     lambda client: Admin(client).permissions_of("a"),
     lambda client: Admin(client).add_user("a", "b"),
-    lambda client: rollcall.fetch(client, Layout(), roster=True),
+    lambda client: node_set.fetch(client, Layout(), roster=True),
     survey,
     tree_of_v2,
     watched,
@@ -228,7 +228,8 @@ def follower() -> Iterator[Callable[[random.Random], None]]:
     with HostileServer(lambda _path: ()) as server:
         client = Client(Settings.from_mapping({"endpoints": server.endpoint, "timeout": TIMEOUT}))
         intervals = Intervals(retry=0.001, retry_max=0.002, heartbeat=0.01)
-        follows = Follower(client, [Selector("/"), Selector("/a", prefix=False)], Layout(), lambda: None, intervals)
+        selectors = [Selector("/"), Selector("/a", prefix=False)]
+        follows = Follower(client, selectors, Layout(), lambda: None, intervals, warn=print, inform=print)
         follows.start()
 
         def attack(rng: random.Random) -> None:

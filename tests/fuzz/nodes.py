@@ -16,7 +16,7 @@ from ansible.inventory.data import InventoryData
 from ansible.module_utils.common.json import get_decoder, get_encoder
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import KeyValue
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Keys
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.node_set import Keys
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _hosts
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._clusters import Found
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._reader import Reader

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.pacing import boottime
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.host.clock import boottime
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering.agent import Agent
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering.run_directory import (
     Memory,

@@ -21,7 +21,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._agent.register
     Locator,
     Source,
 )
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.words import parse_networks
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.validation import parse_networks
 from tests.support.waiting import wait_for
 
 SOURCE = Source("interface", "eth0", 0, 5)

@@ -21,8 +21,8 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking
     Hysteresis,
     Outcome,
 )
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.dwell import Writes
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe import UNKNOWN, Result
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.pacing import Writes
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Check
 from tests.support.waiting import wait_for
 

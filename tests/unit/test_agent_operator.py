@@ -20,7 +20,7 @@ import pytest
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.cli import COMMANDS, main
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.commands import access, status, terminal
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.pacing import boottime
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.host.clock import boottime
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering.metrics import (
     MetricsFile,
     exposition,

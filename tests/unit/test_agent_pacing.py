@@ -6,13 +6,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.pacing import (
-    Backoff,
-    Dwell,
-    TokenBucket,
-    boottime,
-    jittered,
-)
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.dwell import Dwell
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.host.clock import boottime
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering.schedule import TokenBucket
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.following.timing import Backoff, jittered
 
 
 def test_jitter_stays_within_its_share_and_spreads_over_it() -> None:

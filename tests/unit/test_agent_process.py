@@ -16,10 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent import log
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.cli import COMMANDS, main
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.notify import Notifier
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering import unit
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.host import log, systemd
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.host.systemd import Notifier
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering.run_directory import (
     Memory,
     Place,
@@ -87,8 +86,8 @@ def test_foreign_text_does_no_harm_on_its_way_to_the_operator(capsys: pytest.Cap
 @pytest.fixture
 def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Puts a systemctl on the path that does as the given lines of shell say; we are run as UNIT."""
-    monkeypatch.setattr(unit, "own_unit", lambda: UNIT)
-    monkeypatch.setattr(unit, "_PATIENCE", 0.5)
+    monkeypatch.setattr(systemd, "own_unit", lambda: UNIT)
+    monkeypatch.setattr(systemd, "_JOBS_TIMEOUT", 0.5)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
 
     def install(lines: str) -> None:
@@ -102,28 +101,28 @@ def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
 @pytest.mark.parametrize(
     ("jobs", "why"),
     [
-        (f"91 {UNIT} stop running", unit.STOP),
-        (f"90 other.service stop waiting\n91 {UNIT} restart running", unit.RESTART),
-        ("90 other.service stop running", unit.RESTART),
-        ("No jobs running.", unit.RESTART),
-        ("", unit.RESTART),
+        (f"91 {UNIT} stop running", systemd.STOP),
+        (f"90 other.service stop waiting\n91 {UNIT} restart running", systemd.RESTART),
+        ("90 other.service stop running", systemd.RESTART),
+        ("No jobs running.", systemd.RESTART),
+        ("", systemd.RESTART),
     ],
 )
 def test_the_units_job_tells_a_stop_from_a_restart(systemctl: Callable[[str], None], jobs: str, why: str) -> None:
     systemctl(f"printf '%s\\n' '{jobs}'")
-    assert unit.why_ended() == why
+    assert systemd.why_ended() == why
 
 
 @pytest.mark.parametrize("lines", ["exit 1", "sleep 5"])
 def test_no_answer_is_taken_for_a_stop(systemctl: Callable[[str], None], lines: str) -> None:
     systemctl(lines)
-    assert unit.why_ended() == unit.STOP
+    assert systemd.why_ended() == systemd.STOP
 
 
 def test_a_process_that_systemd_did_not_start_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("INVOCATION_ID", raising=False)
-    assert unit.own_unit() == ""
-    assert unit.why_ended() == unit.STOP
+    assert systemd.own_unit() == ""
+    assert systemd.why_ended() == systemd.STOP
 
 
 MEMORY = Memory(
@@ -189,10 +188,10 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) ->
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_openssl_is_loaded_only_where_something_is_encrypted(scheme: str, tmp_path: Path) -> None:
     """The agent runs on every node for ever: OpenSSL would be a fifth of its memory."""
-    utils = Path(unit.__file__).parents[2]
+    utils = Path(systemd.__file__).parents[2]
     (tmp_path / "rollcall").symlink_to(utils)
     program = f"""
-from rollcall._agent.lean import leave_out_openssl
+from rollcall._agent.host.memory import leave_out_openssl
 leave_out_openssl()
 import sys, rollcall._agent.cli, rollcall._agent.commands.register
 from rollcall._etcd.client import Client

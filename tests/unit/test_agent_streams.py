@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.cli import COMMANDS
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.pacing import boottime
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.host.clock import boottime
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client import Client
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import Settings
 from tests.support.fake_etcd import FakeEtcd

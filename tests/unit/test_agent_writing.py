@@ -83,7 +83,7 @@ def test_a_thread_goes_on_after_an_error(capsys: pytest.CaptureFixture[str], mon
 
 LOGGING = """
 import sys
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent import log
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.host import log
 log._LAST_LINES = 30.0
 with log.in_background():
     for number in range(int(sys.argv[1])):

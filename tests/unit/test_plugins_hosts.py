@@ -12,7 +12,7 @@ from ansible.inventory.data import InventoryData
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import EmptyRegistry, RegistryError
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Document, Node, Service
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Rejected
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.node_set import Rejected
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _groups, _guards, _hosts
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._clusters import Found
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._filters import Filters

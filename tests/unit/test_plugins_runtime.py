@@ -37,7 +37,7 @@ def a_collection(root: Path) -> Path:
 def test_the_real_runtime_unpacks_to_an_importable_package() -> None:
     names = [member.name for member in members(_runtime.pack(_runtime.collect(_runtime.collection_root()), "1.0.0"))]
     assert "rollcall/_etcd/client.py" in names
-    assert "rollcall/_registry/rollcall.py" in names
+    assert "rollcall/_registry/node_set.py" in names
     assert {"rollcall/__init__.py", "rollcall/_agent/__init__.py"} <= set(names)
     assert names[-1] == "VERSION"
 

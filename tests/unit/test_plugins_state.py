@@ -15,7 +15,7 @@ import time
 import pytest
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import KeyValue
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Keys
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.node_set import Keys
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _cached
 from tests.support.fake_etcd import Answer, Drop, FakeEtcd, Refuse, Stall
 from tests.support.inventory import read_inventory, register_nodes, write_config

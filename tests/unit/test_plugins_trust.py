@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import KeyValue
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Layout
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Node
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import assemble
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.node_set import assemble
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _hosts
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._clusters import Found
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._groups import GroupNames

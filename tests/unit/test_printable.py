@@ -16,9 +16,9 @@ import pytest
 from ansible.errors import AnsibleError
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent import log, streams
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.commands import terminal
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.notify import Notifier
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.host import log, streams
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.host.systemd import Notifier
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import errors
 from ansible_collections.rollcall.discovery.plugins.module_utils._module import Module
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import InvalidNode

@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import KeyValue
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Layout
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Admission, assemble, hosts
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.node_set import Admission, assemble, hosts
 from tests.support.inventory import read_inventory
 
 GOOD = KeyValue("/infrastructure/web/good/ip", "10.0.0.1", 1, 1, 1, 7)

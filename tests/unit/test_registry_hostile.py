@@ -12,8 +12,11 @@ import time
 import pytest
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import InvalidNode
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import MAX_DEPTH, load
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.words import parse_networks, valid_address
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.strict_json import MAX_DEPTH, load
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.validation import (
+    parse_networks,
+    valid_address,
+)
 
 
 def nested(levels: int) -> str:

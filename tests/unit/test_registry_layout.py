@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.text import shown
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import InvalidLayout, InvalidNode
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import (
     DC_ROLE_NAME,
@@ -15,9 +16,8 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layou
     Identity,
     Layout,
 )
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.words import (
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.validation import (
     parse_networks,
-    shown,
     valid_address,
     valid_name,
     valid_number,

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry import maintenance, rollcall
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry import maintenance, node_set
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import (
     InvalidNode,
     InvalidTime,
@@ -63,7 +63,7 @@ def test_readers_take_a_key_that_is_over_for_none(fake_etcd, client):
     for name, until in (("web1", time.time() - 1), ("web2", time.time() + 60)):
         fake_etcd.put(f"/infrastructure/web/{name}/ip", "10.0.0.5")
         fake_etcd.put(f"/rollcall/infrastructure/maintenance/web/{name}", json.dumps({"until": int(until)}))
-    assert [node.maintenance is None for node in rollcall.read(client, LAYOUT).nodes] == [True, False]
+    assert [node.maintenance is None for node in node_set.read(client, LAYOUT).nodes] == [True, False]
 
 
 def test_it_begins_and_ends_once(fake_etcd, client):

@@ -12,15 +12,15 @@ import pytest
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import Event, KeyValue
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.bounds import MAX_KEYS
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Layout
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.mirror import (
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.following.mirror import (
     Mirror,
     Pulse,
     Selector,
     State,
     distinct,
 )
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.words import MAX_VALUE
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Layout
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.validation import MAX_VALUE
 
 WEB = Selector("/web/")
 

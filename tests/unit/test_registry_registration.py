@@ -15,13 +15,13 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors im
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import Duplicate, InvalidNode
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Identity, Layout
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Check, Document, Service
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.node_set import merge, read
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.registration import (
     Registration,
     holder,
     reconcile,
     withdraw,
 )
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import merge, read
 
 LAYOUT = Layout()
 WHO = Identity("", "web", "web1")

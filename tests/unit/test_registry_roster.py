@@ -13,12 +13,12 @@ import pytest
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Identity, Layout
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Document
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.node_set import fetch
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.registration import (
     Registration,
     reconcile,
     withdraw,
 )
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import fetch
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.roster import absent
 
 LAYOUT = Layout()

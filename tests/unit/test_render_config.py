@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.config import ConfigError
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.render_config import Timing, load
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.mirror import Selector
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.following.mirror import Selector
 
 FILE = {"src": "/t/a.j2", "dest": "/etc/a.cfg"}
 

@@ -18,8 +18,8 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._agent.renderin
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.templates import Template
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import KeyValue
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import InvalidLayout
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.following.mirror import Selector, State
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Layout
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.mirror import Selector, State
 
 LAYOUT = Layout()
 TREE, KEPT, APP = Selector(LAYOUT.prefix), Selector(LAYOUT.maintenance_prefix), Selector("/app/")

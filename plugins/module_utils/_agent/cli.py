@@ -30,11 +30,10 @@ import sys
 import typing as t
 
 from .._etcd.errors import RollcallError
-from . import streams
 from .config import ConfigError
-from .host import children
+from .host import children, streams
+from .host.memory import leave_out_openssl
 from .host.shortage import is_shortage
-from .lean import leave_out_openssl
 from .version import stay_with_this_release, version
 
 COMMANDS = {

@@ -25,3 +25,9 @@ def printable(text: object, limit: int = 0) -> str:
     if not line.isprintable():
         line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
     return line if not limit or len(line) <= limit else f"{line[: max(0, limit - 3)]}..."
+
+
+def shown(value: object) -> str:
+    """`value` for a message: short, quoted, on one line."""
+    text = ascii(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -15,7 +15,7 @@ import socket
 import typing as t
 
 from .errors import InvalidNode, RegistryError
-from .words import valid_name
+from .validation import valid_name
 
 # machine-id(5) is confidential: what is published must be a keyed hash of it, with a key of the application's own.
 _APPLICATION = b"rollcall.discovery/node-id/1"

@@ -22,12 +22,13 @@ import typing as t
 
 from .._etcd import wire
 from .._etcd.client import Client
+from .._etcd.text import shown
 from .._etcd.wire import KeyValue
 from . import reading
 from .errors import InvalidNode, InvalidTime, RegistryError
 from .layout import IP, Identity, Layout
-from .model import dump, load
-from .words import shown, valid_name, valid_number, valid_word
+from .strict_json import dump, load
+from .validation import valid_name, valid_number, valid_word
 
 Json = t.Dict[str, t.Any]
 

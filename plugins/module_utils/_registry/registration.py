@@ -25,8 +25,9 @@ from .._etcd.wire import KeyValue
 from .bounds import MAX_BYTES, refuse_excess
 from .errors import Duplicate, InvalidNode, RegistryError
 from .layout import CHECKS, HEALTH, IP, NODE, Identity, Layout
-from .model import PASSING, Check, Document, dump, load, parse_document
-from .words import MAX_VALUE
+from .model import PASSING, Check, Document, parse_document
+from .strict_json import dump, load
+from .validation import MAX_VALUE
 
 JOINED = "joined"
 LEFT = "left"

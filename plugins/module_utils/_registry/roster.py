@@ -15,10 +15,11 @@ import typing as t
 from . import maintenance
 from .errors import InvalidNode
 from .layout import Identity, Layout
-from .model import Node, load
+from .model import Node
+from .node_set import Keys
 from .registration import JOINED, LEFT
-from .rollcall import Keys
-from .words import Network, valid_address, valid_name, valid_word
+from .strict_json import load
+from .validation import Network, valid_address, valid_name, valid_word
 
 LOST = "lost"
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 import datetime
 import re
 
+from .._etcd.text import shown
 from .errors import InvalidTime
-from .words import shown
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _PART = re.compile(r"([0-9]+)([smhdw])")

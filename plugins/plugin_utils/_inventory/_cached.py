@@ -18,7 +18,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils import _options
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import wire
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.fields import decode
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import KeyValue
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Keys
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.node_set import Keys
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._reader import Reader
 
 Json = dict[str, t.Any]

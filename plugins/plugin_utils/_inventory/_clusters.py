@@ -18,8 +18,8 @@ from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import RollcallError
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import WHERE
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Node
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Keys, Rejected
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.words import valid_word
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.node_set import Keys, Rejected
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.validation import valid_word
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _cached
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._groups import GroupNames

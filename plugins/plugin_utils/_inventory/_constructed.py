@@ -19,7 +19,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.inventory import Constructable
 from ansible.utils.vars import combine_vars
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.words import shown
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.text import shown
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _paths
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._draft import Draft
 

@@ -20,7 +20,7 @@ from ansible.inventory.data import InventoryData
 from ansible.inventory.host import Host
 from ansible.utils.vars import combine_vars
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.words import shown
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.text import shown
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._plain import marker
 
 NAMED = 5  # of many hosts, in a message

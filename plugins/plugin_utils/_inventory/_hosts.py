@@ -17,15 +17,15 @@ import typing as t
 
 from ansible.inventory.data import InventoryData
 
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.text import shown
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Node
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import (
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.node_set import (
     Rejected,
     later_address,
     merge,
     shared_addresses,
 )
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.roster import LEFT, LOST
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.words import shown
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _groups
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._clusters import Found
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._draft import Draft

@@ -12,14 +12,11 @@ from __future__ import annotations
 import operator
 import typing as t
 
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.text import shown
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import InvalidNode
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Node
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Rejected
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.words import (
-    RESERVED_NAMES,
-    shown,
-    valid_name,
-)
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.node_set import Rejected
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.validation import RESERVED_NAMES, valid_name
 
 
 def _address(node: Node) -> str:

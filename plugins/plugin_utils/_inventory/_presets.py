@@ -20,25 +20,24 @@ import typing as t
 from ansible import constants
 from ansible.utils.vars import isidentifier
 
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.text import shown
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import KeyValue
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import InvalidLayout, InvalidNode
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import (
     PASSING,
     Document,
     Node,
-    load,
-    parse_json,
     valid_health,
 )
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import (
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.node_set import (
     DEFAULT_ADMISSION,
     Admission,
     Rejected,
     require_lease,
 )
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.words import (
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.strict_json import load, parse_json
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.validation import (
     RESERVED_KEYS,
-    shown,
     valid_address,
     valid_name,
     valid_word,

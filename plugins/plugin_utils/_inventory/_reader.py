@@ -14,11 +14,11 @@ import typing as t
 from ansible_collections.rollcall.discovery.plugins.module_utils import _options
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client import Client
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.v2 import V2Reader
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry import reading, rollcall, roster
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry import node_set, reading, roster
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import InvalidLayout
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import ROLE_NAME
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Node
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Keys
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.node_set import Keys
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._draft import Draft
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._groups import GroupNames
@@ -68,7 +68,7 @@ class Reader:
             return Keys(found.revision, found.kvs)
         with Client(_plugin.settings(options)) as client:
             if self._preset is None:
-                return rollcall.fetch(client, self.layout, roster=self._roster)
+                return node_set.fetch(client, self.layout, roster=self._roster)
             return self._tree(client, self._preset)
 
     def _tree(self, client: Client, preset: Preset) -> Keys:
@@ -85,7 +85,7 @@ class Reader:
     def assemble(self, keys: Keys) -> Tree:
         """The nodes, and what the tree says of groups."""
         if self._preset is None:
-            found = rollcall.assemble(keys.revision, keys.tree, keys.kept, self.layout, self._trust.admission)
+            found = node_set.assemble(keys.revision, keys.tree, keys.kept, self.layout, self._trust.admission)
             return Tree(found.nodes, found.rejected, notes=found.notes)
         return self._preset.read({kv.key[len(self.layout.prefix) :]: kv for kv in keys.tree}, self._trust)
 

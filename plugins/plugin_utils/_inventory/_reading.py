@@ -23,7 +23,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors im
     Unreachable,
 )
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.text import printable
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Keys
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.node_set import Keys
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _cached
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._clusters import Cluster
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._state import StateFile

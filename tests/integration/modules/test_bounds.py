@@ -24,16 +24,17 @@ READER = """
 import resource, sys
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client import Client
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import Settings
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry import mirror, rollcall
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry import node_set
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.following import mirror
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Layout
 layout = Layout()
 client = Client(Settings.from_mapping({"endpoints": [sys.argv[1]], "timeout": 60}))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 if sys.argv[2] == "follow":
     state = mirror.read_state(client, [mirror.Selector(layout.prefix)], layout)
-    call = rollcall.assemble(state.revision, state.under(layout.prefix), [], layout)
+    call = node_set.assemble(state.revision, state.under(layout.prefix), [], layout)
 else:
-    call = rollcall.read(client, layout)
+    call = node_set.read(client, layout)
 print([node.name for node in call.nodes])
 for rejected in call.rejected:
     print(rejected)

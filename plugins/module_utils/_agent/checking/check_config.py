@@ -13,9 +13,9 @@ import importlib
 import typing as t
 
 from ..._registry.model import CRITICAL, PASSING, WARNING
-from ..._registry.words import valid_word
+from ..._registry.validation import valid_word
 from ..config import Section, checked
-from ..pacing import Writes
+from .dwell import Writes
 from .probe import Host, Probe
 
 # Each a module `probe_<type>`, imported only where it is configured: what is not checked costs no memory.

@@ -19,11 +19,12 @@ import threading
 import time
 import typing as t
 
+from ..._registry.following.timing import jittered
 from ..._registry.model import CRITICAL, HEALTHS, PASSING, Check, worst
-from .. import log
+from ..host import log
 from ..host.shortage import is_shortage, shortage_here
-from ..pacing import Dwell, Writes, jittered
 from .check_config import CheckConfig
+from .dwell import Dwell, Writes
 from .probe import UNKNOWN, Result
 
 NOT_YET = "not checked yet"

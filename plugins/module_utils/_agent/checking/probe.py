@@ -21,8 +21,9 @@ import socket
 import typing as t
 
 from ..._etcd.settings import Settings
+from ..._etcd.text import shown
 from ..._registry.layout import Layout
-from ..._registry.words import Network, shown
+from ..._registry.validation import Network
 from ..config import Section
 
 UNKNOWN = ""  # nothing was learned: the status stays

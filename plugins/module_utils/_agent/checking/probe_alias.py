@@ -22,7 +22,7 @@ from ..._registry.bounds import MAX_KEYS
 from ..._registry.layout import DC_ROLE_NAME, Identity
 from ..._registry.machine import host_name
 from ..._registry.model import CRITICAL, DRAIN, Node
-from ..._registry.rollcall import Admission, assemble
+from ..._registry.node_set import Admission, assemble
 from ..config import Section
 from .probe import UNKNOWN, Host, Probe, Result
 

@@ -15,8 +15,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ..._etcd.text import shown
 from ..._registry.model import CRITICAL, PASSING
-from ..._registry.words import shown
 from ..config import Section
 from ..host.programs import run_program
 from ..host.shortage import is_shortage

@@ -20,8 +20,8 @@ import typing as t
 from ..._etcd.text import printable
 from ..._registry.model import CRITICAL, PASSING, WARNING
 from ..config import Section
+from ..host.clock import boottime
 from ..host.foreign import read_foreign
-from ..pacing import boottime
 from .probe import Host, Probe, Result
 
 _MOST = 1024  # bytes of the first line

@@ -23,8 +23,8 @@ from ..._etcd.client import Client
 from ..._etcd.errors import InvalidSettings, PermissionDenied, RollcallError
 from ..._etcd.settings import ETCDCTL, Settings, nearest, refuse_empty
 from ..._registry.layout import DEFAULT_PREFIX, LAYOUTS, ROLE_NAME, Layout
-from ..._registry.rollcall import Admission
-from ..._registry.words import parse_networks
+from ..._registry.node_set import Admission
+from ..._registry.validation import parse_networks
 from ..config import Section, etcd_options, read
 
 REGISTER, RENDER = "/etc/rollcall/register.json", "/etc/rollcall/render.json"

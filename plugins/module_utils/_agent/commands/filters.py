@@ -13,7 +13,7 @@ import argparse
 import typing as t
 
 from ..._registry.model import HEALTHS, Node
-from ..._registry.rollcall import Admission
+from ..._registry.node_set import Admission
 from ..._registry.select import select
 
 _WORDS = (

@@ -13,7 +13,7 @@ import argparse
 import json
 import typing as t
 
-from ..._registry import rollcall, roster
+from ..._registry import node_set, roster
 from ..._registry.model import Node
 from . import access, filters
 from .terminal import maintenance, note, say, table
@@ -33,9 +33,9 @@ def run(args: argparse.Namespace) -> int:
     """Print the nodes; returns the exit status."""
     way = access.access(args)
     with way.client() as client:
-        keys = rollcall.fetch(client, way.layout, roster=args.all)
+        keys = node_set.fetch(client, way.layout, roster=args.all)
     admission = filters.admission(args, way.admission)
-    call = rollcall.hosts(rollcall.assemble(keys.revision, keys.tree, keys.kept, way.layout, admission))
+    call = node_set.hosts(node_set.assemble(keys.revision, keys.tree, keys.kept, way.layout, admission))
     absent = roster.absent(keys, way.layout, admission.networks)
     found = sorted([*call.nodes, *absent], key=lambda node: node.name)
     for words in (*call.notes, *(f"left out: {rejected}" for rejected in call.rejected)):

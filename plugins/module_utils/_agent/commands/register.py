@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 
-from .. import log
+from ..host import log
 from ..host.shortage import patiently
 from ..registering.agent import Agent
 from ..registering.register_config import load

@@ -17,11 +17,11 @@ import sys
 from ..._etcd.client import Client
 from ..._etcd.errors import RollcallError
 from ..._etcd.text import printable
-from ..._registry.mirror import read_state
-from .. import log
+from ..._registry.following.mirror import read_state
+from ..host import log
+from ..host.clock import boottime
 from ..host.locks import Locked, Locks
 from ..host.shortage import patiently
-from ..pacing import boottime
 from ..rendering import view
 from ..rendering.applying import apply, make_jobs, preview
 from ..rendering.commands import Commands

@@ -21,7 +21,7 @@ import typing as t
 from ..._etcd.advisories import warning
 from ..._etcd.text import printable
 from ..._registry.model import CRITICAL, PASSING, worst
-from ..pacing import boottime
+from ..host.clock import boottime
 from ..registering.progress import LEFT, REGISTERED, STARTING, WAITING
 from .terminal import coloured, maintenance, moment, say, span, table
 

@@ -17,7 +17,7 @@ import time
 import typing as t
 
 from ..._etcd.text import printable
-from ..streams import complain
+from ..host.streams import complain
 
 _COLOURS = {
     "passing": "32",

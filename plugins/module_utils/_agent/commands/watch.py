@@ -20,12 +20,13 @@ import typing as t
 from ..._etcd.client import Client
 from ..._etcd.errors import EtcdError
 from ..._etcd.text import printable
+from ..._registry.following.changes import ChangeTracker, NodeChange
+from ..._registry.following.follower import Follower
+from ..._registry.following.mirror import Selector, read_state
 from ..._registry.layout import Layout
-from ..._registry.mirror import Selector, read_state
 from ..host.inbox import Inbox
-from ..rendering.follow import Follower
 from . import access, filters
-from .history import Happening, History
+from .change_text import change_text
 from .terminal import coloured, moment, note, say
 
 _TICK = 1.0  # seconds between two looks at whether anybody still reads what we write
@@ -47,23 +48,23 @@ def run(args: argparse.Namespace) -> int:
         signal.signal(number, signal.default_int_handler)  # also out of a request that etcd keeps waiting
     try:
         with way.client() as client:
-            history = History(
+            tracker = ChangeTracker(
                 read_state(client, selectors, way.layout), way.layout, filters.admission(args, way.admission)
             )
-            count = len(filters.chosen(args, history.nodes))
+            count = len(filters.chosen(args, tracker.nodes))
             note(f"following {count} nodes under {way.layout.prefix} (etcd at {client.endpoint})")
-            _follow(args, client, selectors, way.layout, history)
+            _follow(args, client, selectors, way.layout, tracker)
     except KeyboardInterrupt:
         pass
     return 0
 
 
 def _follow(
-    args: argparse.Namespace, client: Client, selectors: t.Sequence[Selector], layout: Layout, history: History
+    args: argparse.Namespace, client: Client, selectors: t.Sequence[Selector], layout: Layout, tracker: ChangeTracker
 ) -> None:
     """Print what happens until nobody reads it."""
     news: Inbox[None] = Inbox()
-    follower = Follower(client.clone(), selectors, layout, lambda: news.put(None))
+    follower = Follower(client.clone(), selectors, layout, lambda: news.put(None), warn=note, inform=note)
     follower.start()
     failure, seen = "", 0
     while not _nobody_reads():
@@ -73,14 +74,14 @@ def _follow(
         if report.serial == seen:
             continue
         try:
-            happened = history.advance(follower.state(), client)
+            changes = tracker.advance(follower.state(), client)
         except EtcdError as exc:
             failure = _tell_failure(failure, str(exc), "")
             continue  # the next round tells
         seen = report.serial
-        for happening in happened:
-            if _unfiltered(args) or filters.chosen(args, filter(None, (happening.before, happening.after))):
-                say(_line(happening, args.json))
+        for change in changes:
+            if _unfiltered(args) or filters.chosen(args, filter(None, (change.before, change.after))):
+                say(_line(change, args.json))
 
 
 def _nobody_reads() -> bool:
@@ -108,9 +109,9 @@ def _tell_failure(before: str, now: str, endpoint: str) -> str:
     return now
 
 
-def _line(happening: Happening, as_json: bool) -> str:
+def _line(change: NodeChange, as_json: bool) -> str:
     now = time.time()
     if as_json:
-        return json.dumps({"at": round(now, 3), **happening.document()}, sort_keys=True)
-    said = printable(f"{happening.who}  {happening.words()}")
-    return f"{moment(now)}  {coloured(happening.kind.ljust(7))}  {said}"
+        return json.dumps({"at": round(now, 3), **change.document()}, sort_keys=True)
+    said = printable(f"{change.who}  {change_text(change)}")
+    return f"{moment(now)}  {coloured(change.kind.ljust(7))}  {said}"

@@ -14,7 +14,7 @@ import os
 import time
 import typing as t
 
-from .. import log
+from . import log
 
 _T = t.TypeVar("_T")
 

@@ -13,7 +13,7 @@ import threading
 import time
 import typing as t
 
-from .. import log
+from . import log
 
 _PAUSE = 1.0  # seconds after a round that failed
 

@@ -18,7 +18,7 @@ import time
 import typing as t
 
 from ..._etcd.files import Attributes, reach
-from .. import log
+from . import log
 from .threads import start_rounds
 
 _PAUSE = 1.0  # seconds until the next attempt to write what could not be written

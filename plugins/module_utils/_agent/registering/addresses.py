@@ -17,11 +17,12 @@ import shlex
 import threading
 import typing as t
 
+from ..._etcd.text import shown
 from ..._registry.errors import InvalidNode, RegistryError
-from ..._registry.words import Network, shown, valid_address
-from .. import log
+from ..._registry.following.timing import jittered
+from ..._registry.validation import Network, valid_address
 from ..config import Section, checked
-from ..pacing import jittered
+from ..host import log
 from . import interfaces
 
 GIVEN, INTERFACE, CIDR, ROUTE, COMMAND = "given", "interface", "cidr", "route", "command"

@@ -19,20 +19,19 @@ import threading
 import typing as t
 
 from ..._registry.errors import RegistryError
-from .. import log
 from ..checking.checks import Checks, Outcome
 from ..config import ConfigError
+from ..host import log
+from ..host.clock import boottime
 from ..host.inbox import Inbox
 from ..host.shortage import patiently
-from ..notify import Notifier
-from ..pacing import boottime
+from ..host.systemd import STOP, Notifier, why_ended
 from ..version import version
 from . import addresses
 from .lease import LeaseKeeper
 from .register_config import RegisterConfig, load
 from .registrar import Registrar
 from .run_directory import Json, RunDirectory
-from .unit import STOP, why_ended
 
 if t.TYPE_CHECKING:
     from .metrics import MetricsFile

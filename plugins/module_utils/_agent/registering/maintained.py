@@ -20,7 +20,7 @@ from ..._etcd.client import Client
 from ..._registry import maintenance
 from ..._registry.errors import RegistryError
 from ..._registry.layout import Identity, Layout
-from ..pacing import boottime
+from ..host.clock import boottime
 from .progress import REFUSALS
 
 Json = t.Dict[str, t.Any]

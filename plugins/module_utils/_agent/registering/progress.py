@@ -20,8 +20,8 @@ from ..._etcd.errors import (
     RollcallError,
     TokenInvalid,
 )
-from .. import log
-from ..pacing import boottime
+from ..host import log
+from ..host.clock import boottime
 
 Json = t.Dict[str, t.Any]
 

@@ -18,11 +18,11 @@ from ..._registry.layout import DC_ROLE_NAME, Identity, Layout
 from ..._registry.machine import ID_SOURCES, MACHINE_ID, host_name, machine_identity
 from ..._registry.model import PASSING, Check, Document, Service, parse_document, parse_service
 from ..._registry.registration import Registration
-from ..._registry.words import Network, parse_networks, valid_name, valid_word
+from ..._registry.validation import Network, parse_networks, valid_name, valid_word
 from ..checking.check_config import CheckConfig, parse_checks, parse_writes
+from ..checking.dwell import Writes
 from ..checking.probe import Host
 from ..config import Section, checked, etcd_settings, read, registry_layout
-from ..pacing import Writes
 from ..version import version
 from . import addresses
 

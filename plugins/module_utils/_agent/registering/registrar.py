@@ -21,12 +21,13 @@ import typing as t
 from ..._etcd.errors import LeaseNotFound, PermissionDenied, RollcallError, Unreachable
 from ..._etcd.text import printable
 from ..._registry.errors import Duplicate, RegistryError
+from ..._registry.following.timing import jittered
 from ..._registry.layout import Identity
 from ..._registry.model import DRAIN
 from ..._registry.registration import Registration, reconcile, withdraw
-from .. import log
 from ..checking.checks import Checks
-from ..pacing import Task, TokenBucket, boottime, jittered
+from ..host import log
+from ..host.clock import boottime
 from .addresses import Locator
 from .lease import LeaseKeeper, Renewal
 from .live_client import live_client
@@ -34,6 +35,7 @@ from .maintained import Maintained
 from .progress import DUPLICATE, LEFT, REFUSALS, REFUSED, REGISTERED, REMOVED, WAITING, Progress
 from .register_config import RegisterConfig
 from .run_directory import Json, Memory, Place, RunDirectory
+from .schedule import Task, TokenBucket
 
 _LEAVE_WITHIN = 10.0  # seconds in which another attempt to leave is begun
 _MOST_PREVIOUS = 4  # leases of claims that may have been done; each ends by itself

@@ -22,7 +22,7 @@ from ..._etcd.files import private_directory
 from ..._registry.errors import RegistryError
 from ..._registry.layout import Identity, Layout
 from ..._registry.model import Check, parse_check
-from .. import log
+from ..host import log
 from ..host.locks import Locked, Locks
 from ..host.writer import Writer
 

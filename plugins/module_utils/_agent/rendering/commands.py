@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ..host.programs import CommandResult, run_command
-from ..notify import Notifier
+from ..host.systemd import Notifier
 
 _GRACE = 10.0  # seconds that the end of a command may take after its timeout
 

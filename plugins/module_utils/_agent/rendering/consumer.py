@@ -18,10 +18,11 @@ import typing as t
 
 from ..._etcd.client import Client
 from ..._etcd.errors import Compacted, EtcdError, LeaseNotFound, PermissionDenied
-from ..._registry.mirror import Pulse, Selector, read_pulse
-from .. import log
+from ..._registry.following.mirror import Pulse, Selector, read_pulse
+from ..._registry.following.timing import Backoff, jittered
+from ..host import log
+from ..host.clock import boottime
 from ..host.inbox import Inbox
-from ..pacing import Backoff, boottime, jittered
 
 _RECHECK = 1.0  # seconds until the next look at a revision whose changes have not all arrived yet
 

@@ -17,7 +17,7 @@ import shutil
 import typing as t
 
 from ..._etcd.files import UnsafePath, open_directory, private_directory
-from .. import log
+from ..host import log
 from .commands import Commands
 from .render_config import CANDIDATE, DIRECTORY, File
 from .target import ApplyFailed, CommandFailed, Draft, Target

@@ -22,9 +22,9 @@ import re
 import socket
 import typing as t
 
+from ..._etcd.text import shown
 from ..._registry.errors import InvalidNode
-from ..._registry.model import parse_json
-from ..._registry.words import shown
+from ..._registry.strict_json import parse_json
 from .keystore import Pair, TemplateFailed, is_plain
 
 _MAX_NUMBERS = 100_000  # of seq: more is a mistake, and would fill the memory

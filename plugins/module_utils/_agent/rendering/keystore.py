@@ -18,8 +18,8 @@ import re
 import typing as t
 
 from ..._etcd.errors import RollcallError
+from ..._etcd.text import shown
 from ..._etcd.wire import KeyValue
-from ..._registry.words import shown
 
 # Control characters, what Unicode counts as a line break, and bytes that are no UTF-8 (they arrive as surrogates).
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")

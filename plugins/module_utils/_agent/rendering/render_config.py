@@ -18,13 +18,13 @@ import socket
 import typing as t
 
 from ..._etcd.settings import Settings
+from ..._registry.following.follower import Intervals
+from ..._registry.following.mirror import Selector, distinct
 from ..._registry.layout import Layout
-from ..._registry.mirror import Selector, distinct
-from ..._registry.rollcall import Admission
-from ..._registry.words import parse_networks, valid_name
+from ..._registry.node_set import Admission
+from ..._registry.validation import parse_networks, valid_name
 from .. import config
 from ..config import Section
-from .follow import Intervals
 
 # Where check_cmd says which file to look at; the latter are confd's ways to write it.
 CANDIDATE = ("{src}", "{{.src}}", "{{ .src }}")

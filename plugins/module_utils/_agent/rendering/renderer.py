@@ -21,21 +21,20 @@ import typing as t
 
 from ..._etcd.client import Client
 from ..._registry.errors import RegistryError
+from ..._registry.following.follower import Follower
+from ..._registry.following.mirror import State
 from ..._registry.maintenance import next_end
-from ..._registry.mirror import State
-from .. import log
+from ..host import log
+from ..host.clock import boottime
 from ..host.inbox import Inbox
+from ..host.systemd import STOP, Notifier, why_ended
 from ..host.writer import Writer
-from ..notify import Notifier
-from ..pacing import boottime
-from ..registering.unit import STOP, why_ended
 from ..version import version
 from . import view
 from .applying import apply, make_jobs
 from .coalesce import Coalescer
 from .commands import Commands
 from .consumer import Applied, Consumer
-from .follow import Follower
 from .guard import Guard
 from .render_config import RenderConfig
 from .snapshot import Snapshot
@@ -65,7 +64,13 @@ class Renderer:
             log.warning(config.settings.warning)
         client = Client(config.settings)
         self._follower = Follower(
-            client, config.selectors, config.layout, lambda: self._inbox.put(_NEWS), config.intervals
+            client,
+            config.selectors,
+            config.layout,
+            lambda: self._inbox.put(_NEWS),
+            config.intervals,
+            warn=log.warning,
+            inform=log.info,
         )
         self._consumer = Consumer(client.clone(), config.layout.consumer(config.name), config.consumer_ttl)
         self._good: t.Optional[t.Tuple[State, View]] = None  # the last that the guard let through

@@ -15,8 +15,8 @@ import typing as t
 
 from ..._etcd.files import private_directory
 from ..._etcd.wire import KeyValue
-from ..._registry.mirror import Pulse, Selector, State
-from .. import log
+from ..._registry.following.mirror import Pulse, Selector, State
+from ..host import log
 
 Json = t.Dict[str, t.Any]
 

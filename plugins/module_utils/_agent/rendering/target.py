@@ -21,7 +21,7 @@ import typing as t
 
 from ..._etcd.errors import RollcallError
 from ..._etcd.files import Attributes, Candidate, Directory, UnsafePath, private_directory, reach
-from .. import log
+from ..host import log
 from .render_config import File
 
 VERSIONS = 5

@@ -12,12 +12,12 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ..._etcd.text import shown
 from ..._etcd.wire import KeyValue
+from ..._registry.following.mirror import State
 from ..._registry.layout import Identity, Layout
-from ..._registry.mirror import State
 from ..._registry.model import Node
-from ..._registry.rollcall import DEFAULT_ADMISSION, Admission, Rejected, assemble, hosts
-from ..._registry.words import shown
+from ..._registry.node_set import DEFAULT_ADMISSION, Admission, Rejected, assemble, hosts
 from .keystore import is_plain, one_line
 
 

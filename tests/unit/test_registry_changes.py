@@ -10,11 +10,12 @@ import json
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.commands.history import History
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.commands.change_text import change_text
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import PERMISSION_DENIED, PermissionDenied
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.following.changes import ChangeTracker
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.following.mirror import Selector, read_state
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Layout
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.mirror import Selector, read_state
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import Admission
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.node_set import Admission
 from tests.support.fake_etcd import Refuse
 
 LAYOUT = Layout()
@@ -38,13 +39,13 @@ def client(fake_etcd, connect):
 @pytest.fixture
 def told(client):
     """Says what has happened since it was asked last, as (kind, node, words)."""
-    history = History(read_state(client, SELECTORS, LAYOUT), LAYOUT, Admission())
+    tracker = ChangeTracker(read_state(client, SELECTORS, LAYOUT), LAYOUT, Admission())
 
     def told():
-        happened = history.advance(read_state(client, SELECTORS, LAYOUT), client)
+        happened = tracker.advance(read_state(client, SELECTORS, LAYOUT), client)
         for one in happened:
             json.dumps(one.document())
-        return [(one.kind, str(one.who), one.words()) for one in happened]
+        return [(one.kind, str(one.who), change_text(one)) for one in happened]
 
     return told
 
@@ -74,33 +75,33 @@ def test_the_roster_says_who_left_and_who_was_lost(fake_etcd, client, told, stat
 
 
 def test_the_roster_is_read_as_it_was_when_the_node_was_gone(fake_etcd, client):
-    history = History(read_state(client, SELECTORS, LAYOUT), LAYOUT, Admission())
+    tracker = ChangeTracker(read_state(client, SELECTORS, LAYOUT), LAYOUT, Admission())
     fake_etcd.put(ROSTER, '{"state": "left"}')
     client.delete(WEB1, prefix=True)
     gone = read_state(client, SELECTORS, LAYOUT)
     fake_etcd.put(ROSTER, '{"state": "joined"}')
-    assert [one.kind for one in history.advance(gone, client)] == ["left"]
+    assert [one.kind for one in tracker.advance(gone, client)] == ["left"]
 
 
 def test_a_compacted_revision_is_no_obstacle(fake_etcd, client):
-    history = History(read_state(client, SELECTORS, LAYOUT), LAYOUT, Admission())
+    tracker = ChangeTracker(read_state(client, SELECTORS, LAYOUT), LAYOUT, Admission())
     fake_etcd.put(ROSTER, '{"state": "left"}')
     client.delete(WEB1, prefix=True)
     gone = read_state(client, SELECTORS, LAYOUT)
     fake_etcd.put("/other", "x")
     fake_etcd.compact()
-    assert [one.kind for one in history.advance(gone, client)] == ["left"]
+    assert [one.kind for one in tracker.advance(gone, client)] == ["left"]
 
 
 def test_what_cannot_be_told_now_is_told_later(fake_etcd, client):
-    history = History(read_state(client, SELECTORS, LAYOUT), LAYOUT, Admission())
+    tracker = ChangeTracker(read_state(client, SELECTORS, LAYOUT), LAYOUT, Admission())
     fake_etcd.put(ROSTER, '{"state": "left"}')
     client.delete(WEB1, prefix=True)
     gone = read_state(client, SELECTORS, LAYOUT)
     fake_etcd.inject("/v3/kv/txn", Refuse(PERMISSION_DENIED, "permission denied"))
     with pytest.raises(PermissionDenied):
-        history.advance(gone, client)
-    assert [one.kind for one in history.advance(gone, client)] == ["left"]
+        tracker.advance(gone, client)
+    assert [one.kind for one in tracker.advance(gone, client)] == ["left"]
 
 
 @pytest.mark.parametrize(

@@ -10,17 +10,19 @@ import time
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering import follow as follow_module
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.follow import Follower, Intervals
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.host import log
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client import Client
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import PERMISSION_DENIED
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import Settings
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.following import follower as follow_module
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.following.follower import Follower, Intervals
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.following.mirror import Selector
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Layout
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.mirror import Selector
 from tests.support.fake_etcd import Meanwhile, Refuse, Stall
 
 # Nothing happens by time alone: each test shortens what it is about.
 CALM = {"heartbeat": 60.0, "doubt": 0.1, "resync": 60.0, "retry": 0.02, "retry_max": 0.1}
+LOG = {"warn": log.warning, "inform": log.info}
 
 
 def wait(fact, within=5.0):
@@ -37,7 +39,7 @@ def follow(fake_etcd):
     def follow(timeout=2.0, selectors=("/web/", "/app/"), **intervals):
         client = Client(Settings.from_mapping({"endpoints": [fake_etcd.endpoint], "timeout": timeout}))
         chosen = [Selector(key) for key in selectors]
-        follower = Follower(client, chosen, Layout(), lambda: None, Intervals(**{**CALM, **intervals}))
+        follower = Follower(client, chosen, Layout(), lambda: None, Intervals(**{**CALM, **intervals}), **LOG)
         follower.start()
         followers.append(follower)
         return follower
@@ -188,7 +190,7 @@ def test_what_nobody_foresaw_is_told_and_survived(fake_etcd, follow, monkeypatch
 
 def test_a_stream_that_a_proxy_cuts_is_told_once_and_counted(fake_etcd, follow, monkeypatch, capfd):
     monkeypatch.setattr(
-        "ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.follow._STABLE", 0.0
+        "ansible_collections.rollcall.discovery.plugins.module_utils._registry.following.follower._STABLE", 0.0
     )
     follower = follow()
     for cuts in range(1, 4):

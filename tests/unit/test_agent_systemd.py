@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.notify import Notifier
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.host.systemd import Notifier
 
 
 @pytest.fixture

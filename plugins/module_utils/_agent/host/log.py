@@ -20,7 +20,7 @@ import threading
 import time
 import typing as t
 
-from .._etcd.text import printable
+from ..._etcd.text import printable
 
 # sd-daemon(3): the journal reads a priority from the start of a line. A terminal would only show it.
 _ERROR, _WARNING, _INFO = ("<3>", "<4>", "<6>") if "JOURNAL_STREAM" in os.environ else ("", "", "")

@@ -17,7 +17,7 @@ import os
 import sys
 import typing as t
 
-from .._etcd.text import printable
+from ..._etcd.text import printable
 
 _NAMES = ("stdin", "stdout", "stderr")
 

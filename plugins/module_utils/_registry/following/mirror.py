@@ -13,11 +13,11 @@ import collections
 import dataclasses
 import typing as t
 
-from .._etcd.client import Client
-from .._etcd.wire import Event, KeyValue
-from . import reading
-from .bounds import MAX_KEYS, cut
-from .layout import Layout
+from ..._etcd.client import Client
+from ..._etcd.wire import Event, KeyValue
+from .. import reading
+from ..bounds import MAX_KEYS, cut
+from ..layout import Layout
 
 Keys = t.Dict[str, KeyValue]
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The roll call: who answers, read at one revision.
+"""The nodes of the registry, read at one revision, and why others are rejected.
 
 Internal to the collection: no promise is made to other users of this file.
 """
@@ -16,7 +16,7 @@ import time
 import typing as t
 
 from .._etcd.client import Client
-from .._etcd.text import printable
+from .._etcd.text import printable, shown
 from .._etcd.wire import KeyValue, RangeResult
 from . import maintenance, reading
 from .bounds import refuse_excess
@@ -34,7 +34,7 @@ from .model import (
     valid_health,
     worst,
 )
-from .words import Network, shown, valid_address, valid_name, valid_word
+from .validation import Network, valid_address, valid_name, valid_word
 
 
 class Admission(t.NamedTuple):
@@ -70,7 +70,7 @@ class Keys(t.NamedTuple):
     roster: t.Sequence[KeyValue] = ()
 
 
-class RollCall(t.NamedTuple):
+class NodeSet(t.NamedTuple):
     """All nodes as of `revision`, sorted by name, role and data centre, and those left out, at most one entry for each.
 
     `notes` are sentences about nodes that are taken all the same.
@@ -94,20 +94,20 @@ def fetch(client: Client, layout: Layout, revision: int = 0, roster: bool = Fals
     return Keys(tree.revision, tree.kvs, kept.kvs, history)
 
 
-def read(client: Client, layout: Layout, admission: Admission = DEFAULT_ADMISSION, revision: int = 0) -> RollCall:
+def read(client: Client, layout: Layout, admission: Admission = DEFAULT_ADMISSION, revision: int = 0) -> NodeSet:
     """Read every node at one revision. Raises EtcdError kinds and InvalidLayout."""
     keys = fetch(client, layout, revision)
     return assemble(keys.revision, keys.tree, keys.kept, layout, admission)
 
 
-def read_some(client: Client, layout: Layout, admission: Admission = DEFAULT_ADMISSION, revision: int = 0) -> RollCall:
+def read_some(client: Client, layout: Layout, admission: Admission = DEFAULT_ADMISSION, revision: int = 0) -> NodeSet:
     """As `read`, but raises EmptyRegistry where no key is under the prefix: a wrong prefix looks just like that."""
     found = read(client, layout, admission, revision)
     refuse_empty(found, layout, client.endpoint)
     return found
 
 
-def refuse_empty(found: RollCall, layout: Layout, endpoint: str) -> None:
+def refuse_empty(found: NodeSet, layout: Layout, endpoint: str) -> None:
     """Raises EmptyRegistry where no key is under the prefix."""
     if not found.nodes and not found.rejected:
         raise EmptyRegistry(
@@ -130,7 +130,7 @@ def assemble(
     kept: t.Iterable[KeyValue],
     layout: Layout,
     admission: Admission = DEFAULT_ADMISSION,
-) -> RollCall:
+) -> NodeSet:
     """Build nodes from the keys under the prefix (`tree`) and under the maintenance prefix (`kept`).
 
     One bad node is left out and told of; keys that fit no layout come last. Raises InvalidLayout where no key fits the
@@ -165,7 +165,7 @@ def assemble(
             unfit.append(_unfit([kv.key for kv in member.strays], shown(str(who)), layout))
     if homeless:
         unfit.append(_unfit(homeless, f"{len(homeless)} keys of no node", layout))
-    return RollCall(revision, nodes, rejected + unfit, notes)
+    return NodeSet(revision, nodes, rejected + unfit, notes)
 
 
 def _members(tree: t.Iterable[KeyValue], layout: Layout) -> t.Tuple[t.Dict[Identity, _Member], t.List[str]]:
@@ -203,11 +203,11 @@ def _unleased(who: Identity, keys: t.Mapping[str, KeyValue]) -> t.Iterator[str]:
         )
 
 
-def hosts(call: RollCall) -> RollCall:
+def hosts(call: NodeSet) -> NodeSet:
     """`call` with one node for each host, and sentences about hosts that share an address. See `merge`."""
     nodes, ambiguous = merge(call.nodes)
     notes = [f"{shown(other.place)}: {later_address(other, first)}" for first, other in shared_addresses(nodes)]
-    return RollCall(call.revision, nodes, [*ambiguous, *call.rejected], [*call.notes, *notes])
+    return NodeSet(call.revision, nodes, [*ambiguous, *call.rejected], [*call.notes, *notes])
 
 
 def shared_addresses(

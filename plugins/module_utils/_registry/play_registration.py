@@ -16,15 +16,17 @@ import typing as t
 from .._etcd import wire
 from .._etcd.client import Client
 from .._etcd.errors import EtcdError, LeaseNotFound, OutcomeUnknown, RollcallError
+from .._etcd.text import shown
 from .._etcd.wire import KeyValue
 from . import reading, registration
 from .bounds import MAX_KEYS
 from .errors import Duplicate, InvalidNode, RegistryError
 from .layout import NODE, Identity, Layout
-from .model import PASSING, SCHEMA_VERSION, Node, dump, parse_document
+from .model import PASSING, SCHEMA_VERSION, Node, parse_document
+from .node_set import Admission, assemble
 from .registration import Registration
-from .rollcall import Admission, assemble
-from .words import Network, shown, valid_name, valid_word
+from .strict_json import dump
+from .validation import Network, valid_name, valid_word
 
 Json = t.Dict[str, t.Any]
 

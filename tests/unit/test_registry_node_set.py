@@ -17,12 +17,12 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model
     Check,
     Document,
     Service,
-    dump,
     parse_check,
     parse_document,
     worst,
 )
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.rollcall import assemble, merge
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.node_set import assemble, merge
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.strict_json import dump
 
 LAYOUT = Layout()
 LEASE = 7

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which words a node may say: names, addresses, numbers, sizes.
+"""Validation of what nodes say: names, words, addresses, numbers, sizes.
 
 Internal to the collection: no promise is made to other users of this file.
 
@@ -16,6 +16,7 @@ import ipaddress
 import re
 import typing as t
 
+from .._etcd.text import shown
 from .errors import InvalidNode
 
 Address = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
@@ -111,9 +112,3 @@ def reserved_key(data: t.Any) -> str:
 def size(text: str) -> int:
     """The bytes of `text` in etcd."""
     return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))  # a byte that is not UTF-8: one
-
-
-def shown(value: t.Any) -> str:
-    """`value` for a message: short, quoted, on one line."""
-    text = ascii(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -22,10 +22,9 @@ import typing as t
 from ..._etcd.client import Client
 from ..._etcd.errors import EtcdError, WatchEnded
 from ..._etcd.watch import Batch, Watch
-from ..._registry.layout import Layout
-from ..._registry.mirror import Mirror, Selector, State, read_pulse, read_state
-from .. import log
-from ..pacing import Backoff, jittered
+from ..layout import Layout
+from .mirror import Mirror, Selector, State, read_pulse, read_state
+from .timing import Backoff, jittered
 
 _STABLE = 5.0  # a round that lasted as many seconds was a success, so the next failure is a new one
 
@@ -56,7 +55,10 @@ class Report(t.NamedTuple):
 
 
 class Follower:
-    """Keeps the keys of `selectors` mirrored in a thread of its own; calls `wake` after everything that happens."""
+    """Keeps the keys of `selectors` mirrored in a thread of its own; calls `wake` after each change and each failure.
+
+    `warn` and `inform` take a sentence for the log or the terminal of the caller.
+    """
 
     def __init__(
         self,
@@ -65,11 +67,16 @@ class Follower:
         layout: Layout,
         wake: t.Callable[[], None],
         intervals: Intervals = Intervals(),
+        *,
+        warn: t.Callable[[str], None],
+        inform: t.Callable[[str], None],
     ) -> None:
         self._client = client
         self._selectors = tuple(selectors)
         self._wake = wake
         self._intervals = intervals
+        self._warn = warn
+        self._inform = inform
         self._lock = threading.Lock()
         self._layout = layout
         self._mirror = Mirror(layout)
@@ -151,7 +158,7 @@ class Follower:
             if now >= heartbeat_at:
                 difference = self._difference()
                 if difference and doubtful:
-                    log.warning(f"the watch has missed a change, reading again: {difference}")
+                    self._warn(f"the watch has missed a change, reading again: {difference}")
                     return
                 doubtful = bool(difference)
                 pause = self._intervals.doubt if doubtful else _spread(self._intervals.heartbeat)
@@ -178,9 +185,9 @@ class Follower:
                 self._mirror.replace(state)
             self._gap = False
         if cluster not in ("", state.cluster):
-            log.warning(f"etcd at {self._client.endpoint} is another cluster than before (id {state.cluster})")
+            self._warn(f"etcd at {self._client.endpoint} is another cluster than before (id {state.cluster})")
         elif state.revision < former:
-            log.warning(f"etcd's revision went back from {former} to {state.revision}: restored from a backup?")
+            self._warn(f"etcd's revision went back from {former} to {state.revision}: restored from a backup?")
         self._tell(changed=True)
 
     def _apply(self, selector: Selector, batch: Batch) -> None:
@@ -208,7 +215,7 @@ class Follower:
             self._report = self._report._replace(cuts=self._report.cuts + 1)
             first = self._report.cuts == 1
         if first:
-            log.info(
+            self._inform(
                 f"{exc}. Everything is read again, and nothing is missed. If this recurs, a proxy or balancer in front "
                 "of etcd ends streams without traffic: raise its timeout. Later cuts are only counted, as watch_cuts"
             )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What happened between two states of the registry: who joined, left, was lost or changed.
+"""What changes between two states of the registry: who joined, left, was lost or changed.
 
 Internal to the collection: no promise is made to other users of this file.
 
@@ -16,13 +16,13 @@ import typing as t
 from ..._etcd.client import Client
 from ..._etcd.errors import Compacted
 from ..._etcd.wire import KeyValue
-from ..._registry.errors import InvalidNode
-from ..._registry.layout import Identity, Layout
-from ..._registry.mirror import State
-from ..._registry.model import Node, load
-from ..._registry.registration import LEFT
-from ..._registry.rollcall import Admission, Rejected, assemble
-from .terminal import maintenance
+from ..errors import InvalidNode
+from ..layout import Identity, Layout
+from ..model import Node
+from ..node_set import Admission, Rejected, assemble
+from ..registration import LEFT
+from ..strict_json import load
+from .mirror import State
 
 Json = t.Dict[str, t.Any]
 Known = t.Union[None, Node, Rejected]
@@ -30,7 +30,7 @@ Known = t.Union[None, Node, Rejected]
 JOINED, GONE, LOST, CHANGED, INVALID = "joined", "left", "lost", "changed", "invalid"
 
 
-class Happening(t.NamedTuple):
+class NodeChange(t.NamedTuple):
     """`kind` is one of the words above. `before` and `after` are None where the node is not registered; `reason` says
     why it cannot be taken (INVALID)."""
 
@@ -58,22 +58,9 @@ class Happening(t.NamedTuple):
             document["reason"] = self.reason
         return document
 
-    def words(self) -> str:
-        """For people: what there is to know beside the kind and the name."""
-        if self.reason:
-            return self.reason
-        if self.kind == CHANGED:
-            words = (_in_words(name, *values) for name, values in self.changes().items())
-            return ", ".join(filter(None, words)) or "health of its services"
-        node = self.after or self.before
-        if node is None:
-            return ""
-        drained = [] if node.maintenance is None else [f"in maintenance: {maintenance(node.maintenance)}"]
-        return ", ".join([node.address, node.health, *(f"{s.name}:{s.port}" for s in node.services), *drained])
 
-
-class History:
-    """Tells what happens, from one state to the next."""
+class ChangeTracker:
+    """Compares each state with the one before."""
 
     def __init__(self, state: State, layout: Layout, admission: Admission) -> None:
         self._layout = layout
@@ -86,23 +73,23 @@ class History:
         """Those that are registered and can be taken."""
         return [known for known in self._known.values() if isinstance(known, Node)]
 
-    def advance(self, state: State, client: Client) -> t.List[Happening]:
-        """What has happened until `state`. `client` reads how those who are gone went. Raises EtcdError kinds, and then
+    def advance(self, state: State, client: Client) -> t.List[NodeChange]:
+        """What has changes until `state`. `client` reads how those who are gone went. Raises EtcdError kinds, and then
         the next call tells."""
         touched = _touched(self._state, state, self._layout)
         found = self._read(state, touched)
         gone = [who for who in touched if who in self._known and who not in found]
         left = self._left(gone, state.revision, client)
-        happened = []
+        changes = []
         for who in sorted(touched):
-            one = self._happening(who, self._known.get(who), found.get(who), who in left)
+            one = self._change(who, self._known.get(who), found.get(who), who in left)
             if one is not None:
-                happened.append(one)
+                changes.append(one)
         self._state = state
         for who in touched:
             self._known.pop(who, None)
         self._known.update(found)
-        return happened
+        return changes
 
     def _read(self, state: State, wanted: t.Optional[t.Set[Identity]]) -> t.Dict[Identity, t.Union[Node, Rejected]]:
         """What is known of the nodes `wanted`, or of all. Raises InvalidLayout where every key is of another one."""
@@ -142,14 +129,14 @@ class History:
         return {who for key, who in keys.items() if key in kvs and _says_left(kvs[key])}
 
     @staticmethod
-    def _happening(who: Identity, before: Known, after: Known, left: bool) -> t.Optional[Happening]:
+    def _change(who: Identity, before: Known, after: Known, left: bool) -> t.Optional[NodeChange]:
         was = before if isinstance(before, Node) else None
         if isinstance(after, Rejected):
-            return None if before == after else Happening(INVALID, who, was, None, f"left out: {after.reason}")
+            return None if before == after else NodeChange(INVALID, who, was, None, f"left out: {after.reason}")
         if after is None:
-            return Happening(GONE if left else LOST, who, was, None) if before is not None else None
-        happening = Happening(JOINED if was is None else CHANGED, who, was, after)
-        return None if happening.kind == CHANGED and not happening.changes() else happening
+            return NodeChange(GONE if left else LOST, who, was, None) if before is not None else None
+        change = NodeChange(JOINED if was is None else CHANGED, who, was, after)
+        return None if change.kind == CHANGED and not change.changes() else change
 
 
 def _touched(old: State, new: State, layout: Layout) -> t.Set[Identity]:
@@ -171,33 +158,3 @@ def _says_left(kv: KeyValue) -> bool:
         return bool(load(kv.value, "roster entry").get("state") == LEFT)
     except InvalidNode:
         return False
-
-
-def _in_words(name: str, before: t.Any, after: t.Any) -> str:
-    """One changed field."""
-    if name == "maintenance":
-        return "maintenance ended" if not after else f"maintenance: {maintenance(after)}"
-    if name in ("services", "checks"):
-        words = (_one_in_words(name[:-1], key, before.get(key), after.get(key)) for key in _differing(before, after))
-        return ", ".join(filter(None, words))
-    if isinstance(after, str):
-        return f"{name} {before or '-'} -> {after or '-'}"
-    return f"{name} {_list(before)} -> {_list(after)}" if isinstance(after, list) else f"{name} changed"
-
-
-def _one_in_words(kind: str, key: str, before: t.Optional[Json], after: t.Optional[Json]) -> str:
-    if before is None or after is None:
-        return f"{kind} {key} is {'new' if before is None else 'gone'}"
-    if kind == "check" and before["status"] != after["status"]:
-        output = f" ({after['output']})" if after["output"] else ""
-        return f"check {key} {before['status']} -> {after['status']}{output}"
-    fields = [field for field in _differing(before, after) if field != "health"]  # that follows from the checks
-    return f"{kind} {key} changed ({', '.join(fields)})" if fields else ""
-
-
-def _differing(before: Json, after: Json) -> t.List[str]:
-    return sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
-
-
-def _list(words: t.Sequence[str]) -> str:
-    return ",".join(map(str, words)) or "-"
