@@ -14,8 +14,7 @@ import threading
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.host import programs
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering import interfaces
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.host import interfaces, programs
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering.addresses import (
     Found,
     Locator,

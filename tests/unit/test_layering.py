@@ -32,6 +32,37 @@ ARROWS = {
     "_registry": ["_etcd"],
     "_etcd": [],
 }
+# The same inside a layer: from each room (a folder, or a file beside the folders) to the rooms next below it.
+ROOMS = {
+    "_agent": {
+        "cli": ["commands"],
+        "commands": ["registering", "rendering"],
+        "registering": ["checking", "version"],
+        "rendering": ["config", "host", "version"],
+        "checking": ["config", "host"],
+        "config": [],
+        "host": [],
+        "version": [],
+    },
+    "_registry": {
+        "following": ["node_set", "registration"],
+        "play_registration": ["node_set", "registration"],
+        "roster": ["node_set", "registration"],
+        "node_set": ["maintenance", "model"],
+        "registration": ["model", "bounds"],
+        "maintenance": ["reading", "strict_json", "layout"],
+        "select": ["model"],
+        "model": ["strict_json", "layout"],
+        "reading": ["bounds"],
+        "bounds": ["validation"],
+        "strict_json": ["validation"],
+        "machine": ["validation"],
+        "validation": ["errors"],
+        "layout": ["errors"],
+        "times": ["errors"],
+        "errors": [],
+    },
+}
 # The layers that are also the package `rollcall` on a node: standard library, and each other by relative imports.
 PURE = {"_agent", "_registry", "_etcd"}
 # The one exception: the renderer's host has Jinja2, and only this file asks for it.
@@ -44,9 +75,9 @@ def layer_of(parts: tuple[str, ...]) -> str:
     return name if name in ARROWS else ""
 
 
-def below(layer: str) -> set[str]:
-    """The layers a layer may import from, itself included."""
-    return {layer}.union(*(below(lower) for lower in ARROWS[layer]))
+def below(layer: str, arrows: dict[str, list[str]] = ARROWS) -> set[str]:
+    """The layers a layer may import from, itself included. Raises RecursionError if arrows lead in a circle."""
+    return {layer}.union(*(below(lower, arrows) for lower in arrows[layer]))
 
 
 def imported(path: Path, root: Path) -> Iterator[tuple[int, bool, str]]:
@@ -63,6 +94,23 @@ def imported(path: Path, root: Path) -> Iterator[tuple[int, bool, str]]:
             base += [node.module] if node.module else []
             for alias in node.names:
                 yield node.lineno, bool(node.level), ".".join([*base, alias.name])
+
+
+def room_of(layer: str, parts: tuple[str, ...]) -> str:
+    """The room of `layer` that a path below `plugins/module_utils` is in; "" for none, as the layer's own __init__."""
+    return parts[1] if parts[0] == layer and len(parts) > 1 and parts[1] in ROOMS.get(layer, {}) else ""
+
+
+def wrong_room(path: Path, root: Path, layer: str, module: str) -> str:
+    """Why an import inside `layer` is not allowed, or an empty string."""
+    if layer not in ROOMS:
+        return ""
+    own = room_of(layer, path.relative_to(root / "module_utils").with_suffix("").parts)
+    if not own:
+        return "" if path.name == "__init__.py" else f"no room of {layer}; give it one in {Path(__file__).name}"
+    target = room_of(layer, tuple(module.split(".")[1:]))
+    allowed = {"", *below(own, ROOMS[layer])}
+    return "" if target in allowed else f"no arrow leads from {layer}/{own} to {layer}/{target}"
 
 
 def offence(path: Path, layer: str, relative: bool, module: str) -> str:
@@ -92,7 +140,7 @@ def offences(root: Path) -> list[str]:
                 found.append(f"{place}: no layer of the architecture; give it one in {Path(__file__).name}")
             continue
         for line, relative, module in imported(path, root):
-            why = offence(path, layer, relative, module)
+            why = offence(path, layer, relative, module) or (relative and wrong_room(path, root, layer, module))
             if why:
                 found.append(f"{place}:{line} imports {module}: {why}")
     return found
@@ -124,6 +172,13 @@ def test_no_layer_has_moved_away() -> None:
         ("module_utils/_registry/model.py", f"from {COLLECTION}plugins.module_utils._etcd.client import Client"),
         ("module_utils/_registry/model.py", "from ...plugin_utils._plugin import client"),
         ("module_utils/_agent/cli.py", "import jinja2"),
+        ("module_utils/_agent/host/log.py", "from ..config import Section"),
+        ("module_utils/_agent/rendering/renderer.py", "from ..registering.lease import LeaseKeeper"),
+        ("module_utils/_agent/rendering/renderer.py", "def late():\n    from ..checking import checks"),
+        ("module_utils/_agent/registering/agent.py", "from ..commands import register"),
+        ("module_utils/_agent/new.py", "from .host import log"),
+        ("module_utils/_registry/model.py", "from .node_set import NodeSet"),
+        ("module_utils/_registry/following/mirror.py", "from .. import roster"),
         ("module_utils/_agent/cli.py", "from .._module import client"),
         ("module_utils/_options.py", f"from {COLLECTION}plugins.module_utils._module import client"),
         ("module_utils/_options.py", f"from {COLLECTION}plugins.module_utils import _agent"),
@@ -154,6 +209,9 @@ def test_a_forbidden_import_is_found(tmp_path: Path, path: str, statement: str) 
         ("module_utils/_etcd/client.py", "from .errors import EtcdError"),
         ("module_utils/_registry/model.py", "from .._etcd.client import Client"),
         ("module_utils/_agent/cli.py", "from .. import _registry, _etcd"),
+        ("module_utils/_agent/rendering/renderer.py", "from ..host import log"),
+        ("module_utils/_agent/rendering/renderer.py", "from . import view"),
+        ("module_utils/_registry/following/mirror.py", "from ..layout import Layout"),
         (JINJA, "import jinja2"),
         ("module_utils/_module.py", "from ansible.module_utils.basic import AnsibleModule"),
         ("module_utils/_module.py", f"from {COLLECTION}plugins.module_utils._registry import rollcall"),

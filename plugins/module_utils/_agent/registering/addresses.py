@@ -22,8 +22,7 @@ from ..._registry.errors import InvalidNode, RegistryError
 from ..._registry.following.timing import jittered
 from ..._registry.validation import Network, valid_address
 from ..config import Section, checked
-from ..host import log
-from . import interfaces
+from ..host import interfaces, log
 
 GIVEN, INTERFACE, CIDR, ROUTE, COMMAND = "given", "interface", "cidr", "route", "command"
 KINDS = (INTERFACE, CIDR, ROUTE, COMMAND)

@@ -21,7 +21,7 @@ from ..._etcd.dial import look_up
 from ..._etcd.errors import Unreachable
 from ..._etcd.srv import look_up_records
 from ..._etcd.text import printable
-from ..registering.interfaces import addresses
+from ..host.interfaces import addresses
 from .keystore import TemplateFailed
 
 _SECONDS = 10.0  # for all lookups of one rendering together
