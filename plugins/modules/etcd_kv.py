@@ -14,6 +14,7 @@ author:
   - Rollcall contributors (@rollcall)
 description:
   - Makes sure that a key has a value, or that a key, or all keys under a prefix, are not there.
+  - O(items) does so for many keys at once. A task with fifty keys takes hardly longer than a task with one.
   - What is as it must be is not written again, so that those who watch the key see nothing.
 notes:
   - O(user) needs permission to read the key, also where it writes or deletes it, for what is there is looked at first.
@@ -37,11 +38,47 @@ options:
   key:
     description:
       - The key, or with O(prefix=true) what the keys to delete start with.
+      - Give either O(key) or O(items).
     type: str
-    required: true
+  items:
+    description:
+      - Many keys, each at most once. Their order has no meaning.
+      - Up to 128 keys of 1.5 MB in all are written in one transaction, so either all of them are changed or none. Keys
+        beyond that go into further transactions. If one of these fails, the error says how many keys were changed
+        before; the next run of the task changes the others.
+      - O(state) and O(lease) of the task hold for each item that has none of its own.
+      - An empty list changes nothing.
+    type: list
+    elements: dict
+    version_added: 0.3.0
+    suboptions:
+      key:
+        description:
+          - The key.
+        type: str
+        required: true
+      value:
+        description:
+          - As O(value) of the task.
+        type: raw
+      state:
+        description:
+          - As O(state) of the task, which is the default.
+        type: str
+        choices:
+          - present
+          - absent
+      lease:
+        description:
+          - As O(lease) of the task, which is the default.
+        type: int
+      mod_revision:
+        description:
+          - As O(mod_revision) of the task. If one of the keys was changed since, no key of its transaction is changed.
+        type: int
   value:
     description:
-      - The value, required with O(state=present).
+      - The value, required with O(state=present). With O(state=absent) it has no effect.
       - Text is written, and compared, as it is.
       - Anything else (a mapping, a list, a number, a boolean) is written as JSON, and compared as data. A value that
         differs from it only in spaces or in the order of fields stays as it is.
@@ -78,6 +115,7 @@ options:
       - Not possible with O(prefix=true).
     type: int
 seealso:
+  - module: rollcall.discovery.etcd_txn
   - module: rollcall.discovery.etcd_kv_info
   - module: rollcall.discovery.etcd_lease
 """
@@ -103,6 +141,23 @@ EXAMPLES = r"""
       connections: 200
       seconds: 30
 
+- name: Set many keys at once
+  rollcall.discovery.etcd_kv:
+    endpoints: http://etcd1:2379
+    items:
+      - key: /app/colour
+        value: green
+      - key: /app/limits
+        value:
+          connections: 200
+      - key: /app/size
+        state: absent
+
+- name: Set each key of a mapping from keys to values
+  rollcall.discovery.etcd_kv:
+    endpoints: http://etcd1:2379
+    items: "{{ settings | dict2items }}"
+
 - name: Change what was read before, unless somebody else has changed it since
   rollcall.discovery.etcd_kv:
     endpoints: http://etcd1:2379
@@ -127,34 +182,72 @@ EXAMPLES = r"""
 RETURN = r"""
 key:
   description: The key, or the prefix.
-  returned: success
+  returned: success, with O(key)
   type: str
   sample: /app/colour
 value:
   description: The text that the key has now (in check mode would have), V(null) where it is not there.
-  returned: success
+  returned: success, with O(key)
   type: str
   sample: green
 old_value:
   description: The text that the key had before, V(null) where it was not there, and with O(prefix=true).
-  returned: success
+  returned: success, with O(key)
   type: str
   sample: blue
 revision:
-  description: The revision of etcd at which this was done or, where nothing was to do, found.
+  description: >-
+    The revision of etcd at which this was done, with several transactions the last one. If nothing had to change, the
+    revision at which the keys were read; V(0) if O(items) is empty.
   returned: success
   type: int
   sample: 42
 mod_revision:
   description: The revision of etcd at which the key was last written, V(null) where it is not there.
-  returned: success
+  returned: success, with O(key)
   type: int
   sample: 42
 lease:
   description: ID of the lease that holds the key, V(0) for none.
-  returned: success
+  returned: success, with O(key)
   type: int
   sample: 0
+kvs:
+  description: What became of each of O(items), in their order.
+  returned: success, with O(items)
+  type: list
+  elements: dict
+  contains:
+    key:
+      description: The key.
+      returned: always
+      type: str
+      sample: /app/colour
+    changed:
+      description: Whether this key was changed (in check mode would be).
+      returned: always
+      type: bool
+      sample: true
+    value:
+      description: As RV(value).
+      returned: always
+      type: str
+      sample: green
+    old_value:
+      description: As RV(old_value).
+      returned: always
+      type: str
+      sample: blue
+    lease:
+      description: As RV(lease).
+      returned: always
+      type: int
+      sample: 0
+    mod_revision:
+      description: As RV(mod_revision).
+      returned: always
+      type: int
+      sample: 42
 deleted:
   description: The keys that were deleted (in check mode would be).
   returned: success
@@ -163,7 +256,7 @@ deleted:
   sample: []
 """
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import wire
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import writing
 from ansible_collections.rollcall.discovery.plugins.module_utils._module import (
     connect,
     create_module,
@@ -173,83 +266,128 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._module import 
     readable,
     refuse_hidden,
 )
-from ansible_collections.rollcall.discovery.plugins.module_utils._values import text_of
 
-OPTIONS = {
-    "key": {"type": "str", "required": True, "no_log": False},
+KEY = {
     "value": {"type": "raw"},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "prefix": {"type": "bool", "default": False},
     "lease": {"type": "int"},
     "mod_revision": {"type": "int"},
 }
+ITEM = {
+    "key": {"type": "str", "required": True, "no_log": False},
+    "state": {"type": "str", "choices": ["present", "absent"]},
+    **KEY,
+}
+OPTIONS = {
+    "key": {"type": "str", "no_log": False},
+    "items": {"type": "list", "elements": "dict", "options": ITEM},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "prefix": {"type": "bool", "default": False},
+    **KEY,
+}
+ONE_KEY = ("value", "prefix", "mod_revision")  # options that say something of one key, so not of all items
+
+
+def require_sense(module):
+    """End the module if options contradict each other."""
+    params, given = module.params, module.params["items"] is not None
+    beside = [name for name in ONE_KEY if params[name] not in (None, False)]
+    if given == (params["key"] is not None):
+        module.fail_json(msg=f"key, items: expected one of them, got {'both' if given else 'neither'}")
+    if given and beside:
+        module.fail_json(msg=f"{', '.join(beside)}: expected within items, not beside it")
+    if params["prefix"] and (params["state"] == "present" or params["mod_revision"] is not None):
+        module.fail_json(msg="prefix goes with state=absent only, without mod_revision")
+
+
+def wanted(module):
+    """How each key must be, by its name. An item without a state or lease has that of the task."""
+    params, found = module.params, {}
+    rows = {"": params} if params["items"] is None else {f"items[{n}].": row for n, row in enumerate(params["items"])}
+    for place, row in rows.items():
+        key, lease, absent = row["key"], row["lease"], (row["state"] or params["state"]) == "absent"
+        if not key:
+            module.fail_json(msg=f"{place}key must not be empty")
+        if key in found:
+            module.fail_json(msg=f"{place}key: expected each key once, got {key} again")
+        if absent and lease is not None:
+            module.fail_json(msg=f"{place}lease goes with state=present only: a key that is deleted has none")
+        if not absent and row["value"] is None:
+            module.fail_json(msg=f"{place}value: expected a value for {key}, since state is present")
+        present = () if absent else (row["value"], params["lease"] if lease is None else lease)
+        found[key] = writing.Wanted(key, *present)._replace(mod_revision=row["mod_revision"])
+    return found
 
 
 def shown(value, lease):
     return {"value": readable(value), "lease": lease}
 
 
-def fields_of(kvs):
-    """Value, lease and mod_revision of the key that was read; the value and the last are None where it is not there."""
-    return (kvs[0].value, kvs[0].lease, kvs[0].mod_revision) if kvs else (None, 0, None)
+def difference(key, before, value, lease):
+    """The diff of a key that changes; `before` is the key as it was, None for one that was not there."""
+    old = None if before is None else shown(before.value, before.lease)
+    return diff(key, old, None if value is None else shown(value, lease))
 
 
-def change(client, module, seen, operation):
-    """Do an operation where the key is as mod_revision expects it; `seen` is what was read. None in check mode."""
-    key, expected = module.params["key"], module.params["mod_revision"]
-    if not module.check_mode:
-        compare = [] if expected is None else [wire.unchanged(key, expected)]
-        done = client.txn(compare, [operation], [wire.get(key)], what=f"Changing {key}")
-        if done.succeeded:
-            return done
-        seen = done.range(0).kvs
-    if expected not in (None, seen[0].mod_revision if seen else 0):
-        now = f"was last written at revision {seen[0].mod_revision}" if seen else "is not there"
-        module.fail_json(msg=f"{key} {now}, and mod_revision expects {expected}. Nothing was changed: read it again")
-    return None
+def told(change):
+    """What users see of one key."""
+    return {
+        "key": change.wanted.key,
+        "changed": change.changed,
+        "value": change.value,
+        "old_value": None if change.before is None else change.before.value,
+        "lease": change.lease,
+        "mod_revision": change.mod_revision,
+    }
 
 
-def put(client, module):
-    key, value, lease = (module.params[name] for name in ("key", "value", "lease"))
-    found = client.range(key)
-    old_value, old_lease, written = fields_of(found.kvs)
-    new = {"value": text_of(value, old_value), "lease": old_lease if lease is None else lease}
-    refuse_hidden(module, key=key, value=new["value"], old_value=old_value)
-    result = {"changed": new != {"value": old_value, "lease": old_lease}, "revision": found.revision}
-    done = change(client, module, found.kvs, wire.put(key, previous=True, **new)) if result["changed"] else None
-    if done:
-        old_value, old_lease, _revision = fields_of(done.previous(0))  # not what was read: others may write in between
-        result["revision"] = written = done.revision
-    elif result["changed"]:
-        foresee_lease(module, client, new["lease"])
-    result.update(new, old_value=old_value, mod_revision=written, deleted=[])
-    return result, [diff(key, None if old_value is None else shown(old_value, old_lease), shown(**new))]
+def reconcile(client, module, keys):
+    """Bring the keys to what is wanted, and return the result with its diffs."""
+    single = module.params["items"] is None
+    changes = writing.compare(client, list(keys.values()))
+    texts = [{name: told(change)[name] for name in ("key", "value", "old_value")} for change in changes.all]
+    refuse_hidden(module, **(texts[0] if single else {"kvs": texts}))
+    if module.check_mode:
+        for lease in sorted({change.lease for change in changes.all if change.changed}):
+            foresee_lease(module, client, lease)
+    else:
+        changes = writing.write(client, changes)
+    changed = [change for change in changes.all if change.changed]
+    kvs = [told(change) for change in changes.all]
+    return {
+        **(kvs[0] if single else {"kvs": kvs}),
+        "changed": bool(changed),
+        "revision": changes.revision,
+        "deleted": [change.wanted.key for change in changed if change.value is None],
+        "diffs": [difference(change.wanted.key, change.before, change.value, change.lease) for change in changed],
+    }
 
 
-def delete(client, module):
-    key, prefix = module.params["key"], module.params["prefix"]
-    found = client.read_all(key) if prefix else client.range(key)
+def delete_prefix(client, module):
+    """Delete all keys under the prefix, and return as `reconcile` does."""
+    prefix = module.params["key"]
+    found = client.read_all(prefix)
     revision, kvs = found.revision, found.kvs
-    refuse_hidden(module, deleted=[kv.key for kv in kvs], old_value=kvs[0].value if kvs and not prefix else None)
-    done = change(client, module, kvs, wire.delete(key, prefix, previous=True)) if kvs else None
-    if done:
-        revision, kvs = done.revision, done.previous(0)
-    result = {"changed": bool(kvs), "revision": revision, "mod_revision": None, "value": None, "lease": 0}
-    result["old_value"] = kvs[0].value if kvs and not prefix else None
-    result["deleted"] = [kv.key for kv in kvs]
-    return result, [diff(kv.key, shown(kv.value, kv.lease), None) for kv in kvs]
+    refuse_hidden(module, deleted=[kv.key for kv in kvs])
+    if kvs and not module.check_mode:
+        revision, kvs = client.delete(prefix, prefix=True)
+    return {
+        **dict.fromkeys(("value", "old_value", "mod_revision")),
+        "key": prefix,
+        "lease": 0,
+        "changed": bool(kvs),
+        "revision": revision,
+        "deleted": [kv.key for kv in kvs],
+        "diffs": [difference(kv.key, kv, None, 0) for kv in kvs],
+    }
 
 
 def main():
-    module = create_module(OPTIONS, required_if=[("state", "present", ["value"])])
-    key, present, prefix = module.params["key"], module.params["state"] == "present", module.params["prefix"]
-    if not key or (prefix and (present or module.params["mod_revision"] is not None)):
-        module.fail_json(msg="key must not be empty, and prefix goes with state=absent only, without mod_revision")
-    if not present and module.params["lease"] is not None:
-        module.fail_json(msg="lease goes with state=present only: a key that is deleted has none")
+    module = create_module(OPTIONS)
+    require_sense(module)
+    keys = wanted(module)
     with connect(module) as client:
-        result, diffs = (put if present else delete)(client, module)
-    finish(module, diffs, key=key, **result)
+        result = delete_prefix(client, module) if module.params["prefix"] else reconcile(client, module, keys)
+    finish(module, result.pop("diffs"), **result)
 
 
 if __name__ == "__main__":

@@ -198,6 +198,7 @@ responses:
 """
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import wire
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.values import text_of
 from ansible_collections.rollcall.discovery.plugins.module_utils._module import (
     connect,
     create_module,
@@ -207,7 +208,6 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._module import 
     readable,
     refuse_hidden,
 )
-from ansible_collections.rollcall.discovery.plugins.module_utils._values import text_of
 
 FIELDS = ("exists", *wire.TARGETS)
 COMPARISON = {

@@ -4,7 +4,8 @@
 
 """Our module and our lookup beside those of community.general that speak to etcd.
 
-Fifty keys written by a task in a loop, and a template with a thousand lookups. Both sides run under the same
+Fifty keys written by a task in a loop, also beside a task with all of them in its `items`, and a template with a
+thousand lookups. Both sides run under the same
 ansible-playbook and the same Python, on one etcd without TLS; the peer with versions of its libraries that it still
 works with (tests/tools/peers.py). What they did is checked after every run.
 """
@@ -32,10 +33,12 @@ TASKS = 50
 LOOKUPS = 1000
 RUNS = 2
 GOAL = 1.0
+GOAL_OF_ITEMS = 0.05
+NOTHING = {"name": "Do nothing", "ansible.builtin.meta": "noop"}
 
 
 def rows() -> list[Row]:
-    """Two rows: seconds of ansible-playbook."""
+    """Seconds of ansible-playbook; for `items` and the loop beside it without the seconds that a play needs anyway."""
     with Cluster(provide("3.5")) as etcd, tempfile.TemporaryDirectory(prefix="rollcall-bench-") as directory:
         side = Side(etcd, Path(directory), {})
         peer = _peer(etcd, Path(directory))
@@ -44,6 +47,7 @@ def rows() -> list[Row]:
             peer and (lambda: peer.write("community.general.etcd3")),
             RUNS,
         )
+        items, start = alternate(side.write_items, lambda: side.play(NOTHING), RUNS)
         _fill(etcd)
         lookups = alternate(
             lambda: side.render("lookup('rollcall.discovery.etcd', '/read/' ~ number, return='value')"),
@@ -52,6 +56,14 @@ def rows() -> list[Row]:
         )
     return [
         Row("etcd-kv-50-tasks", tasks[0], "s", GOAL, "module community.general.etcd3", tasks[1]),
+        Row(
+            "etcd-kv-50-items",
+            items - (start or 0),
+            "s",
+            GOAL_OF_ITEMS,
+            "the same keys in a loop",
+            tasks[0] - (start or 0),
+        ),
         Row("template-1000-lookups", lookups[0], "s", GOAL, "lookup community.general.etcd3", lookups[1]),
     ]
 
@@ -70,7 +82,18 @@ class Side:
         host, port = self._etcd.endpoints[0].removeprefix("http://").split(":")
         value = f"written at {time.time()}"
         options = {"key": "/written/{{ item }}", "value": value, "state": "present", "host": host, "port": int(port)}
-        self._play({"name": "Write", module: options, "loop": list(range(TASKS))})
+        self.play({"name": "Write", module: options, "loop": list(range(TASKS))})
+        self._assert_written(value)
+
+    def write_items(self) -> None:
+        """Write every key in one task."""
+        value = f"written at {time.time()}"
+        items = [{"key": f"/written/{number}", "value": value} for number in range(TASKS)]
+        options = {"endpoints": self._etcd.endpoints, "items": items}
+        self.play({"name": "Write", "rollcall.discovery.etcd_kv": options})
+        self._assert_written(value)
+
+    def _assert_written(self, value: str) -> None:
         assert self._etcd.ctl("get", "--prefix", "/written/", "--print-value-only").splitlines() == [value] * TASKS
 
     def render(self, lookup: str) -> None:
@@ -79,10 +102,11 @@ class Side:
         source.write_text(f"{{% for number in range({LOOKUPS}) %}}\n{{{{ {lookup} }}}}\n{{% endfor %}}\n")
         target.unlink(missing_ok=True)
         options = {"src": str(source), "dest": str(target), "mode": "0644"}
-        self._play({"name": "Render", "ansible.builtin.template": options})
+        self.play({"name": "Render", "ansible.builtin.template": options})
         assert target.read_text() == "".join(f"value {number}\n" for number in range(LOOKUPS))
 
-    def _play(self, task: dict[str, Any]) -> None:
+    def play(self, task: dict[str, Any]) -> None:
+        """Run a play of this task."""
         book = self._directory / "play.yml"
         book.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}]))
         program = str(Path(sys.prefix) / "bin" / "ansible-playbook")

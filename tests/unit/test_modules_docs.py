@@ -37,7 +37,10 @@ def examples():
 
 @pytest.mark.parametrize(("spec", "options"), list(examples()))
 def test_an_example_is_valid(spec, options):
-    filled = {name: 1 if re.match(r"\{\{.*\}\}$", str(value)) else value for name, value in options.items()}
+    filled = {
+        name: ([] if spec[name]["type"] == "list" else 1) if re.match(r"\{\{.*\}\}$", str(value)) else value
+        for name, value in options.items()
+    }
     assert ArgumentSpecValidator(spec).validate(filled).error_messages == []
 
 

@@ -117,7 +117,7 @@ def test_half_of_a_surrogate_pair_does_not_fail_a_result():
     ("options", "words"),
     [
         ({"key": "/a"}, "value"),
-        ({"key": "/a", "value": None}, "missing: value"),
+        ({"key": "/a", "value": None}, "value: expected a value for /a, since state is present"),
         ({"key": "", "value": "x"}, "must not be empty"),
         ({"key": "", "state": "absent", "prefix": True}, "must not be empty"),
         ({"key": "/a", "value": "x", "prefix": True}, "state=absent only"),

@@ -109,7 +109,15 @@ class Client:
 
     def get_many(self, keys: t.Sequence[str], revision: int = 0) -> t.Dict[str, KeyValue]:
         """Read many keys as of one revision, in as few requests as etcd allows. What is not there is left out."""
-        return {key: kv for key, found in self._ranges(keys, False, revision) for kv in found.kvs}
+        return {kv.key: kv for kv in self.read_keys(keys, revision).kvs}
+
+    def read_keys(self, keys: t.Sequence[str], revision: int = 0) -> RangeResult:
+        """As `get_many`, with the revision at which the keys were read (0 if no key is asked for)."""
+        kvs: t.List[KeyValue] = []
+        for _key, found in self._ranges(keys, False, revision):
+            revision = found.revision
+            kvs.extend(found.kvs)
+        return RangeResult(revision, kvs, len(kvs))
 
     def read_many(self, prefixes: t.Sequence[str], revision: int = 0) -> t.Dict[str, RangeResult]:
         """Read everything under each of the prefixes as of one revision, in as few requests as etcd allows.

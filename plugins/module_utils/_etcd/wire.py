@@ -24,6 +24,8 @@ Json = t.Dict[str, t.Any]
 Answer = t.TypeVar("Answer")
 
 MAX_TXN_OPS = 128  # etcd's --max-txn-ops; one more is refused
+# Bytes of keys and values in one request. etcd's --max-request-bytes is 1.5 MiB, its own encoding included.
+MAX_REQUEST = 1_500_000
 
 # Bytes that one answer may have. Decoding needs 600 MB of memory at most (see also fields.MAX_VALUES).
 MAX_ANSWER = 4 << 20

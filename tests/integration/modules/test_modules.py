@@ -45,6 +45,9 @@ PRESENT = [
     task("data", "etcd_kv", key="/w/data", value={"b": [1, 2.5, None], "a": True}),
     task("lease", "etcd_lease", lease=4711, ttl=600),
     task("leased", "etcd_kv", key="/w/leased", value="x", lease=4711),
+    task(
+        "items", "etcd_kv", items=[{"key": "/w/item1", "value": 1}, {"key": "/w/item2", "value": "two", "lease": 4711}]
+    ),
     task("nodes", "node", nodes=NODES, ttl=600),
 ]
 READ = [
@@ -92,7 +95,9 @@ def test_the_modules_make_keep_and_remove_what_they_are_told(play, etcd):
     assert (first.rc, first.changed) == (0, [step["name"] for step in PRESENT]), first.output
     for step in PRESENT:
         assert trial[step["name"]]["diff"] == first[step["name"]]["diff"]
-    assert [kv["key"] for kv in first["keys"]["kvs"]] == ["/w/data", "/w/leased", "/w/text"]
+    assert [kv["key"] for kv in first["keys"]["kvs"]] == [
+        f"/w/{name}" for name in ("data", "item1", "item2", "leased", "text")
+    ]
     assert [node["name"] for node in first["roll call"]["nodes"]] == ["db1", "db2", "web1"]
     assert_witnesses(etcd, first)
 
@@ -111,7 +116,7 @@ def assert_witnesses(etcd, run):
     """What was written, seen by etcdctl and by the Python library etcd3."""
     found = tree(etcd, "/w/")
     assert json.loads(found.pop("/w/data")) == {"b": [1, 2.5, None], "a": True}
-    assert found == {"/w/leased": "x", "/w/text": "grün"}
+    assert found == {"/w/leased": "x", "/w/text": "grün", "/w/item1": "1", "/w/item2": "two"}
     host, port = etcd.endpoints[0].removeprefix("http://").split(":")
     library = etcd3.client(host=host, port=int(port))
     value, about = library.get("/w/leased")
