@@ -35,7 +35,7 @@ FULL: Json = {
     "etcd": {"endpoints": ["http://etcd1:2379", "http://etcd2:2379"], "timeout": 4},
     "prefix": "/infrastructure",
     "layout": "{dc}/{role}/{name}",
-    "state_prefix": "",
+    "state_prefix": "/state",
     "name": "web1",
     "role": "web",
     "dc": "eu-west-1a",
@@ -90,6 +90,39 @@ def test_the_least_of_it(written: Load) -> None:
     assert [str(endpoint) for endpoint in config.settings.endpoints] == ["http://127.0.0.1:2379"]
     assert (config.ttl, config.self_check, config.drain_time, config.checks) == (30, 60, 5, ())
     assert config.identify().document.agent
+
+
+@pytest.mark.parametrize(
+    ("key", "empty"),
+    [
+        *((key, "") for key in ("prefix", "state_prefix", "layout", "name", "role", "dc", "address", "id_from")),
+        ("metrics_file", ""),
+        ("roles", []),
+        ("allowed_networks", []),
+    ],
+)
+def test_key_that_is_given_and_empty_is_an_error(written: Load, key: str, empty: str | list[str]) -> None:
+    with pytest.raises(ConfigError, match=f": {key}: expected a value, got an empty one. Leave the key out"):
+        written(**{key: empty})
+
+
+@pytest.mark.parametrize(
+    ("check", "key"),
+    [
+        ({"type": "http", "url": "http://127.0.0.1/", "method": ""}, "method"),
+        ({"type": "http", "url": "http://127.0.0.1/", "body": ""}, "body"),
+        ({"type": "http", "url": "http://127.0.0.1/", "status": []}, "status"),
+        ({"type": "http", "url": "https://127.0.0.1/", "ca_cert": ""}, "ca_cert"),
+        ({"type": "tcp", "port": 1, "service": ""}, "service"),
+        ({"type": "tcp", "port": 1, "host": ""}, "host"),
+        ({"type": "tcp", "port": 1, "severity": ""}, "severity"),
+        ({"type": "process", "pidfile": "/run/a.pid", "process": ""}, "process"),
+        ({"type": "alias", "node": "db1", "of_service": ""}, "of_service"),
+    ],
+)
+def test_key_of_a_check_that_is_given_and_empty_is_an_error(written: Load, check: Json, key: str) -> None:
+    with pytest.raises(ConfigError, match=f"checks.a.{key}: expected .*, got an empty .*. Leave the key out"):
+        written(checks={"a": check})
 
 
 @pytest.mark.parametrize(
@@ -195,10 +228,10 @@ def test_the_least_of_it(written: Load) -> None:
         ({"services": {"a/b": {"port": 1}}}, "services.a/b: the service 'a/b' is not a plain word"),
         ({"name": "localhost"}, "name: the name 'localhost' is reserved"),
         ({"role": "a/b"}, "role: the role 'a/b' is not a plain word"),
-        ({"role": ""}, "role: either role or roles is wanted"),
+        ({"role": None}, "role: either role or roles is wanted"),
         ({"roles": ["api"]}, "role: either role or roles is wanted, not both"),
-        ({"role": "", "roles": ["a/b"]}, "roles: the role 'a/b' is not a plain word"),
-        ({"role": "", "roles": ["api", "api"]}, "roles: a role is there twice"),
+        ({"role": None, "roles": ["a/b"]}, "roles: the role 'a/b' is not a plain word"),
+        ({"role": None, "roles": ["api", "api"]}, "roles: a role is there twice"),
         ({"dc": "eu"}, "dc: the layout {role}/{name} has no data centre"),
         ({"layout": "{dc}/{role}/{name}"}, "dc: the layout {dc}/{role}/{name} needs a data centre"),
         ({"layout": "{name}"}, "Unknown layout '{name}'"),
@@ -213,6 +246,7 @@ def test_the_least_of_it(written: Load) -> None:
         ({"address": {"route": "etcd1"}}, "address.route: 'etcd1' is not 'default' or an IP address"),
         ({"address": {"route": "::1", "family": 4}}, "address.family: ::1 is of family 6"),
         ({"address": {"command": "ip a"}}, "address.command: a list is wanted, not a text"),
+        ({"address": {"route": ""}}, "address.route: expected a value, got an empty one"),
         ({"address": {"command": []}}, "address.command: it is empty"),
         ({"address": {"command": ["a", "b\0"]}}, "address.command: it has a NUL in it, which no program"),
         ({"metrics_file": "/a\0.prom"}, "metrics_file: it has a NUL in it"),
@@ -308,7 +342,7 @@ def test_what_the_host_says_of_itself_is_asked_only_when_it_is_needed(
 ) -> None:
     """So that a file can be checked where an image is built."""
     monkeypatch.setattr(socket, "gethostname", lambda: "localhost")
-    config = written(name="", address="")
+    config = written(name=None, address=None)
     assert str(config.address) == "route default"
     with pytest.raises(RegistryError, match="it calls itself 'localhost', and the name 'localhost' is reserved"):
         config.identify()

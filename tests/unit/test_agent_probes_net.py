@@ -433,22 +433,27 @@ def test_one_deadline_covers_all_addresses_of_a_name(serve: Serve, monkeypatch: 
             sock.close()
 
 
+NO_HOSTS = ("a..b", ".a", "a" * 64 + ".example", "-a", "300.1.1.1", "web.8080", ".".join(["abcd"] * 51))
+
+
 @pytest.mark.parametrize(
     ("configure", "settings", "message"),
     [
         (probe_http.configure, {"method": "HEAD", "contains": "ok"}, "contains: an answer to HEAD has no body"),
         (probe_http.configure, {"method": "head", "matches": "ok"}, "matches: an answer to HEAD has no body"),
-        (probe_http.configure, {"contains": ""}, "contains: it is empty"),
-        (probe_http.configure, {"matches": ""}, "matches: it is empty"),
+        (probe_http.configure, {"contains": ""}, "contains: expected a value"),
+        (probe_http.configure, {"matches": ""}, "matches: expected a value"),
         (probe_http.configure, {"contains": "x" * 70000}, "contains: 70000 characters never come"),
         (probe_http.configure, {"contains": "ok", "status": [204, "304"]}, "status: an answer with this status has no"),
         (probe_http.configure, {"headers": {"Content-length": "5"}}, "headers.Content-length: it is set from body"),
         (probe_http.configure, {"status": ["100-199", "102"]}, "'102' never comes"),
         (probe_tcp.configure, {"host": "db:5432"}, "host: expected a host name or an IP address, got 'db:5432'"),
         (probe_tcp.configure, {"host": "a b"}, "host: expected a host name"),
-        (probe_tcp.configure, {"host": ""}, "host: expected a host name"),
+        (probe_tcp.configure, {"host": ""}, "host: expected a value"),
         (probe_tcp.configure, {"host": "[web1]"}, "host: expected a host name"),
-        (probe_tcp.configure, {"expect": ""}, "expect: it is empty"),
+        *((probe_tcp.configure, {"host": host}, "host: expected a host name") for host in NO_HOSTS),
+        *((probe_http.configure, {"url": f"http://{host}:80/"}, "is not a URL") for host in NO_HOSTS),
+        (probe_tcp.configure, {"expect": ""}, "expect: expected a value"),
         (probe_tcp.configure, {"expect": "x" * 5000}, "expect: 5000 characters never come"),
     ],
 )
@@ -464,3 +469,10 @@ def test_tcp_takes_an_ipv6_address_in_brackets() -> None:
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
         section = Section("f", "c", {"host": "[::1]", "port": listener.getsockname()[1]})
         assert probe_tcp.configure(section, HOST)(2.0)[0] == "passing"
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "a.example.", "_dns.a_b", "127.1", "3com.example", "::ffff:10.0.0.1", "fe80::1%lo"]
+)
+def test_check_takes_every_host_that_can_be_connected_to(host: str) -> None:
+    probe_tcp.configure(Section("f", "c", {"host": host, "port": 80}), HOST)

@@ -50,6 +50,13 @@ def test_endpoints_that_are_well_formed(given, meant):
             "et\x7fcd",
             "et\x85cd",
         ),
+        *(
+            "http://etcd..example",
+            "http://-etcd1",
+            "etcd." + "a" * 64,
+            "http://10.0.0.256:2379",
+            "http://[1::2::3]:2379",
+        ),
         *("http://[v1.a]:1", "http://[etcd1]:1", "http://[10.0.0.1]", "http://etcd[::1]:1", "http://[::1]etcd:1"),
         *(
             "::1",

@@ -76,11 +76,28 @@ def test_files_name_their_set_and_a_check_may_name_its_directory(loaded):
     assert loaded().files[0].set == ""
 
 
+@pytest.mark.parametrize("key", ["prefix", "check_cmd", "reload_cmd", "owner", "group", "mode", "set"])
+def test_key_of_a_template_that_is_given_and_empty_is_an_error(loaded, key):
+    with pytest.raises(
+        ConfigError, match=rf"templates\[0\].{key}: expected a value, got an empty one. Leave the key out"
+    ):
+        loaded({key: ""})
+
+
+@pytest.mark.parametrize(
+    ("key", "empty"),
+    [("prefix", ""), ("state_prefix", ""), ("layout", ""), ("name", ""), ("state_dir", ""), ("allowed_networks", [])],
+)
+def test_key_that_is_given_and_empty_is_an_error(loaded, key, empty):
+    with pytest.raises(ConfigError, match=f"render.json: {key}: expected a value, got an empty one. Leave the key out"):
+        loaded(**{key: empty})
+
+
 @pytest.mark.parametrize(
     ("file", "message"),
     [
         ({"srcs": "x"}, r"templates\[0\].srcs: unknown key; known are: check_cmd, "),
-        ({"src": ""}, r"templates\[0\].src: it is empty"),
+        ({"src": ""}, r"templates\[0\].src: expected a value, got an empty one"),
         ({"src": "a.j2"}, r"templates\[0\].src: 'a.j2' is not an absolute path"),
         ({"mode": "420"}, r"mode: '420' is no octal number"),
         ({"mode": 420}, r"mode: a text is wanted"),

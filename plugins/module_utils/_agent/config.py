@@ -33,6 +33,7 @@ _LONGEST_PLACE = 200
 _LONGEST_PROBLEM = 500
 
 _T = t.TypeVar("_T")
+_Sized = t.TypeVar("_Sized", str, t.List[str])
 
 
 class ConfigError(RollcallError):
@@ -57,7 +58,7 @@ class Section:
         return ConfigError(f"{self._file}: {place}: {problem}" if place else f"{self._file}: {problem}")
 
     def get(self, key: str, default: t.Any = None) -> t.Any:
-        """The value as it stands; null is as good as nothing."""
+        """The value as it stands; null is as good as a missing key."""
         self._known.append(key)
         value = self._data.get(key)
         return default if value is None else value
@@ -70,20 +71,19 @@ class Section:
         return value
 
     def text(self, key: str, default: str = "") -> str:
-        """A text without NUL, which no program, file or host takes."""
+        """A text without NUL, which no program, file or host takes. Only a missing key has a default."""
         return self._plain(key, self.content(key, default))
 
     def content(self, key: str, default: str = "") -> str:
         """A text that is sent or looked for; NUL may be in it."""
-        return self._encodable(key, self._typed(key, self.get(key, default), str, "a text"))
+        value = self._encodable(key, self._typed(key, self.get(key, default), str, "a text"))
+        return self._not_empty(key, value)
 
     def required_text(self, key: str) -> str:
-        """A text as `text` gives it, that must be there and not be empty."""
-        self.required(key)
-        value = self.text(key)
-        if not value:
-            raise self.error(key, "it is empty")
-        return value
+        """A text as `text` gives it, that must be there."""
+        if self.required(key) == "":
+            raise self.error(key, "expected a value, got an empty one")
+        return self.text(key)
 
     def flag(self, key: str, default: bool) -> bool:
         """true or false."""
@@ -104,11 +104,15 @@ class Section:
         return value
 
     def texts(self, key: str) -> t.List[str]:
-        """A list of texts, each without NUL; empty where there is none."""
+        """A list of texts, each without NUL; empty if the key is missing."""
         values = self._typed(key, self.get(key, []), list, "a list")
         for value in values:
             self._plain(key, self._encodable(key, self._typed(key, value, str, "a list of texts")))
         return values
+
+    def some_texts(self, key: str) -> t.List[str]:
+        """As `texts`, for a list that means something else if it is missing: it must not be empty."""
+        return self._not_empty(key, self.texts(key))
 
     def mapping(self, key: str) -> t.Dict[str, t.Any]:
         """A JSON object of the user's own, with any keys; empty where there is none."""
@@ -138,6 +142,12 @@ class Section:
     def _typed(self, key: str, value: t.Any, kind: t.Type[_T], words: str) -> _T:
         if not isinstance(value, kind):
             raise self.error(key, f"{words} is wanted, not {_kind(value)}")
+        return value
+
+    def _not_empty(self, key: str, value: _Sized) -> _Sized:
+        """An expression over an empty group gives nothing, which must not stand for the default."""
+        if not value and self.get(key) is not None:
+            raise self.error(key, "expected a value, got an empty one. Leave the key out for its default")
         return value
 
     def _plain(self, key: str, text: str) -> str:

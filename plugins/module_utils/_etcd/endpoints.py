@@ -10,6 +10,7 @@ Internal to the collection: no promise is made to other users of this file.
 from __future__ import annotations
 
 import re
+import socket
 import typing as t
 import urllib.parse
 
@@ -19,6 +20,8 @@ DEFAULT_PORT = 2379
 
 _UNIX = "unix://"
 _NETLOC = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(%[A-Za-z0-9._-]+)?\])(:[0-9]+)?")
+_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_LONGEST_HOST = 253  # characters, RFC 1035
 _FORM = "give it as http://host:2379, https://host:2379, host:2379 (IPv6 in brackets) or unix:///path"
 
 
@@ -34,6 +37,22 @@ class Endpoint(t.NamedTuple):
             return f"unix://{self.host}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
+
+
+def is_host(host: str) -> bool:
+    """Whether `host` can be connected to: a host name, or an IP address, one of IPv6 without brackets.
+
+    An empty label, one of more than 63 characters, or a last one of digits can be in no DNS.
+    """
+    try:
+        if ":" in host:
+            return bool(socket.inet_pton(socket.AF_INET6, host.partition("%")[0]))
+        labels = (host[:-1] if host.endswith(".") else host).split(".")
+        if labels[-1].isdigit():
+            return bool(socket.inet_aton(host))
+    except OSError:
+        return False
+    return len(host) <= _LONGEST_HOST and all(map(_LABEL.fullmatch, labels))
 
 
 def parse_endpoint(text: str, secure: bool = False) -> Endpoint:
@@ -53,7 +72,8 @@ def parse_endpoint(text: str, secure: bool = False) -> Endpoint:
         port = DEFAULT_PORT if parts.port is None else parts.port
     except ValueError as exc:
         raise _malformed(given, str(exc)) from exc
-    if parts.scheme not in ("http", "https") or not _NETLOC.fullmatch(parts.netloc) or port == 0:
+    plain = parts.scheme in ("http", "https") and _NETLOC.fullmatch(parts.netloc) and port != 0
+    if not plain or not is_host(parts.hostname or ""):
         raise _malformed(given)
     if parts.path not in ("", "/") or re.search("[?#]", given):
         raise _malformed(given, "nothing may follow the port")

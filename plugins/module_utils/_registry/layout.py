@@ -44,6 +44,8 @@ class Layout:
             raise InvalidLayout(f"Unknown layout {layout!r}: choose one of {', '.join(LAYOUTS)}")
         if not prefix.strip("/"):
             raise InvalidLayout("The prefix must name something, as /infrastructure does: '/' would be all of etcd")
+        if state_prefix and not state_prefix.strip("/"):
+            raise InvalidLayout("The state_prefix must name something, as /rollcall does: '/' would be all of etcd")
         self.layout = layout
         # A prefix always ends in a slash, or web1 would own web10.
         self.prefix = prefix.rstrip("/") + "/"

@@ -252,7 +252,7 @@ def test_a_host_that_gets_its_name_late_registers_under_it(etcd: Cluster, regist
     """As from DHCP, or by hostnamectl: what an image is called, many hosts are called at first."""
     hold(etcd, 600)
     named = ["unshare", "--uts", "sh", "-c", 'hostname web1 && exec "$@"', "sh"]
-    agent = register(etcd, name="", within=named)
+    agent = register(etcd, name=None, within=named)
     agent.start()
     agent.wait_phase("duplicate")
     assert agent.process is not None

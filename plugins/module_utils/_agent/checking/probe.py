@@ -66,8 +66,6 @@ def pattern(section: Section, key: str) -> t.Optional[t.Pattern[str]]:
 def searched(section: Section, key: str, limit: int = 0) -> str:
     """A text to look for, "" without the key. With a `limit` only so many characters are read. Raises ConfigError."""
     text = section.content(key)
-    if section.get(key) is not None and not text:
-        raise section.error(key, "it is empty. Remove it, or say what to look for")
     if limit and len(text) > limit:
         raise section.error(key, f"{len(text)} characters never come: only the first {limit} of an answer are read")
     return text

@@ -18,7 +18,7 @@ import typing as t
 import urllib.parse
 
 from ..._etcd.connection import Connection
-from ..._etcd.endpoints import Endpoint
+from ..._etcd.endpoints import Endpoint, is_host
 from ..._etcd.errors import InvalidSettings
 from ..._etcd.text import printable
 from ..._registry.model import CRITICAL, PASSING, WARNING
@@ -200,7 +200,7 @@ def _url(section: Section) -> str:
     url = section.required_text("url")
     try:
         parts = urllib.parse.urlsplit(url)
-        usable = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
+        usable = parts.scheme in _PORTS and is_host(parts.hostname or "") and parts.port != 0
     except ValueError:
         usable = False
     if not usable or "@" in parts.netloc or not url.isascii() or not url.isprintable() or " " in url:
@@ -223,7 +223,13 @@ def _headers(section: Section) -> t.Tuple[t.Tuple[str, str], ...]:
 
 def _statuses(section: Section) -> Ranges:
     """From a list of numbers and of texts as `200-299`."""
-    given = section.get("status", [])
+    given = section.get("status")
+    if given is None:
+        return _DEFAULT_STATUS
+    if given == []:
+        raise section.error(
+            "status", "expected at least one status, got an empty list. Leave the key out for its default"
+        )
     ranges = []
     for item in given if isinstance(given, list) else [given]:
         found = _RANGE.fullmatch(str(item))
@@ -235,4 +241,4 @@ def _statuses(section: Section) -> Ranges:
         if high < 200 and not low <= http.client.SWITCHING_PROTOCOLS <= high:
             raise section.error("status", f"{item!r} never comes: interim answers (1xx) are skipped")
         ranges.append((low, high))
-    return tuple(ranges) or _DEFAULT_STATUS
+    return tuple(ranges)

@@ -9,13 +9,12 @@ Internal to the collection: no promise is made to other users of this file.
 
 from __future__ import annotations
 
-import ipaddress
-import re
 import socket
 import time
 import typing as t
 
 from ..._etcd.dial import dial
+from ..._etcd.endpoints import is_host
 from ..._etcd.errors import InvalidSettings
 from ..._etcd.timed_socket import TimedSocket
 from ..._registry.model import CRITICAL, PASSING
@@ -25,7 +24,6 @@ from .probe import Host, Probe, Result, reason, searched
 from .secured import Secured
 
 _MOST = 4096  # bytes in which `expect` must appear
-_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
 
 
 class Tcp(t.NamedTuple):
@@ -95,12 +93,6 @@ def _host(section: Section) -> str:
     """A host name or an IP address; one of IPv6 may be in brackets, as in a URL. Raises ConfigError."""
     host = section.text("host", "127.0.0.1")
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    try:
-        if ":" in bare or bare != host:
-            ipaddress.IPv6Address(bare.partition("%")[0])
-            return bare
-    except ValueError:
-        bare = ""
-    if not _NAME.fullmatch(bare):
+    if not is_host(bare) or (bare != host and ":" not in bare):
         raise section.error("host", f"expected a host name or an IP address, got {host!r}")
     return bare

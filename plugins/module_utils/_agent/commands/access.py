@@ -104,7 +104,9 @@ def access(args: argparse.Namespace) -> Access:
     given = nearest({**given, **said}, lambda name: name not in said)
     given = {name: value for name, value in given.items() if value is not None}
     elsewhere, own_user = "endpoints" in given or "discovery_srv" in given, "user" in given
-    file = args.config or next(filter(os.path.exists, (REGISTER, RENDER)), "")
+    file = args.config
+    if file is None:
+        file = next(filter(os.path.exists, (REGISTER, RENDER)), "")
     if not file and not elsewhere:
         raise RollcallError(
             f"Where is etcd? There is no {REGISTER} on this host: say --endpoints, or set ETCDCTL_ENDPOINTS"
@@ -118,13 +120,22 @@ def access(args: argparse.Namespace) -> Access:
     except InvalidSettings as exc:
         raise RollcallError(f"Cannot tell how to get to etcd: {exc}") from exc
     layout = Layout(
-        args.prefix or root.text("prefix", DEFAULT_PREFIX),
-        args.layout or root.text("layout", ROLE_NAME),
-        args.state_prefix or ("" if args.prefix else root.text("state_prefix")),
+        root.text("prefix", DEFAULT_PREFIX) if args.prefix is None else args.prefix,
+        root.text("layout", ROLE_NAME) if args.layout is None else args.layout,
+        _state_prefix(args, root),
     )
     source = "the command line or environment" if elsewhere or own_user else file
-    admission = Admission(parse_networks(root.texts("allowed_networks")), root.flag("allow_unleased", False))
+    admission = Admission(parse_networks(root.some_texts("allowed_networks")), root.flag("allow_unleased", False))
     return Access(settings, layout, admission, source)
+
+
+def _state_prefix(args: argparse.Namespace, root: Section) -> str:
+    """That of the configuration belongs to its own prefix, and "" stands for the default."""
+    if args.state_prefix is None:
+        return root.text("state_prefix") if args.prefix is None else ""
+    if not args.state_prefix:
+        raise RollcallError("--state-prefix: expected a prefix, got an empty text. Leave it out for its default")
+    return str(args.state_prefix)
 
 
 def _configured(root: Section, with_password: bool) -> t.Dict[str, t.Any]:
@@ -138,7 +149,7 @@ def _configured(root: Section, with_password: bool) -> t.Dict[str, t.Any]:
 def _add_password(args: argparse.Namespace, given: t.Dict[str, t.Any]) -> None:
     """The password of a user that is not the configuration's."""
     user = given.get("user", "")
-    if args.password_file:
+    if args.password_file is not None:
         try:
             with open(args.password_file, encoding="utf-8") as file:
                 given["password"] = file.read().rstrip("\r\n")

@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 def _nodes(args: argparse.Namespace, client: Client, way: access.Access) -> t.Sequence[Identity]:
     if args.node:
         return maintenance.find(client, way.layout, args.node, must_exist=args.state == "on")
-    file = args.config or access.REGISTER
+    file = access.REGISTER if args.config is None else args.config
     if not os.path.exists(file):
         raise RollcallError(f"This host does not answer the roll call, for there is no {file}: say --node NAME")
     return register_config.load(file).names()

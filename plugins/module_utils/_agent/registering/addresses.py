@@ -59,11 +59,11 @@ class Found(t.NamedTuple):
 
 def read(root: Section, allowed: t.Sequence[Network]) -> Source:
     """The source from the key `address`: a text, or an object with one of KINDS. Raises ConfigError."""
-    if isinstance(root.get("address", ""), str):
-        text = root.text("address")
-        if text:
-            return Source(GIVEN, checked(root, "address", lambda: valid_address(text, allowed)))
+    given = root.get("address")
+    if given is None:
         return Source(ROUTE, DEFAULT_ROUTE, 0, _INTERVAL)
+    if isinstance(given, str):
+        return Source(GIVEN, checked(root, "address", lambda: valid_address(root.text("address"), allowed)))
     section = root.section("address")
     kinds = [kind for kind in KINDS if section.get(kind) is not None]
     if len(kinds) != 1:

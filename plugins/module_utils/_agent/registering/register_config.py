@@ -80,7 +80,7 @@ def load(file: str) -> RegisterConfig:
     settings = etcd_settings(root)
     layout = registry_layout(root)
     services = _services(root)
-    allowed = checked(root, "allowed_networks", lambda: parse_networks(root.texts("allowed_networks")))
+    allowed = checked(root, "allowed_networks", lambda: parse_networks(root.some_texts("allowed_networks")))
     host = Host(settings, layout, _name(root), _roles(root), _dc(root, layout), allowed)
     config = RegisterConfig(
         settings=settings,
@@ -143,7 +143,7 @@ def _name(root: Section) -> str:
 
 def _roles(root: Section) -> t.Tuple[str, ...]:
     """From `role`, or from `roles` for a host of several."""
-    role, roles = root.text("role"), root.texts("roles")
+    role, roles = root.text("role"), root.some_texts("roles")
     if bool(role) == bool(roles):
         raise root.error("role", "either role or roles is wanted" + (", not both" if role else ""))
     if len(set(roles)) < len(roles):

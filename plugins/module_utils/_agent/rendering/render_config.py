@@ -101,7 +101,7 @@ def load(path: str) -> RenderConfig:
     root = config.read(path)
     settings, layout = config.etcd_settings(root), config.registry_layout(root)
     name = root.text("name") or socket.gethostname()
-    networks = root.texts("allowed_networks")
+    networks = root.some_texts("allowed_networks")
     loaded = RenderConfig(
         settings=settings,
         layout=layout,
@@ -163,7 +163,7 @@ def _key(section: Section, key: str, layout: Layout) -> str:
 
 
 def _absolute(section: Section, key: str, default: str = "") -> str:
-    path = section.text(key, default) or section.required_text(key)
+    path = section.text(key, default) if default else section.required_text(key)
     if not os.path.isabs(path):
         raise section.error(key, f"{path!r} is not an absolute path")
     return os.path.normpath(path)
