@@ -17,7 +17,7 @@ from contextlib import contextmanager
 import pytest
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe_process import Process
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.searching import (
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.host.searching import (
     SEARCHED,
     SearchFailed,
     _traits,
@@ -65,7 +65,7 @@ def test_a_slow_search_ends_at_its_deadline_and_holds_nobody_up(pattern: str, te
     "pattern", ["ready", "^ready", r"\s+ok", '"status": ?"(ok|up)"', "ok|up|ready", "[a-z]+!", "r?eady"]
 )
 def test_an_expression_that_no_text_slows_down_needs_no_process(pattern: str) -> None:
-    assert _traits(pattern).quick
+    assert _traits(pattern).quick(SEARCHED)
     begun = time.thread_time()
     for text in (" " * SEARCHED, "a" * SEARCHED, "r" * SEARCHED, '"status": "' * 400):
         first_match(re.compile(pattern), [("text", text)], 5.0)

@@ -23,9 +23,9 @@ from ..._etcd.errors import InvalidSettings
 from ..._etcd.text import printable
 from ..._registry.model import CRITICAL, PASSING, WARNING
 from ..config import Section
+from ..host.searching import SEARCHED, Search, SearchFailed
 from ..host.shortage import is_shortage
 from .probe import Host, Probe, Result, pattern, reason, searched
-from .searching import SEARCHED, Search, SearchFailed
 from .secured import Secured
 
 # Consul's agent takes it for a warning as well: busy, not broken.

@@ -15,9 +15,9 @@ import typing as t
 from ..._registry.model import CRITICAL, PASSING
 from ..config import Section
 from ..host.foreign import read_foreign
+from ..host.searching import SEARCHED, SearchFailed, first_match
 from ..host.shortage import is_shortage
 from .probe import Host, Probe, Result, pattern, reason
-from .searching import SEARCHED, SearchFailed, first_match
 
 _NAME = 15  # bytes of a process's name that the kernel keeps
 _DEAD = frozenset("ZXx")  # states: ended, and only not yet fetched by its parent

@@ -173,32 +173,6 @@ def trim_suffix(text: str, suffix: str) -> str:
     return text[: -len(suffix)] if suffix and text.endswith(suffix) else text
 
 
-def regex_match(pattern: str, text: str) -> bool:
-    """Whether a regular expression matches somewhere in a text. Raises TemplateFailed."""
-    return _pattern("regexMatch", pattern).search(text) is not None
-
-
-def regex_find(pattern: str, text: str) -> str:
-    """The first match of a regular expression, or an empty text. Raises TemplateFailed."""
-    match = _pattern("regexFind", pattern).search(text)
-    return match[0] if match else ""
-
-
-def regex_replace_all(pattern: str, text: str, replacement: str) -> str:
-    r"""The text with each match replaced; `\1` stands for the first group. Raises TemplateFailed."""
-    try:
-        return _pattern("regexReplaceAll", pattern).sub(replacement, text)
-    except (re.error, IndexError) as exc:
-        raise TemplateFailed(f"regexReplaceAll: {shown(replacement)} is no replacement: {exc}") from None
-
-
-def _pattern(function: str, pattern: str) -> t.Pattern[str]:
-    try:
-        return re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as exc:
-        raise TemplateFailed(f"{function}: {shown(pattern)} is no regular expression: {exc}") from None
-
-
 def _refuse_zero(function: str, divisor: int) -> None:
     if divisor == 0:
         raise TemplateFailed(f"{function}: division by zero")
@@ -236,9 +210,6 @@ FUNCTIONS: t.Mapping[str, t.Callable[..., t.Any]] = {
     "json": json_object,
     "jsonArray": json_array,
     "mod": mod,
-    "regexFind": regex_find,
-    "regexMatch": regex_match,
-    "regexReplaceAll": regex_replace_all,
     "seq": seq,
     "sha256sum": sha256sum,
     "snakecase": snakecase,

@@ -15,6 +15,7 @@ import typing as t
 from ..._etcd.errors import RollcallError
 from ..._etcd.files import read_regular
 from ..._registry.select import select
+from .expressions import Expressions
 from .functions import FUNCTIONS
 from .keystore import KeyStore, TemplateFailed
 from .lookups import Lookups
@@ -108,7 +109,7 @@ def _environment(directory: str, functions: t.Iterable[t.Callable[..., t.Any]]) 
         autoescape=False,  # configuration files, not HTML
     )
     # As globals, and not as variables, they are there in imported macros, too.
-    plain = {**FUNCTIONS, **Lookups().functions()}
+    plain = {**FUNCTIONS, **Lookups().functions(), **Expressions().functions()}
     environment.globals.update(plain)
     environment.filters = {**plain, **environment.filters}
     environment.globals.update({function.__name__: function for function in functions})

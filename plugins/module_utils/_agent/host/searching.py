@@ -8,8 +8,8 @@ Internal to the collection: no promise is made to other users of this file.
 
 While Python searches, no other thread of it runs, not even that of the keepalives, and nothing can interrupt it. For
 `java.*kafka.*server.*prod` a text of 4 KiB exists that takes 20 s, and any user of the host can have it as the command
-line of a process. So only expressions that no text of this length can slow down are searched for here; the others in a
-process of their own, which is killed at the deadline.
+line of a process. So an expression is searched for here only if no text of the same length can slow it down; otherwise
+in a process of its own, which is killed at the deadline.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ import sys
 import time
 import typing as t
 
-SEARCHED = 4096  # characters in which an expression is looked for
+SEARCHED = 4096  # characters in which a check looks for an expression
 
-_MOST_CHOICES = 64  # ways through an expression without a repetition
-_MOST_CHOICES_REPEATED = 4  # ways through one with a repetition: each takes up to 0.1 s of a text of 4 KiB
+_MOST_CHOICES = 64  # ways through an expression, whatever the length of the text
+_MOST_STEPS = 4 * SEARCHED**2  # of a search: about 0.3 s
+_STEP = 16  # steps that a way through without a repetition takes at each character
+_MOST_OUTPUT = 64 << 20  # bytes of a text in which something is replaced
 _CHARACTERS = frozenset({"LITERAL", "NOT_LITERAL", "ANY", "IN"})
 _REPEATS = frozenset({"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"})
 _COSTLY = frozenset({"GROUPREF", "GROUPREF_EXISTS", "ASSERT", "ASSERT_NOT"})
@@ -58,15 +60,38 @@ print(-1)
 """
 
 
+# Where an expression is in one text, or that text with something in its place.
+_PROGRAM_FOR_ONE = """
+import json, re, sys
+pattern, text, replacement = json.load(sys.stdin)
+if replacement is None:
+    found = re.search(pattern, text)
+    print(json.dumps(found and found.span()))
+else:
+    print(json.dumps(re.sub(pattern, replacement, text)))
+"""
+
+
 class SearchFailed(Exception):
     """It was not found out whether the expression matches."""
 
 
 class _Traits(t.NamedTuple):
-    """`quick`: no text of the length SEARCHED takes long. `final`: more text after a match does not undo it."""
+    """What an expression costs. `simple`: only single characters are repeated, and nothing looks back or ahead.
 
-    quick: bool
+    `repeats` counts repetitions, `choices` the ways through without them. `final`: more text after a match does not
+    undo it.
+    """
+
+    simple: bool
+    repeats: int
+    choices: int
     final: bool
+
+    def quick(self, length: int) -> bool:
+        """Whether no text of `length` takes long: each repetition may begin and end at each character."""
+        steps = self.choices * length * (length**self.repeats if self.repeats else _STEP)
+        return self.simple and self.choices <= _MOST_CHOICES and steps <= _MOST_STEPS
 
 
 def first_match(pattern: t.Pattern[str], texts: t.Iterable[t.Tuple[str, str]], seconds: float) -> str:
@@ -74,18 +99,41 @@ def first_match(pattern: t.Pattern[str], texts: t.Iterable[t.Tuple[str, str]], s
 
     Raises SearchFailed, also if that takes longer than `seconds`; OSError if the host has nothing left for it.
     """
-    if _traits(pattern.pattern).quick:
+    if _traits(pattern.pattern).quick(SEARCHED):
         return next((name for name, text in texts if pattern.search(text)), "")
-    from ..host.programs import run_program  # which most agents need not carry
-
     listed = list(texts)
-    content = json.dumps([pattern.pattern, [text for _name, text in listed]]).encode("ascii")
-    ended = run_program((sys.executable, "-I", "-S", "-c", _PROGRAM), max(0.0, seconds), given=content)
+    number = int(_elsewhere(_PROGRAM, [pattern.pattern, [text for _name, text in listed]], seconds))
+    return listed[number][0] if number >= 0 else ""
+
+
+def find(pattern: t.Pattern[str], text: str, seconds: float) -> t.Optional[str]:
+    """The first match in `text`, None if there is none. Raises as `first_match` does."""
+    if _traits(pattern.pattern).quick(len(text)):
+        found = pattern.search(text)
+        return found and found[0]
+    span = json.loads(_elsewhere(_PROGRAM_FOR_ONE, [pattern.pattern, text, None], seconds))
+    return text[span[0] : span[1]] if span else None
+
+
+def replace(pattern: t.Pattern[str], text: str, replacement: str, seconds: float) -> str:
+    """`text` with each match replaced. Raises as `first_match` does; re.error or IndexError for the replacement."""
+    pattern.sub(replacement, "")
+    if _traits(pattern.pattern).quick(len(text)):
+        return pattern.sub(replacement, text)
+    return str(json.loads(_elsewhere(_PROGRAM_FOR_ONE, [pattern.pattern, text, replacement], seconds)))
+
+
+def _elsewhere(program: str, given: t.Sequence[t.Any], seconds: float) -> str:
+    """What `program` prints. `given` is its input, with the expression first. Raises as `first_match` does."""
+    from .programs import run_program  # which most agents need not carry
+
+    content = json.dumps(given).encode("ascii")
+    argv = (sys.executable, "-I", "-S", "-c", program)
+    ended = run_program(argv, max(0.0, seconds), keep=_MOST_OUTPUT, given=content)
     if not ended.ok:
         how = "takes too long" if ended.status is None and not ended.lost else f"failed: {ended.how(seconds)}"
-        raise SearchFailed(f"the search for {pattern.pattern!r} {how}")
-    number = int(ended.output)
-    return listed[number][0] if number >= 0 else ""
+        raise SearchFailed(f"the search for {given[0]!r} {how}")
+    return ended.output
 
 
 class Search:
@@ -122,9 +170,8 @@ def _traits(pattern: str) -> _Traits:
             choices *= 2
         elif name == "BRANCH":
             choices *= len(value[1])
-    simple = all(len(repeated) == 1 and str(repeated[0][0]) in _CHARACTERS for repeated in repeats)
-    quick = simple and len(repeats) <= 1 and choices <= (_MOST_CHOICES_REPEATED if repeats else _MOST_CHOICES)
-    return _Traits(quick and not names & _COSTLY, not names & _LOOKING_AHEAD)
+    single = all(len(repeated) == 1 and str(repeated[0][0]) in _CHARACTERS for repeated in repeats)
+    return _Traits(single and not names & _COSTLY, len(repeats), choices, not names & _LOOKING_AHEAD)
 
 
 def _parts(parser: t.Any, expression: t.Any) -> t.Iterator[t.Tuple[str, t.Any]]:
