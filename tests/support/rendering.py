@@ -15,6 +15,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._agent.renderin
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.file_set import FileSet
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.job import Job
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.render_config import File, Timing
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.state_directory import StateDirectory
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.target import ApplyFailed
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.view import View
 
@@ -30,7 +31,7 @@ class Rendering:
 
     def job(self, *files: File) -> Job:
         """The job of a set."""
-        return Job(FileSet(files, str(self.state), str(self.run)), Timing(), show_diff=True)
+        return Job(FileSet(files, StateDirectory(str(self.state)), str(self.run)), Timing(), show_diff=True)
 
     def file(self, dest: Path, content: bytes, **options: Any) -> File:
         """A file of the configuration that will be `content`."""

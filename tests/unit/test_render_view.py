@@ -200,15 +200,24 @@ def test_the_guard_refuses_an_empty_start_unless_that_is_allowed():
     assert Guard(LAYOUT, allow_empty=True).refusal(seen({})) == ""
 
 
+def save(directory, saved):
+    save_with(Snapshot(str(directory)), saved)
+
+
+def save_with(snapshot, saved):
+    snapshot.save(saved)
+    assert snapshot.flush(10.0)
+
+
 def test_a_snapshot_is_read_as_it_was_saved(tmp_path):
     saved = state({**infrastructure(web1="10.0.0.1"), "/app/x": "not utf-8: \udcff"})
-    Snapshot(str(tmp_path)).save(saved)
+    save(tmp_path, saved)
     assert Snapshot(str(tmp_path)).load([APP, TREE, KEPT]) == saved
     assert (tmp_path / "snapshot.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_snapshot_of_other_keys_is_not_used(tmp_path):
-    Snapshot(str(tmp_path)).save(state(infrastructure(web1="10.0.0.1")))
+    save(tmp_path, state(infrastructure(web1="10.0.0.1")))
     assert Snapshot(str(tmp_path)).load([TREE, KEPT]) is None
 
 
@@ -221,10 +230,10 @@ def test_a_broken_snapshot_is_not_used(tmp_path, content):
 def test_a_snapshot_is_written_when_a_key_has_changed_only(tmp_path):
     snapshot, path = Snapshot(str(tmp_path)), Path(tmp_path / "snapshot.json")
     first = state(infrastructure(web1="10.0.0.1"))
-    snapshot.save(first)
+    save_with(snapshot, first)
     before = path.stat().st_ino
-    snapshot.save(first._replace(revision=99))
+    save_with(snapshot, first._replace(revision=99))
     assert path.stat().st_ino == before
     changed = {key: kv._replace(mod_revision=100) for key, kv in first.keys[TREE].items()}
-    snapshot.save(first._replace(revision=100, keys={**first.keys, TREE: changed}))
+    save_with(snapshot, first._replace(revision=100, keys={**first.keys, TREE: changed}))
     assert path.stat().st_ino != before

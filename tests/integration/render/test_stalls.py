@@ -58,6 +58,24 @@ def test_a_state_directory_that_stalls_does_not_cost_the_consumers_lease(etcd, r
     assert renderer.stop() == 0
 
 
+def test_state_directory_that_stalls_delays_no_rendering(etcd, renderer, put, freeze):
+    put(web1="10.0.0.1")
+    renderer.state.mkdir(exist_ok=True)
+    renderer.started()
+    freeze(True)
+    for number in range(2, 5):
+        put(**{f"web{number}": f"10.0.0.{number}"})
+        names = [f"web{each}" for each in range(1, number + 1)]
+        renderer.wait(lambda names=names: renderer.names() == names, f"{names} while the disk stalls")
+    renderer.wait(lambda: "Going on without the state directory" in renderer.log.read_text(), "the warning")
+    assert not renderer.status()["files"][0]["dirty"], "the service was reloaded"
+    freeze(False)
+    put(web5="10.0.0.5")
+    snapshot = renderer.state / "snapshot.json"
+    renderer.wait(lambda: "10.0.0.5" in snapshot.read_text(), "the newest snapshot")
+    assert renderer.stop() == 0
+
+
 def test_a_log_that_nobody_reads_holds_up_no_file(etcd, renderer, put):
     put(web1="10.0.0.1")
     reader, writer = os.pipe()

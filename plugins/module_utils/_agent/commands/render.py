@@ -17,7 +17,7 @@ import sys
 from ..._etcd.client import Client
 from ..._etcd.errors import RollcallError
 from ..._etcd.text import printable
-from ..._registry.following.mirror import read_state
+from ..._registry.following.mirror import State, read_state
 from ..host import log
 from ..host.clock import boottime
 from ..host.locks import Locked, Locks
@@ -30,6 +30,8 @@ from ..rendering.render_config import RenderConfig, load
 from ..rendering.renderer import Renderer
 from ..rendering.snapshot import Snapshot
 from ..rendering.templates import require_jinja2
+
+_LAST_WRITES = 5.0  # seconds at the end for a disk to take the last of it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,7 +95,7 @@ def _render(config: RenderConfig, args: argparse.Namespace) -> int:
         preview(jobs, seen, Commands())
     else:
         apply(jobs, seen, Commands(), boottime)
-        Snapshot(config.state_dir).save(state)
+        _save(Snapshot(config.state_dir), state)
     for job in jobs:
         if job.error:
             log.error(job.error)
@@ -103,6 +105,12 @@ def _render(config: RenderConfig, args: argparse.Namespace) -> int:
             sys.stdout.write(f"{'changed' if file['dest'] in job.changed else 'ok'}: {file['dest']}\n")
         sys.stdout.flush()
     return int(any(job.error for job in jobs))
+
+
+def _save(snapshot: Snapshot, state: State) -> None:
+    snapshot.save(state)
+    if not snapshot.flush(_LAST_WRITES):
+        log.warning("The snapshot of the registry is not written: a start without etcd will not know this state")
 
 
 def _printable_lines(text: str) -> str:

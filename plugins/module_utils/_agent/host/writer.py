@@ -17,7 +17,7 @@ import threading
 import time
 import typing as t
 
-from ..._etcd.files import Attributes, reach
+from ..._etcd.files import Attributes, private_directory, reach
 from . import log
 from .threads import start_rounds
 
@@ -30,10 +30,13 @@ class Writer:
 
     Of several contents of one file only the newest is written: what waits is bounded by the number of files. A file
     that cannot be written is told once, and tried again until that works or something newer takes its place.
+
+    `private`: only root and the user of this process may read the files, in a directory that is made if needed.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, private: bool = False) -> None:
         self._name = name
+        self._replace = _replace_private if private else _replace
         self._waiting: t.Dict[str, t.Optional[bytes]] = {}
         self._changed = threading.Condition()
         self._busy = False
@@ -77,7 +80,7 @@ class Writer:
             self._busy = True
         problem = ""
         try:
-            _replace(path, content)
+            self._replace(path, content)
         except OSError as exc:
             problem = exc.strerror or str(exc)
         except ValueError as exc:  # a locale that has no such characters
@@ -109,3 +112,12 @@ def _replace(path: str, content: t.Optional[bytes]) -> None:
         else:
             readable = Attributes(os.geteuid(), os.getegid(), 0o644)
             directory.replace(name, content, readable, sole=True)
+
+
+def _replace_private(path: str, content: t.Optional[bytes]) -> None:
+    """As `_replace`, for a file that nobody else may read. Raises OSError."""
+    with private_directory(os.path.dirname(path), make=0o700) as directory:
+        if content is None:
+            directory.remove(os.path.basename(path))
+        else:
+            directory.replace(os.path.basename(path), content, sole=True)

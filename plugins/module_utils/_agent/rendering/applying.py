@@ -18,6 +18,7 @@ from .commands import Commands
 from .file_set import Change, FileSet
 from .job import Job
 from .render_config import File, RenderConfig
+from .state_directory import StateDirectory
 from .target import CommandFailed
 from .view import View
 
@@ -30,7 +31,8 @@ def make_jobs(config: RenderConfig, run_dir: str, show_diff: bool = False) -> t.
     sets: t.Dict[str, t.List[File]] = {}
     for number, file in enumerate(config.files):
         sets.setdefault(file.set or f"/{number}", []).append(file)  # no name of a set has a slash
-    return [Job(FileSet(files, config.state_dir, run_dir), config.timing, show_diff) for files in sets.values()]
+    state = StateDirectory(config.state_dir)
+    return [Job(FileSet(files, state, run_dir), config.timing, show_diff) for files in sets.values()]
 
 
 def apply(jobs: t.Sequence[Job], view: View, commands: Commands, now: t.Callable[[], float]) -> None:

@@ -20,14 +20,15 @@ from ..._etcd.files import UnsafePath, open_directory, private_directory
 from ..host import log
 from .commands import Commands
 from .render_config import CANDIDATE, DIRECTORY, File
+from .state_directory import StateDirectory
 from .target import ApplyFailed, CommandFailed, Draft, Target
 
 
 class FileSet:
     """The files of one set. `run_dir` is where candidates are checked whose own directory belongs to somebody else."""
 
-    def __init__(self, files: t.Sequence[File], state_dir: str, run_dir: str) -> None:
-        self.targets = [Target(file, state_dir) for file in files]
+    def __init__(self, files: t.Sequence[File], state: StateDirectory, run_dir: str) -> None:
+        self.targets = [Target(file, state) for file in files]
         self.reloads = _distinct(file.reload_cmd for file in files)
         self.run_dir = run_dir
         dests = [file.dest for file in files]
@@ -153,7 +154,7 @@ class Change:
         try:
             return draft.target.last_version()
         except OSError:
-            return None
+            return draft.previous  # not known: it stays as it is
 
 
 class _Stage:

@@ -43,6 +43,7 @@ from .view import View
 Json = t.Dict[str, t.Any]
 
 _PAUSE = 1.0  # seconds after a step that failed
+_LAST_WRITES = 1.0  # seconds at the end for a disk to take the last of it
 _STOP, _AGAIN, _NEWS = "stop", "again", "news"
 
 
@@ -103,7 +104,8 @@ class Renderer:
         self._notifier.stopping()
         self._follower.stop()
         self._consumer.stop(leave=why_ended() == STOP)
-        self._writer.flush(1.0)
+        self._writer.flush(_LAST_WRITES)
+        self._snapshot.flush(_LAST_WRITES)
 
     def _step(self) -> None:
         """Wait for the first thing to happen or to be due, and do it."""

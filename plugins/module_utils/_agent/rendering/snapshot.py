@@ -13,31 +13,35 @@ import json
 import os
 import typing as t
 
-from ..._etcd.files import private_directory
 from ..._etcd.wire import KeyValue
 from ..._registry.following.mirror import Pulse, Selector, State
 from ..host import log
+from ..host.writer import Writer
+from .state_directory import StateDirectory
 
 Json = t.Dict[str, t.Any]
 
+_NAME = "snapshot.json"
 _VERSION = 1
 
 
 class Snapshot:
-    """One file, of state that the guard has let through. Only its owner may read it: values may be secrets."""
+    """One file, of state that the guard has let through. Only its owner may read it: values may be secrets.
+
+    A thread writes it: nobody waits for its disk.
+    """
 
     def __init__(self, state_dir: str) -> None:
-        self._path = os.path.join(state_dir, "snapshot.json")
+        self._path = os.path.join(state_dir, _NAME)
+        self._directory = StateDirectory(state_dir)
+        self._writer = Writer("snapshot", private=True)
         self._saved: t.Tuple[str, t.Dict[Selector, Pulse]] = ("", {})
 
     def load(self, selectors: t.Sequence[Selector]) -> t.Optional[State]:
         """The state as it was saved; None where there is none of just these `selectors`, or it cannot be used."""
         try:
-            with private_directory(os.path.dirname(self._path)) as directory:
-                content = directory.read(os.path.basename(self._path))
+            content = self._directory.read(_NAME)
             state = _parse(json.loads(content)) if content else None
-        except FileNotFoundError:
-            return None
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as exc:
             log.warning(f"The snapshot {self._path} cannot be used: {exc!r}")
             return None
@@ -47,18 +51,16 @@ class Snapshot:
         return state
 
     def save(self, state: State) -> None:
-        """Keep `state`, synced to disk, unless just that is there already. A failure is told of and lived with."""
+        """Keep `state`, synced to disk, unless just that is there already. A failure is told and tried again."""
         content = (state.cluster, state.pulses())
         if content == self._saved:
             return
-        try:
-            with private_directory(os.path.dirname(self._path), make=0o700) as directory:
-                document = json.dumps(_document(state), separators=(",", ":"))
-                directory.replace(os.path.basename(self._path), document.encode("ascii"), sole=True)
-        except OSError as exc:
-            log.warning(f"Cannot write the snapshot {self._path}: {exc}")
-        else:
-            self._saved = content
+        self._writer.put(self._path, json.dumps(_document(state), separators=(",", ":")).encode("ascii"))
+        self._saved = content
+
+    def flush(self, seconds: float) -> bool:
+        """Whether the last one is on disk, for which it waits at most so long."""
+        return self._writer.flush(seconds)
 
 
 def _document(state: State) -> Json:

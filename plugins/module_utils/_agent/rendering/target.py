@@ -11,6 +11,8 @@ Under the state directory, each with the path of the file below it:
     versions/….1 to .5   what the file was before, the newest first
     failed/…             the last candidate that was refused, and in ….output what the command said
     dirty/…              a mark: the service may not have read the file as it is; from its replacement to a good reload
+
+The marks on disk are for the next process; this one remembers them.
 """
 
 from __future__ import annotations
@@ -20,9 +22,10 @@ import os
 import typing as t
 
 from ..._etcd.errors import RollcallError
-from ..._etcd.files import Attributes, Candidate, Directory, UnsafePath, private_directory, reach
+from ..._etcd.files import Attributes, Candidate, Directory, UnsafePath, reach
 from ..host import log
 from .render_config import File
+from .state_directory import Stalled, StateDirectory
 
 VERSIONS = 5
 
@@ -44,28 +47,40 @@ class CommandFailed(ApplyFailed):
 class Target:
     """Where a file belongs, and what is kept about it. `dest` is the path in the configuration."""
 
-    def __init__(self, file: File, state_dir: str) -> None:
+    def __init__(self, file: File, state: StateDirectory) -> None:
         self.file = file
         self.dest = file.dest
-        self._versions = state_dir + "/versions" + self.dest
-        self._failed = state_dir + "/failed" + self.dest
-        self._dirty = state_dir + "/dirty" + self.dest
+        self._state = state
+        self._versions = "versions" + self.dest
+        self._failed = "failed" + self.dest
+        self._mark = "dirty" + self.dest
+        self._dirty: t.Optional[bool] = None  # not looked yet
 
     @property
     def dirty(self) -> bool:
-        """Whether a reload is owed for the file as it is."""
-        return os.path.exists(self._dirty)
+        """Whether a reload is owed for the file as it is; also if that cannot be found out."""
+        if self._dirty is None:
+            try:
+                self._dirty = self._state.exists(self._mark)
+            except OSError:
+                return True
+        return self._dirty
 
     def mark_dirty(self) -> None:
-        """From now on a reload is owed. Raises OSError."""
-        _write(self._dirty, b"")
+        """From now on a reload is owed. Raises OSError, though not for a disk that stalls."""
+        try:
+            self._state.write(self._mark, b"")
+        except Stalled:
+            pass  # if this process ends before the reload, the next one does not know of it
+        self._dirty = True
 
     def mark_clean(self) -> None:
-        """The service has read the file as it is. Raises OSError."""
+        """The service has read the file as it is. Raises OSError, though not for a disk that stalls."""
         try:
-            os.unlink(self._dirty)
-        except FileNotFoundError:
-            pass
+            self._state.remove(self._mark)
+        except Stalled:
+            pass  # the next process reloads once more
+        self._dirty = False
 
     def open(self, content: bytes) -> Draft:
         """Find the file and compare it with `content`. Links on the way may have moved since the last time.
@@ -82,20 +97,14 @@ class Target:
 
     def last_version(self) -> t.Optional[bytes]:
         """What the file was before its last replacement. Raises OSError."""
-        directory, name = reach(f"{self._versions}.1", make=0o700)
-        with directory:
-            return directory.read(name)
+        return self._state.read(f"{self._versions}.1")
 
     def keep_version(self, content: bytes) -> None:
-        """Add `content` to the former versions. Raises OSError."""
-        if self.last_version() == content:
-            return
-        for number in range(VERSIONS - 1, 0, -1):
-            try:
-                os.replace(f"{self._versions}.{number}", f"{self._versions}.{number + 1}")
-            except FileNotFoundError:
-                pass
-        _write(f"{self._versions}.1", content)
+        """Add `content` to the former versions. Raises OSError, though not for a disk that stalls."""
+        try:
+            self._state.add_version(self._versions, content, VERSIONS)
+        except Stalled:
+            pass
 
     def _require_private(self, directory: Directory) -> None:
         try:
@@ -108,8 +117,8 @@ class Target:
     def keep_refused(self, content: bytes, failure: CommandFailed) -> None:
         """For the operator: what was refused, and what the command said."""
         try:
-            _write(self._failed, content)
-            _write(f"{self._failed}.output", f"{failure}\n\n{failure.output}".encode("utf-8", "replace"))
+            self._state.write(self._failed, content)
+            self._state.write(f"{self._failed}.output", f"{failure}\n\n{failure.output}".encode("utf-8", "replace"))
         except OSError as exc:
             log.warning(f"Cannot keep what was refused for {self.dest}: {exc}")
 
@@ -167,9 +176,3 @@ class Draft:
             gid=now.gid if file.gid is None else file.gid,
             mode=now.mode if file.mode is None else file.mode,
         )
-
-
-def _write(path: str, content: bytes) -> None:
-    """Replace a file of the state directory. Raises OSError."""
-    with private_directory(os.path.dirname(path), make=0o700) as directory:
-        directory.replace(os.path.basename(path), content, sole=True)

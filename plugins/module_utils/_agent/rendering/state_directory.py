@@ -1,0 +1,127 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the renderer keeps about its files, on a disk that may stall.
+
+Internal to the collection: no promise is made to other users of this file.
+
+The state directory serves the operator, and the next process. It is not worth a rendering that comes late: whoever uses
+it waits for two seconds at most, and from then on not at all until the disk answers again.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import queue
+import threading
+import typing as t
+
+from ..._etcd.files import private_directory
+from ..host import log
+
+_PATIENCE = 2.0  # seconds
+
+_T = t.TypeVar("_T")
+Answer = t.Tuple[t.Optional[_T], t.Optional[BaseException]]
+
+
+class Stalled(OSError):
+    """The disk of the state directory does not answer. What was asked for may still be done later."""
+
+
+class StateDirectory:
+    """Names are paths below the directory. Only root and the user of this process can read what is in it."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._busy: t.Optional[threading.Thread] = None  # it has not answered in time
+        self._told = False
+
+    def exists(self, name: str) -> bool:
+        """Whether there is such a file. Raises OSError."""
+        return self._wait(lambda: os.path.exists(self._of(name)))
+
+    def read(self, name: str) -> t.Optional[bytes]:
+        """The content of a file, None if it does not exist. Raises OSError."""
+        return self._wait(lambda: self._read(name))
+
+    def write(self, name: str, content: bytes) -> None:
+        """Replace a file. Raises OSError."""
+        self._wait(lambda: self._write(name, content))
+
+    def remove(self, name: str) -> None:
+        """Remove a file if it exists. Raises OSError."""
+        self._wait(lambda: self._remove(name))
+
+    def add_version(self, name: str, content: bytes, most: int) -> None:
+        """Have `content` as NAME.1, and what was in its place as NAME.2 and so on up to `most`. Raises OSError."""
+        self._wait(lambda: self._add_version(name, content, most))
+
+    def _of(self, name: str) -> str:
+        return f"{self.path}/{name}"
+
+    def _read(self, name: str) -> t.Optional[bytes]:
+        path = self._of(name)
+        try:
+            with private_directory(os.path.dirname(path)) as directory:
+                return directory.read(os.path.basename(path))
+        except FileNotFoundError:
+            return None
+
+    def _write(self, name: str, content: bytes) -> None:
+        path = self._of(name)
+        with private_directory(os.path.dirname(path), make=0o700) as directory:
+            directory.replace(os.path.basename(path), content, sole=True)
+
+    def _remove(self, name: str) -> None:
+        try:
+            os.unlink(self._of(name))
+        except FileNotFoundError:
+            pass
+
+    def _add_version(self, name: str, content: bytes, most: int) -> None:
+        if self._read(f"{name}.1") == content:
+            return
+        for number in range(most - 1, 0, -1):
+            try:
+                os.replace(self._of(f"{name}.{number}"), self._of(f"{name}.{number + 1}"))
+            except FileNotFoundError:
+                pass
+        self._write(f"{name}.1", content)
+
+    def _wait(self, work: t.Callable[[], _T]) -> _T:
+        """What `work` gives, in a thread that is left alone if it takes too long. Raises what `work` raises."""
+        if self._busy is not None and self._busy.is_alive():
+            raise Stalled(errno.ETIMEDOUT, "its disk does not answer", self.path)
+        answers: queue.SimpleQueue[Answer[_T]] = queue.SimpleQueue()
+        thread = threading.Thread(target=lambda: answers.put(_answer(work)), name="state directory", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # no process or memory left for a thread
+            return work()
+        try:
+            result, failure = answers.get(timeout=_PATIENCE)
+        except queue.Empty:
+            self._busy = thread
+            self._tell(True)
+            raise Stalled(errno.ETIMEDOUT, "its disk does not answer", self.path) from None
+        self._tell(False)
+        if failure is not None:
+            raise failure
+        return t.cast(_T, result)
+
+    def _tell(self, stalled: bool) -> None:
+        if stalled and not self._told:
+            log.warning(f"Going on without the state directory {self.path}: its disk does not answer")
+        elif self._told and not stalled:
+            log.info(f"The state directory {self.path} is used again")
+        self._told = stalled
+
+
+def _answer(work: t.Callable[[], _T]) -> Answer[_T]:
+    try:
+        return work(), None
+    except BaseException as exc:  # raised again where it is waited for
+        return None, exc
