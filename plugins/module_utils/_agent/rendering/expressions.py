@@ -16,7 +16,7 @@ import re
 import time
 import typing as t
 
-from ..._registry.words import shown
+from ..._etcd.text import shown
 from ..host import searching
 from .keystore import TemplateFailed
 
