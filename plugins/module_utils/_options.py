@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ._etcd.errors import InvalidSettings
 from ._etcd.settings import DEFAULT_TIMEOUT, ETCDCTL, Settings, refuse_empty
 from ._registry.layout import DEFAULT_PREFIX, LAYOUTS, ROLE_NAME, Layout
 from ._registry.model import HEALTHS
@@ -267,7 +268,7 @@ def filters(options: t.Mapping[str, t.Any]) -> Json:
     """Which nodes are wanted, as select() takes it. Raises InvalidSettings."""
     chosen = {name: options[name] for name in FILTERS}
     refuse_empty(chosen)
-    return chosen
+    return {name: _texts(name, value) if isinstance(value, (list, tuple)) else value for name, value in chosen.items()}
 
 
 def admission(options: t.Mapping[str, t.Any]) -> Admission:
@@ -278,6 +279,15 @@ def admission(options: t.Mapping[str, t.Any]) -> Admission:
 def allowed_networks(options: t.Mapping[str, t.Any]) -> t.Tuple[Network, ...]:
     """The networks that addresses must lie in; none: every address that another host can reach. Raises InvalidNode."""
     return parse_networks(options.get("allowed_networks") or ())
+
+
+def _texts(name: str, items: t.Iterable[t.Any]) -> t.List[str]:
+    """The items of a filter as text: Ansible checks them in modules only. Raises InvalidSettings."""
+    texts = [str(item) if isinstance(item, (int, float)) else item for item in items]
+    for text in texts:
+        if not isinstance(text, str) or not text:
+            raise InvalidSettings(f"{name}: expected texts, got {text!r}")
+    return texts
 
 
 def _argument(option: Option) -> Json:

@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
-from tests.fuzz import checks, configs, dns, gateway, nodes
+from tests.fuzz import checks, configs, dns, gateway, nodes, plugins
 from tests.fuzz.door import Door
 
 DOORS: dict[str, Door] = {
-    door.name: door for door in (*checks.DOORS, *configs.DOORS, *dns.DOORS, *gateway.DOORS, *nodes.DOORS)
+    door.name: door
+    for door in (*checks.DOORS, *configs.DOORS, *dns.DOORS, *gateway.DOORS, *nodes.DOORS, *plugins.DOORS)
 }

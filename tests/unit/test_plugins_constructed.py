@@ -186,6 +186,34 @@ def test_nor_does_one_that_names_the_parents_of_two(nodes, capsys):
     assert "this is left out: 'b_x' in 'a_x'" in said(capsys)
 
 
+@pytest.mark.parametrize(
+    ("host", "entry"),
+    [("db1", {"separator": ""}), ("db2", {"prefix": "env", "parent_group": "{{ rollcall_meta.env }}"})],
+)
+def test_nor_does_one_that_names_another_host_take_its_place(nodes, capsys, host, entry):
+    keyed_groups = [{"key": "rollcall_meta.env", **entry}, {"key": "rollcall_role", "parent_group": "roles"}]
+    inventory = read_inventory(nodes({host: {}, "evil1": {"env": host}}, keyed_groups=keyed_groups))
+    assert sorted(inventory.hosts) == [host, "evil1"]
+    assert host not in inventory.groups
+    assert f"keyed_groups makes no group with the name of an older host: '{host}'" in said(capsys)
+
+
+def test_a_host_that_takes_the_name_of_an_older_group_is_left_out(nodes, capsys):
+    metas = {"web1": {"env": "prod"}, "prod": {}, "web2": {"env": "prod"}}
+    inventory = read_inventory(nodes(metas, keyed_groups=[{"key": "rollcall_meta.env", "separator": ""}]))
+    assert members(inventory, "prod") == ["web1", "web2"]
+    assert "prod" not in inventory.hosts
+    assert "'prod': a group has this name" in said(capsys)
+
+
+def test_nor_one_that_names_the_variables_of_hosts_in_the_output(nodes, capsys):
+    entry = {"key": "rollcall_meta.env", "separator": "", "parent_group": "envs"}
+    inventory = read_inventory(nodes({"web1": {"env": "_meta"}, "web2": {"env": "prod"}}, keyed_groups=[entry]))
+    assert sorted(inventory.hosts) == ["web1", "web2"]
+    assert "_meta" not in inventory.groups
+    assert "There can be no group of the name '_meta', and so not for: 'web1'" in said(capsys)
+
+
 def test_nor_one_that_names_the_group_of_everybody(nodes, capsys):
     entry = {"key": "rollcall_meta.env", "separator": "", "parent_group": "envs"}
     inventory = read_inventory(nodes({"web1": {"env": "all"}, "web2": {"env": "prod"}}, keyed_groups=[entry]))

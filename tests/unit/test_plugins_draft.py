@@ -85,7 +85,7 @@ def test_a_group_without_a_name_is_none():
     draft.add_child("all_web", draft.add_group(""))
     draft.populate(InventoryData())
     assert "" not in draft.groups
-    assert draft.notes == ["There is no group of an empty name, and so not for: 'web1', 'web'"]
+    assert draft.notes == ["There can be no group of the name '', and so not for: 'web1', 'web'"]
 
 
 def test_a_host_is_seen_with_what_ansible_says_of_every_host():

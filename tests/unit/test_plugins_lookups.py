@@ -369,6 +369,33 @@ def test_a_health_that_there_is_not_is_an_error(lookup, nodes):
         lookup("nodes", health="pasing")
 
 
+@pytest.mark.parametrize(
+    ("given", "shown"), [([["web"]], r"\['web'\]"), ([None], "None"), ([{"a": 1}], "{'a': 1}"), (["web", ""], "''")]
+)
+def test_a_filter_that_is_no_text_does_not_match_nobody(lookup, nodes, given, shown):
+    with pytest.raises(AnsibleError, match=f"service: expected texts, got {shown}"):
+        lookup("nodes", service=given)
+
+
+def test_a_filter_may_be_a_number_as_in_the_modules(lookup, fake_etcd):
+    fake_etcd.put("/infrastructure/web/5/ip", "10.0.0.5")
+    assert [node["name"] for node in lookup("nodes", name=[5])] == ["5"]
+
+
+@pytest.mark.parametrize(
+    ("name", "terms", "options"),
+    [
+        ("etcd", ["/app/\ud800"], {}),
+        ("etcd", ["/app/\ud800"], {"prefix": True}),
+        ("nodes", [], {"prefix": "/\ud800"}),
+        ("nodes", [], {"state_prefix": "/\ud800"}),
+    ],
+)
+def test_half_of_a_character_is_no_key(lookup, nodes, name, terms, options):
+    with pytest.raises(AnsibleError, match="has half of a surrogate pair, which is no character"):
+        lookup(name, *terms, **options)
+
+
 def test_no_node_at_all_is_an_error_unless_declared(lookup, fake_etcd):
     with pytest.raises(AnsibleError, match="allow_empty"):
         lookup("nodes")

@@ -65,6 +65,10 @@ class InvalidSettings(EtcdError):
     """The connection options cannot work: nothing was sent."""
 
 
+class InvalidText(EtcdError):
+    """A key or value that no bytes stand for: nothing was sent."""
+
+
 class Unreachable(EtcdError):
     """No endpoint gave a usable answer.
 

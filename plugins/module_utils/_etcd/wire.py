@@ -18,7 +18,9 @@ import dataclasses
 import re
 import typing as t
 
+from .errors import InvalidText
 from .fields import Malformed, coded, decode, flag, mapping, messages, number, text
+from .text import printable
 
 Json = t.Dict[str, t.Any]
 Answer = t.TypeVar("Answer")
@@ -52,8 +54,15 @@ class Method(t.Generic[Answer]):
 
 
 def encode(text: str) -> str:
-    """Base64 of `text`."""
-    return base64.b64encode(text.encode("utf-8", "surrogateescape")).decode("ascii")
+    """Base64 of `text`. Raises InvalidText."""
+    return base64.b64encode(_bytes(text)).decode("ascii")
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise InvalidText(f"{printable(text, 100)} has half of a surrogate pair, which is no character") from None
 
 
 def last_key(page: bytes) -> t.Optional[str]:
@@ -72,7 +81,7 @@ def last_key(page: bytes) -> t.Optional[str]:
 
 def order(key: str) -> bytes:
     """What etcd sorts keys by: their bytes."""
-    return key.encode("utf-8", "surrogateescape")
+    return _bytes(key)
 
 
 def key_range(key: str, prefix: bool) -> Json:
@@ -81,7 +90,7 @@ def key_range(key: str, prefix: bool) -> Json:
         return {"key": encode(key)}
     if not key:
         return {"key": "AA==", "range_end": "AA=="}  # "\0" to "\0": etcd's way to say everything
-    raw = key.encode("utf-8", "surrogateescape").rstrip(b"\xff")
+    raw = _bytes(key).rstrip(b"\xff")
     end = raw[:-1] + bytes([raw[-1] + 1]) if raw else b"\0"
     return {"key": encode(key), "range_end": base64.b64encode(end).decode("ascii")}
 

@@ -34,7 +34,9 @@ class _Naming(t.NamedTuple):
 
 
 class Constructed(Constructable):
-    """Writes into a draft what the options say."""
+    """Writes into a draft what the options say. `_claimant` is the host whose node may choose the name of a group."""
+
+    _claimant = ""
 
     def construct(self, draft: Draft) -> None:
         """Evaluate the expressions, of each host its variables first. With `strict` a failure is an AnsibleError."""
@@ -53,6 +55,7 @@ class Constructed(Constructable):
             for entry in keyed_groups:
                 if says_groups:
                     variables["group_names"] = draft.group_names(host)
+                self._claimant = host if self._is_claim(entry) else ""
                 self._add_host_to_keyed_groups([entry], variables, host, strict, fetch_hostvars=False)
 
     def _compose(self, template: t.Any, variables: dict[str, t.Any], *args: t.Any) -> t.Any:
@@ -78,9 +81,19 @@ class Constructed(Constructable):
             self.inventory.note(f"keyed_groups: the value of {naming} names no group", f"{host} ({shown(value)})")
             raise AnsibleError(f"{shown(value)} names no group") from None
 
+    def _is_claim(self, entry: t.Any) -> bool:
+        """Whether a node may choose the whole name of a group, or of its parent."""
+        if not isinstance(entry, dict):
+            return False
+        separator = entry.get("separator", "_") and self.get_option("leading_separator")
+        return not (entry.get("prefix") or separator) or "{" in str(entry.get("parent_group"))
+
     def _sanitize_group_name(self, name: t.Any) -> str:
         """A `parent_group` that is a template may come to anything."""
-        return str(super()._sanitize_group_name(str(name)))
+        group = str(super()._sanitize_group_name(str(name)))
+        if self._claimant:
+            self.inventory.claims.setdefault(group, {})[self._claimant] = None
+        return group
 
 
 def _naming(entry: t.Any) -> t.Any:

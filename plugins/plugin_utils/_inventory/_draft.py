@@ -25,6 +25,9 @@ from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._pla
 
 NAMED = 5  # of many hosts, in a message
 
+# What a node says may leave no letter for a name, or make one under which `ansible-inventory --list` has variables.
+NO_GROUPS = ("", "_meta")
+
 
 class DraftHost:
     """A host of a draft, as Ansible's Constructable mixin wants to see it."""
@@ -39,7 +42,8 @@ class DraftHost:
 class Draft:
     """Hosts with their variables, and groups; `inventory` has what earlier sources said and is only read.
 
-    What an earlier source said of the variables `settled` stays. `parents` has the groups that a group is within.
+    What an earlier source said of the variables `settled` stays. `parents` has the groups that a group is within,
+    `claims` the groups whose whole name is a node's word, with the hosts of the nodes that said it.
     The methods carry the names, and keep the order of arguments, that Constructable uses on Ansible's InventoryData.
     They raise no errors, since a node's words reach them: what cannot be is left out, and told in `notes`.
     """
@@ -52,6 +56,7 @@ class Draft:
         self.groups: dict[str, dict[str, None]] = {}  # the hosts of a group, in their order
         self.parents: dict[str, dict[str, None]] = {}
         self.group_variables: dict[str, dict[str, t.Any]] = {}
+        self.claims: dict[str, dict[str, None]] = {}
 
     @property
     def notes(self) -> list[str]:
@@ -71,9 +76,19 @@ class Draft:
                 self.set_variable(host, name, value)
 
     def add_group(self, group: str) -> str:
-        if group:  # of what a node says no letter may be left
+        if group not in NO_GROUPS:
             self.groups.setdefault(group, {})
         return group
+
+    def remove_group(self, group: str) -> None:
+        """Forget a group and its places in others."""
+        self.groups.pop(group, None)
+        self.group_variables.pop(group, None)
+        self.parents.pop(group, None)
+        for parents in self.parents.values():
+            parents.pop(group, None)
+        for places in self._places.values():
+            places.pop(group, None)
 
     def add_host(self, host: str, group: str | None = None) -> str:
         self.hosts.setdefault(host, {})
@@ -82,12 +97,12 @@ class Draft:
         return host
 
     def add_child(self, group: str, child: str) -> None:
-        if not group:
-            self.note("There is no group of an empty name, and so not for", shown(child))
+        if group in NO_GROUPS:
+            self.note(f"There can be no group of the name {shown(group)}, and so not for", shown(child))
         elif child in self.hosts:
             self.groups.setdefault(group, {})[child] = None
             self._places.setdefault(child, {})[group] = None
-        elif child and group not in self.parents.get(child, ()):
+        elif child not in NO_GROUPS and group not in self.parents.get(child, ()):
             if child == "all" or child in self._around([group]):
                 circle = f"{shown(child)} in {shown(group)}"
                 self.note("Groups cannot be within each other in a circle, so this is left out", circle)
@@ -106,7 +121,8 @@ class Draft:
             )
 
     def set_group_variable(self, group: str, name: str, value: t.Any) -> None:
-        self.group_variables.setdefault(self.add_group(group), {})[name] = value
+        if self.add_group(group) in self.groups:
+            self.group_variables.setdefault(group, {})[name] = value
 
     def get_host(self, host: str) -> DraftHost:
         """The host with the variables of earlier sources below its own, and those that Ansible gives to every host."""
@@ -155,20 +171,20 @@ class Draft:
             for group in parents:
                 inventory.add_child(group, child)
         for group, variables in self.group_variables.items():
-            for name, value in variables.items():
-                inventory.set_variable(group, name, marked(value))
+            for name, value in marked(variables).items():
+                inventory.set_variable(group, name, value)
         seen: set[str] = set()
         for host, variables in self.hosts.items():
             is_new = host not in inventory.hosts
             inventory.add_host(host)
             added = inventory.get_host(host)
-            for name, value in variables.items():
+            for name, value in marked(variables).items():
                 # Not by inventory.set_variable, which copies each value to note its origin and takes a third more time.
                 # The host's own looks at the name, and merges the value with one that is there already.
                 if is_new and name in seen:
-                    added.vars[name] = marked(value)
+                    added.vars[name] = value
                 else:
-                    added.set_variable(name, marked(value))
+                    added.set_variable(name, value)
                     seen.add(name)
         for group, hosts in self.groups.items():
             for host in hosts:

@@ -50,7 +50,7 @@ class GroupNames:
         for kind, pattern in self._patterns.items():
             if pattern is not None:
                 _check(kind, pattern)
-        self.reserved = dict.fromkeys(("all", "ungrouped"), "Ansible's own")
+        self.reserved = dict.fromkeys(("all", "ungrouped", "_meta"), "Ansible's own")
         for kind, words in STATES.items():
             for word in words:
                 group = self.group(kind, word)

@@ -107,12 +107,22 @@ def build(
         group = rules.groups.group(LOST)
         if lost and group:
             draft.groups[group] = dict.fromkeys(lost)
+        _yield_to_older_hosts(draft, hosts)
         clashes = sorted(draft.clashes())
         if not clashes:
             return Built(draft, list(hosts), left, rejected, filtered, [*found.notes, *unsure, *notes, *draft.notes])
         rejected = [*(Rejected(repr(host), "a group has this name") for host in clashes), *rejected]
         hosts = {host: node for host, node in hosts.items() if host not in clashes}
         lost = {host: node for host, node in lost.items() if host not in clashes}
+
+
+def _yield_to_older_hosts(draft: Draft, hosts: t.Mapping[str, Node]) -> None:
+    """Remove groups whose whole name nodes have chosen, if it is that of a host which is older than all of them."""
+    for name in sorted(draft.clashes() & draft.claims.keys() & hosts.keys()):
+        others = [hosts[host].created for host in draft.claims[name] if host != name]
+        if not others or hosts[name].created < min(others):
+            draft.remove_group(name)
+            draft.note("keyed_groups makes no group with the name of an older host", shown(name))
 
 
 def _by_address(nodes: list[Node], names: HostNames) -> tuple[list[Node], list[Rejected], list[str]]:

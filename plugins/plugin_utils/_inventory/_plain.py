@@ -11,6 +11,8 @@ and AWX's import do not understand. Text of HARMLESS characters cannot be a temp
 neither can two such texts that an expression joins: the set has no brace, bracket, percent sign, hash, quote or control
 character. Letters are those of ASCII, since a filter may turn others into marks when it normalizes them. Such text is
 marked as trusted in `ansible-inventory --list`. All other text, and all text in every other program, stays untrusted.
+
+TOML has no null, and ansible-core ends with a traceback for one, wherever it is. So `--list --toml` has none.
 """
 
 from __future__ import annotations
@@ -27,13 +29,17 @@ HARMLESS = re.compile(r"[A-Za-z0-9 ._:/@,+=-]*")
 
 def marker() -> t.Callable[[t.Any], t.Any]:
     """What to pass each value of a variable through: in `ansible-inventory --list` a Marker, elsewhere nothing."""
-    return Marker() if context.CLIARGS.get("list") else lambda value: value
+    return Marker(bool(context.CLIARGS.get("toml"))) if context.CLIARGS.get("list") else lambda value: value
 
 
 class Marker:
-    """Marks harmless text. Most texts of an inventory are the same for many hosts, so each is looked at once."""
+    """Marks harmless text, and with `no_nulls` leaves out what is null.
 
-    def __init__(self) -> None:
+    Most texts of an inventory are the same for many hosts, so each is looked at once.
+    """
+
+    def __init__(self, no_nulls: bool = False) -> None:
+        self._no_nulls = no_nulls
         self._known: dict[str, str] = {}
 
     def __call__(self, value: t.Any) -> t.Any:
@@ -47,8 +53,13 @@ class Marker:
         if isinstance(value, str):  # with marks of Ansible, such as its origin or its vault
             return value if is_trusted_as_template(value) else _marked(value)
         if isinstance(value, Mapping):
-            return {key: self(inner) for key, inner in value.items()}
-        return list(map(self, value)) if isinstance(value, (list, tuple)) else value
+            return {key: self(inner) for key, inner in value.items() if not self._is_left_out(inner)}
+        if isinstance(value, (list, tuple)):
+            return [self(inner) for inner in value if not self._is_left_out(inner)]
+        return value
+
+    def _is_left_out(self, value: t.Any) -> bool:
+        return self._no_nulls and value is None
 
 
 def _marked(text: str) -> str:

@@ -73,6 +73,16 @@ def test_harmless_text_is_printed_as_plain_json_and_all_other_text_as_no_templat
     assert variables["ansible_host"] == "10.0.0.1"
 
 
+def test_toml_has_no_null_wherever_a_node_says_it(run, source, etcd):
+    etcd.put("/infrastructure/web/web3/ip", "10.0.0.3")
+    etcd.put("/infrastructure/web/web3/node", '{"meta": {"a": null, "b": [1, null, {"c": null}], "d": {"e": null}}}')
+    in_toml = tomllib.loads(run("ansible-inventory", "-i", source, "--list", "--toml").stdout)
+    (found,) = [group["hosts"]["web3"] for group in in_toml.values() if group.get("hosts", {}).get("web3")]
+    assert found["rollcall_meta"] == {"b": [1, {}], "d": {}}
+    listed = run("ansible-inventory", "-i", source, "--list").inventory
+    assert listed["_meta"]["hostvars"]["web3"]["rollcall_meta"]["a"] is None
+
+
 def test_other_forms_of_output_have_the_same_values(run, source):
     host = json.loads(run("ansible-inventory", "-i", source, "--host", "web1").stdout)
     assert host["rollcall_meta"] == META
