@@ -299,7 +299,7 @@ def test_a_cluster_without_tls_stays_as_it_is(lab: Lab, installed: Installed, tm
     """So does the data of an etcd that the package started: it is neither deleted nor joined."""
     (host,) = lab.create(["lonely1"])
     try:
-        host.exec("apt-get install -y -qq etcd-server etcd-client")
+        host.exec("apt-get update -q && apt-get install -y -qq etcd-server etcd-client")
         host.exec("etcdctl put precious thing")
         lonely = Members([host], installed, tmp_path, lab)
         lonely.apply(etcd_tls=False)

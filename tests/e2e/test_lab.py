@@ -93,6 +93,13 @@ def test_hosts_reach_each_other_and_a_package_mirror(pair: list[Host]) -> None:
     assert "Reading package lists" in one.exec("apt-get update --error-on=any").stdout
 
 
+def test_a_new_host_knows_no_package_until_the_lists_are_refreshed(lab: Lab, third: str) -> None:
+    (host,) = lab.create([third])
+    assert host.exec("apt-cache policy hello").stdout == ""
+    host.exec("apt-get update --error-on=any")
+    assert "Candidate: " in host.exec("apt-cache policy hello").stdout
+
+
 def test_a_failing_command_is_an_error_that_shows_its_output(pair: list[Host]) -> None:
     with pytest.raises(LabError, match=r"labtest1: `echo why >&2; exit 3` failed \(3\): why"):
         pair[0].exec("echo why >&2; exit 3")

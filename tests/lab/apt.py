@@ -21,6 +21,7 @@ OS_RELEASE = Path("/etc/os-release")
 MIRROR_VARIABLE = "ROLLCALL_LAB_MIRROR"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 ARCHIVES = "var/cache/apt/archives"
+LISTS = "var/lib/apt/lists"
 
 # What an outer machine needs to reach its mirror, a host behind it needs as well.
 CARRIED = re.compile(r"Acquire::(Check-Valid-Until|Check-Date|Retries|https?::Proxy) ")
@@ -71,6 +72,15 @@ def configure(root: Path, suite: str) -> None:
     carried = "".join(f"{line}\n" for line in dump if CARRIED.match(line))
     write(root / "etc/apt/apt.conf.d/90rollcall-lab", SETTINGS + carried)
     write(root / "etc/dpkg/dpkg.cfg.d/90rollcall-lab", DPKG_SETTINGS)
+
+
+def empty_lists(root: Path) -> None:
+    """Leave the system in *root* without package lists, in a folder that looks as if they had just been refreshed.
+
+    Images for clouds and containers are like that: whoever installs a package has to refresh the lists first.
+    """
+    shutil.rmtree(root / LISTS)
+    (root / LISTS).mkdir()
 
 
 def hand_out(store: Path, layer: Path) -> None:

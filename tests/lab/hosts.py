@@ -214,6 +214,7 @@ class Host:
         )
         image.carry_over(self.root)
         apt.configure(self.root, self.suite)
+        apt.empty_lists(self.root)
         ssh = self.root / "root/.ssh"
         ssh.mkdir(mode=0o700, exist_ok=True)
         write(ssh / "authorized_keys", self.place.key.with_suffix(".pub").read_text(encoding="utf-8"), 0o600)

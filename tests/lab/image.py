@@ -34,7 +34,6 @@ set -eu
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 systemctl enable systemd-networkd
 systemctl mask console-getty
-apt-get update
 apt-get clean
 rm -f /etc/ssh/ssh_host_*
 : >/etc/machine-id

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -224,3 +225,27 @@ def test_a_misspelt_shared_variable_is_named_with_the_right_one(name: str, meant
     lookup = lookup_loader.get("rollcall.discovery.unknown_options", templar=Templar(DataLoader()))
     found = lookup.run(["register"], variables={name: 1, "register_role": "web"})
     assert found == ([f"{name} is not a variable of rollcall.discovery; did you mean {meant!r}?"] if meant else [])
+
+
+def tasks_of(path: Path) -> Iterator[Json]:
+    """Every task of a file, also those in blocks."""
+    waiting = list(load(path) or [])
+    while waiting:
+        task = waiting.pop()
+        waiting += [inner for part in ("block", "rescue", "always") for inner in task.get(part, [])]
+        yield task
+
+
+def test_roles_install_packages_in_one_place_and_never_trust_the_age_of_the_lists() -> None:
+    """A fresh image may come with empty lists that are minutes old."""
+    installing = set()
+    for path in sorted(
+        file for role in ROLES for part in ("tasks", "handlers") for file in role.glob(f"{part}/**/*.yml")
+    ):
+        for task in tasks_of(path):
+            apt = task.get("ansible.builtin.apt", {})
+            assert apt.get("update_cache", True) is True, path
+            assert "cache_valid_time" not in apt, path
+            if "name" in {**apt, **task.get("ansible.builtin.package", {})}:
+                installing.add(str(path.relative_to(path.parents[2])))
+    assert installing == {"agent/tasks/packages.yml"}
