@@ -310,6 +310,7 @@ from ansible.inventory.data import InventoryData
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable
 
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import NODE_NOTE
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import (
     _clusters,
@@ -391,6 +392,6 @@ class InventoryModule(BaseInventoryPlugin, Constructed, Cacheable):
             _guards.guard(built, _clusters.where(self._clusters), *limits)
         if self._shrinkage:
             self._shrinkage.guard(built.alive, built.left)
-        _plugin.warn(built.notes, "things are told of hosts and groups")
+        _plugin.warn(built.notes, "notes about hosts and groups", NODE_NOTE)
         _plugin.warn_of_nodes(built.rejected)
         return built

@@ -89,11 +89,11 @@ import re
 import typing as t
 from pathlib import Path
 
-from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _pki, _plugin, _terms
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._credentials import CredentialsDirectory
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._errors import PluginError
 
 
 class LookupModule(LookupBase):
@@ -107,7 +107,7 @@ class LookupModule(LookupBase):
         found = []
         for name in _terms.texts(terms, "The name of a certificate", empty=True):
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:-]*", name) or name == "ca":
-                raise AnsibleError(f"The certificate {name!r} cannot have that name: it is also the name of its files")
+                raise PluginError(f"The certificate {name!r} cannot have that name: it is also the name of its files")
             paths = authority.ensure(name, options["names"], options["days"], options["renew_before"])
             found.append({field: str(path) for field, path in paths._asdict().items()})
         return found

@@ -151,7 +151,6 @@ _raw:
 
 import typing as t
 
-from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client import Client
@@ -161,6 +160,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire impo
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.validation import reserved_key
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _keys, _plugin, _terms
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._decode import decode
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._errors import PluginError
 
 FORMS: dict[str, t.Callable[[list[KeyValue]], list[t.Any]]] = {
     "item": lambda kvs: [{"key": kv.key, "value": kv.value} for kv in kvs],
@@ -178,7 +178,7 @@ class LookupModule(LookupBase):
         _terms.require(terms, "A key of etcd")
         names, problems = _terms.texts(terms, "A key of etcd", options["prefix"]), []
         if options["revision"] < 0:
-            raise AnsibleError(f"revision is {options['revision']}: it must be one of etcd's, or 0 for now")
+            raise PluginError(f"revision is {options['revision']}: it must be one of etcd's, or 0 for now")
         found: dict[str, KeyValue] = {}
         try:
             with _plugin.kept_client(options) as client:
@@ -188,7 +188,7 @@ class LookupModule(LookupBase):
                 if missing and not options["prefix"] and "default" not in kwargs:
                     problems.append(_missing(client, missing))
         except InvalidSettings as exc:
-            raise AnsibleError(str(exc)) from None
+            raise PluginError.of(exc) from None
         except EtcdError as exc:
             problems.append(str(exc))
         asked = list(found) if options["prefix"] else names
@@ -199,8 +199,9 @@ class LookupModule(LookupBase):
         result = FORMS[options["return"]]([found[key] for key in asked if key in found])
         reserved = reserved_key(result)  # with return=dict, a key of etcd is a key here
         if reserved:
-            raise AnsibleError(
-                f"The key {printable(reserved)} of etcd cannot be one of a dictionary: Ansible reserves its name"
+            raise PluginError(
+                f"The key {printable(reserved)} of etcd cannot be one of a dictionary: Ansible reserves its name",
+                "RC-E-KEY",
             )
         return result
 

@@ -72,10 +72,10 @@ _raw:
 
 import typing as t
 
-from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _etcd_archive, _plugin, _terms
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._errors import PluginError
 
 
 class LookupModule(LookupBase):
@@ -87,4 +87,4 @@ class LookupModule(LookupBase):
             paths = [self._loader.path_dwim(path) for path in _terms.texts(terms, "The path of an archive")]
             return [{"path": path, **_etcd_archive.read(path, options["checksum"])._asdict()} for path in paths]
         except _etcd_archive.ArchiveError as exc:
-            raise AnsibleError(str(exc)) from exc
+            raise PluginError(str(exc), "RC-E-ARCHIVE") from exc

@@ -70,11 +70,11 @@ _raw:
 
 import typing as t
 
-from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import advisories
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin, _terms
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._errors import PluginError
 
 
 class LookupModule(LookupBase):
@@ -97,4 +97,4 @@ class LookupModule(LookupBase):
                 for version in _terms.texts(terms, "A version of etcd")
             ]
         except ValueError as exc:
-            raise AnsibleError(str(exc)) from exc
+            raise PluginError(str(exc)) from exc

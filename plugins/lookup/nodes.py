@@ -110,12 +110,13 @@ _raw:
 
 import typing as t
 
-from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.rollcall.discovery.plugins.module_utils import _options
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry import node_set, select
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import NODE_NOTE
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin, _terms
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._errors import PluginError
 
 
 class LookupModule(LookupBase):
@@ -128,9 +129,12 @@ class LookupModule(LookupBase):
         with _plugin.ansible_errors(), _plugin.kept_client(options) as client:
             found = node_set.hosts(read(client, _options.layout(options), _options.admission(options)))
             chosen = select.select(found.nodes, **_options.filters(options))
-        _plugin.warn(found.notes, "things are told of nodes")
+        _plugin.warn(found.notes, "notes about nodes", NODE_NOTE)
         _plugin.warn_of_nodes(found.rejected)
         missing = set(names) - {node.name for node in found.nodes}
         if missing:
-            raise AnsibleError(f"No node {min(missing)!r} is registered (revision {found.revision}). Check its name")
+            raise PluginError(
+                f"No node {min(missing)!r} is registered (revision {found.revision}). Check its name",
+                "RC-E-UNKNOWN-NODE",
+            )
         return [node.leased() for node in chosen if not terms or node.name in names]

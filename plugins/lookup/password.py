@@ -63,11 +63,11 @@ _raw:
 import typing as t
 from pathlib import Path
 
-from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin, _terms
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._credentials import CredentialsDirectory
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._errors import PluginError
 
 
 class LookupModule(LookupBase):
@@ -84,8 +84,9 @@ class LookupModule(LookupBase):
 def _password(directory: CredentialsDirectory, user: str, on_missing: str) -> str:
     password = directory.create_password(user) if on_missing == "create" else directory.password(user)
     if password is None and on_missing == "error":
-        raise AnsibleError(
+        raise PluginError(
             f"The credentials directory {directory.path} has no password of the etcd user {user}. Copy "
-            f"passwords/{user} there from the controller that created it"
+            f"passwords/{user} there from the controller that created it",
+            "RC-E-CREDENTIALS",
         )
     return password or ""

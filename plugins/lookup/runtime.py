@@ -54,10 +54,10 @@ _raw:
 import typing as t
 
 from ansible import constants as C
-from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin, _runtime
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._errors import PluginError
 
 
 class LookupModule(LookupBase):
@@ -65,7 +65,7 @@ class LookupModule(LookupBase):
 
     def run(self, terms: list[t.Any], variables: t.Any = None, **kwargs: t.Any) -> list[str]:
         if terms:
-            raise AnsibleError("The lookup rollcall.discovery.runtime takes no terms: there is one runtime")
+            raise PluginError("The lookup rollcall.discovery.runtime takes no terms: there is one runtime")
         _plugin.lookup_options(self, variables, kwargs)
         root = _runtime.collection_root()
         archive = _runtime.pack(_runtime.collect(root), _runtime.collection_version(root))

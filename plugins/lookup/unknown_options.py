@@ -50,10 +50,10 @@ import difflib
 import fnmatch
 import typing as t
 
-from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin, _roles
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._errors import PluginError
 
 _NEARLY = 0.9  # of difflib: a letter or two of a name of this length
 
@@ -63,7 +63,7 @@ class LookupModule(LookupBase):
 
     def run(self, terms: list[t.Any], variables: t.Any = None, **kwargs: t.Any) -> list[str]:
         if not terms:
-            raise AnsibleError("The lookup rollcall.discovery.unknown_options needs the name of a role")
+            raise PluginError("The lookup rollcall.discovery.unknown_options needs the name of a role")
         foreign = _plugin.lookup_options(self, variables, kwargs)["foreign"]
         names = [
             name

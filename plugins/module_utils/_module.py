@@ -20,7 +20,7 @@ from ansible.module_utils.common.validation import check_required_if, check_requ
 from . import _options, _secrets
 from ._etcd.client import Client
 from ._etcd.errors import RollcallError
-from ._etcd.text import printable
+from ._etcd.text import printable, with_id
 from ._registry.errors import InvalidNode
 from ._registry.strict_json import parse_json
 
@@ -44,11 +44,15 @@ class Module(AnsibleModule):
     def exit_json(self, **kwargs: t.Any) -> t.NoReturn:
         super().exit_json(**_utf8(kwargs), invocation=self._invocation())
 
-    def fail_json(self, msg: str, **kwargs: t.Any) -> t.NoReturn:
-        super().fail_json(printable(_utf8(msg)), **_utf8(kwargs), invocation=self._invocation())
+    def fail_json(self, msg: str, message_id: str = "RC-E-OPTION", **kwargs: t.Any) -> t.NoReturn:
+        """End the task with an error. Ansible itself calls this for options that are wrong."""
+        msg = with_id(printable(_utf8(msg)), message_id)
+        super().fail_json(msg, **_utf8(kwargs), invocation=self._invocation())
 
-    def warn(self, warning: str, **kwargs: t.Any) -> None:
-        super().warn(printable(_utf8(warning)), **kwargs)
+    def warn(self, warning: str, message_id: str = "", **kwargs: t.Any) -> None:
+        """Warn. Ansible's own warnings have no `message_id`."""
+        text = printable(_utf8(warning))
+        super().warn(with_id(text, message_id) if message_id else text, **kwargs)
 
     def fail_readably(self, msg: str) -> t.NoReturn:
         """End with a message that holds no text of others, and stays as it is if its words contain a short secret."""
@@ -120,8 +124,8 @@ def require_password(module: AnsibleModule, user: str, password: str) -> None:
 def fail_for_missing(module: AnsibleModule, msg: str) -> None:
     """End the module since something is not there; in check mode only warn, for an earlier task may be to make it."""
     if not module.check_mode:
-        module.fail_json(msg=msg)
-    module.warn(f"{msg}. The task will fail unless an earlier one makes it")
+        module.fail_json(msg=msg, message_id="RC-E-MISSING")
+    module.warn(f"{msg}. The task will fail unless an earlier one creates it", "RC-E-MISSING")
 
 
 def foresee_lease(module: AnsibleModule, client: Client, lease: int) -> None:
@@ -136,11 +140,11 @@ def connect(module: AnsibleModule) -> t.Iterator[Client]:
     try:
         settings = _options.settings(module.params)
         if settings.warning:
-            module.warn(settings.warning)
+            module.warn(settings.warning, "RC-E-INSECURE")
         with Client(settings) as client:
             yield client
     except RollcallError as exc:
-        module.fail_json(msg=str(exc))
+        module.fail_json(msg=str(exc), message_id=exc.id)
 
 
 def diff(header: str, before: t.Optional[Json], after: t.Optional[Json]) -> Json:
@@ -166,7 +170,10 @@ def finish(module: Module, diffs: t.Sequence[Json], **result: t.Any) -> None:
     """
     hidden = _secrets.places(result, module.no_log_values)
     if hidden:
-        module.warn(f"{_hiding(hidden)}: null is returned instead, so that no later task takes asterisks for a value")
+        module.warn(
+            f"{_hiding(hidden)}: null is returned instead, so that no later task takes asterisks for a value",
+            "RC-E-HIDDEN",
+        )
         result = _secrets.without(result, module.no_log_values)
     if module._diff:
         result["diff"] = list(diffs)
@@ -182,7 +189,7 @@ def refuse_hidden(module: Module, **result: t.Any) -> None:
     if hidden:
         module.fail_readably(
             f"{_hiding(hidden)}. Nothing was changed. Use a longer password, or read the value with the lookup "
-            "rollcall.discovery.etcd, whose results are not searched for passwords"
+            "rollcall.discovery.etcd, whose results are not searched for passwords [RC-E-HIDDEN]"
         )
 
 

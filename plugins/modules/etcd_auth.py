@@ -109,18 +109,22 @@ def enable(module, client, admin):
     if ROOT not in admin.roles_of(ROOT):
         admin.give_role(ROOT, ROOT)
     if ROOT not in admin.roles_of(ROOT):
-        module.fail_json(msg=f"The user {ROOT} did not get the role {ROOT}: authentication stays off")
+        module.fail_json(
+            message_id="RC-E-AUTH", msg=f"The user {ROOT} did not get the role {ROOT}: authentication stays off"
+        )
     admin.enable_auth()
     try:
         proved = client.authenticate(ROOT, password)
     except EtcdError as exc:
         module.fail_json(
             msg=f"Authentication is on, but the login as {ROOT} that should prove it failed: {exc}. {ROOT} has the "
-            f"password that was given: with etcdctl --user {ROOT} auth disable you get back to where you were"
+            f"password that was given: with etcdctl --user {ROOT} auth disable you get back to where you were",
+            message_id="RC-E-AUTH",
         )
     if not proved:
         module.fail_json(
-            msg="etcd said that authentication is on now, and lets nobody log in: somebody switched it off"
+            msg="etcd said that authentication is on now, and lets nobody log in: somebody switched it off",
+            message_id="RC-E-AUTH",
         )
 
 
@@ -139,7 +143,7 @@ def warn_of_version(module, client):
     except (EtcdError, ValueError):
         return  # what matters was done
     if text:
-        module.warn(text)
+        module.warn(text, "RC-E-ADVISORY")
 
 
 def main():

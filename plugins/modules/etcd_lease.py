@@ -150,6 +150,7 @@ import contextlib
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import wire
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import (
     EtcdError,
+    KeyChanged,
     LeaseNotFound,
     OutcomeUnknown,
 )
@@ -195,7 +196,8 @@ def apply(client, module):
         left, before = renew(client, lease, before)
     if state == "renewed" and not before:
         module.fail_json(
-            msg=f"Lease {lease} ({lease:x}) cannot be renewed: it has ended, and its keys are gone with it"
+            msg=f"Lease {lease} ({lease:x}) cannot be renewed: it has ended, and its keys are gone with it",
+            message_id="RC-E-LEASE-NOT-FOUND",
         )
     loose = [key for key in module.params["keys"] if not (before and key in found and found[key].lease == lease)]
     if not before:
@@ -229,7 +231,7 @@ def attach(client, kvs, lease, granted):
     puts = [wire.put(kv.key, kv.value, lease) for kv in kvs]
     try:
         if not client.txn(guards, puts, what=f"Attaching {kvs[0].key} to lease {lease:x}").succeeded:
-            raise EtcdError(f"One of the keys for lease {lease} ({lease:x}) was changed meanwhile: run the task again")
+            raise KeyChanged(f"One of the keys for lease {lease} ({lease:x}) was changed meanwhile: run the task again")
     except OutcomeUnknown:
         raise  # the lease may hold the keys by now, and they would go with it
     except EtcdError:

@@ -189,7 +189,7 @@ def apply(client, module):
         step = take if module.params["state"] == "present" else release
         return (shown(hold), *step(client, module, hold))
     except lock.LockHeld as exc:
-        module.fail_json(msg=str(exc), holder=exc.holder)
+        module.fail_json(msg=str(exc), message_id=exc.id, holder=exc.holder)
 
 
 def main():

@@ -190,7 +190,7 @@ def main():
             outcomes = maintenance.end(client, layout, nodes, dry_run)
     for outcome in outcomes:
         if outcome.after and not outcome.registered:
-            module.warn(f"{outcome.who} is not registered: the maintenance is for when it comes")
+            module.warn(f"{outcome.who} is not registered: the maintenance is for when it comes", "RC-E-UNKNOWN-NODE")
     found = [
         dict(
             outcome.who._asdict(),

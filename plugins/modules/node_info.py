@@ -163,6 +163,7 @@ revision:
 from ansible_collections.rollcall.discovery.plugins.module_utils import _options
 from ansible_collections.rollcall.discovery.plugins.module_utils._module import answer, connect, create_module
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry import node_set, select
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import NODE_NOTE
 
 MAX_WARNINGS = 10
 
@@ -176,7 +177,7 @@ def main():
         found = node_set.hosts(read(client, _options.layout(module.params), _options.admission(module.params)))
         chosen = select.select(found.nodes, **_options.filters(module.params))
     for note in found.notes[:MAX_WARNINGS]:
-        module.warn(note)
+        module.warn(note, NODE_NOTE)
     rejected = [reject._asdict() for reject in found.rejected]
     answer(module, nodes=[node.leased() for node in chosen], rejected=rejected, revision=found.revision)
 

@@ -31,6 +31,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.files imp
     Directory,
     open_directory,
 )
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._errors import PluginError
 
 _PASSWORD_LENGTH = 32
 _PASSWORD_CHARACTERS = string.ascii_letters + string.digits
@@ -39,6 +40,12 @@ _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 # Checked whichever file is used: someone who may replace one of them, or read a secret one, has the cluster.
 _ALWAYS_CHECKED = ("tls", "tls/ca.crt", "passwords")
 _ALWAYS_SECRET = ("passwords/root", "tls/ca.key", "ca.key")
+
+
+class CredentialsError(PluginError):
+    """The credentials directory cannot be used."""
+
+    id = "RC-E-CREDENTIALS"
 
 
 class CredentialsDirectory:
@@ -63,7 +70,7 @@ class CredentialsDirectory:
             return None
         except OSError as exc:
             _refuse_link(path)
-            raise AnsibleError(f"Cannot read {path}: {exc.strerror}") from None
+            raise CredentialsError(f"Cannot read {path}: {exc.strerror}") from None
         with open(descriptor, "rb") as file:
             found = os.fstat(descriptor)
             self._refuse_foreign(path, found)
@@ -88,7 +95,7 @@ class CredentialsDirectory:
                 draft.discard()
         created = self.read(name)
         if created is None:
-            raise AnsibleError(f"{path} was removed while it was being created: run the play again")
+            raise CredentialsError(f"{path} was removed while it was being created: run the play again")
         return created
 
     def replace(self, name: str, content: bytes) -> None:
@@ -118,7 +125,7 @@ class CredentialsDirectory:
             return None
         password = content.decode("utf-8", "replace").rstrip("\r\n")
         if not password:
-            raise AnsibleError(
+            raise CredentialsError(
                 f"The file {self.path / name} is empty: it must hold the password of the etcd user {user}"
             )
         return password
@@ -137,7 +144,7 @@ class CredentialsDirectory:
         with contextlib.suppress(FileNotFoundError, PermissionError):
             mode = parent.stat().st_mode
             if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-                raise AnsibleError(
+                raise CredentialsError(
                     f"The credentials directory {self.path} is not used: every user may replace it, since {parent} is "
                     f"writable by all. Run: chmod o-w {shlex.quote(str(parent))}"
                 )
@@ -160,7 +167,7 @@ class CredentialsDirectory:
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as exc:
-            raise AnsibleError(f"Cannot read {path}: {exc.strerror}") from None
+            raise CredentialsError(f"Cannot read {path}: {exc.strerror}") from None
         _refuse_link(path)
         self._refuse_foreign(path, found)
 
@@ -175,7 +182,7 @@ class CredentialsDirectory:
         others = stat.S_IROTH | (stat.S_IRGRP if found.st_uid == os.geteuid() else 0)
         if path.suffix != ".crt" and found.st_mode & others:
             directory = shlex.quote(str(self.path))
-            raise AnsibleError(
+            raise CredentialsError(
                 f"The credentials directory {self.path} is not used: other users may read {path} (mode "
                 f"{found.st_mode & 0o7777:04o}), which is not encrypted. Run: chmod -R go-rwx {directory}"
             )
@@ -183,12 +190,12 @@ class CredentialsDirectory:
     def _refuse_foreign(self, path: Path, found: os.stat_result) -> None:
         directory = shlex.quote(str(self.path))
         if found.st_uid not in (os.geteuid(), 0):
-            raise AnsibleError(
+            raise CredentialsError(
                 f"The credentials directory {self.path} is not used: {path} belongs to another user (id "
                 f"{found.st_uid}), who can change it. If its content is yours, run: chown -R {os.geteuid()} {directory}"
             )
         if found.st_mode & _WRITABLE_BY_OTHERS:
-            raise AnsibleError(
+            raise CredentialsError(
                 f"The credentials directory {self.path} is not used: other users may write {path} "
                 f"(mode {found.st_mode & 0o7777:04o}). If its content is still yours, run: chmod -R go-w {directory}"
             )
@@ -204,7 +211,7 @@ class CredentialsDirectory:
         try:
             yield
         except OSError as exc:
-            raise AnsibleError(
+            raise CredentialsError(
                 f"Cannot write {path}: {exc.strerror}. A credentials directory that cannot be written must be "
                 "complete: run the play once on a controller that may write it"
             ) from None
@@ -213,7 +220,7 @@ class CredentialsDirectory:
         try:
             return bytes((self._vault or VaultLib()).decrypt(content))
         except AnsibleError as exc:
-            raise AnsibleError(
+            raise CredentialsError(
                 f"Cannot decrypt {path}: {exc}. Give its vault password, as with --vault-password-file"
             ) from None
 
@@ -238,7 +245,7 @@ def _own(mode: int) -> Attributes:
 def _refuse_link(path: Path) -> None:
     if path.is_symlink():
         quoted = shlex.quote(str(path))
-        raise AnsibleError(
+        raise CredentialsError(
             f"{path} is a symbolic link, and the credentials directory must hold the file itself. "
             f'Run: cp --remove-destination "$(readlink -f {quoted})" {quoted}'
         )
@@ -248,7 +255,7 @@ def _password_file(user: str) -> str:
     """Raises AnsibleError if the name would lead elsewhere."""
     parts = user.split("/")
     if any(part.startswith(".") or not part or "\0" in part for part in parts):
-        raise AnsibleError(
+        raise CredentialsError(
             f"The etcd user {user!r} cannot have a generated password: no part of its name may be empty or begin with "
             "a dot"
         )

@@ -17,9 +17,8 @@ import ipaddress
 import typing as t
 from pathlib import Path
 
-from ansible.errors import AnsibleError
-
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._credentials import CredentialsDirectory
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._errors import PluginError
 
 try:
     from cryptography import x509
@@ -38,6 +37,12 @@ _CA_DAYS = 3650
 _SKEW = datetime.timedelta(hours=1)  # how far behind the clock of a host may be
 
 
+class CertificateError(PluginError):
+    """A certificate or key cannot be made or read."""
+
+    id = "RC-E-CERTIFICATE"
+
+
 class Paths(t.NamedTuple):
     """The files of a certificate, and the CA that a client has to trust."""
 
@@ -51,7 +56,7 @@ class Authority:
 
     def __init__(self, directory: CredentialsDirectory, create: bool = True) -> None:
         if MISSING:
-            raise AnsibleError(f"Certificates need the Python library cryptography on the controller: {MISSING}")
+            raise CertificateError(f"Certificates need the Python library cryptography on the controller: {MISSING}")
         self._directory = directory
         self._create = create
 
@@ -81,7 +86,7 @@ class Authority:
         path = self._directory.path
         if ca is None and key is None:
             if not self._create:
-                raise AnsibleError(
+                raise CertificateError(
                     f"There is no CA in {path}. Copy {CA_CERT} and ca.key there from where they were created"
                 )
             key = self._new_key("ca")
@@ -89,12 +94,12 @@ class Authority:
             ca = self._cert("ca")
         if ca is None or key is None:
             there, missing = (CA_CERT, "ca.key") if ca else ("ca.key", CA_CERT)
-            raise AnsibleError(
+            raise CertificateError(
                 f"There is {path / there} but no {path / missing}: put it back, from the controller or the vault that "
                 "has it. Clients that trust this CA would not trust another one. To begin with a new CA, move both away"
             )
         if ca.public_key() != key.public_key():
-            raise AnsibleError(
+            raise CertificateError(
                 f"{path / 'ca.key'} is not the key of {path / CA_CERT}: put back the two that belong together"
             )
         return ca, key
@@ -106,7 +111,7 @@ class Authority:
         try:
             return x509.load_pem_x509_certificate(content)
         except ValueError as exc:
-            raise AnsibleError(f"Cannot read the certificate {self._directory.path / name}.crt: {exc}") from None
+            raise CertificateError(f"Cannot read the certificate {self._directory.path / name}.crt: {exc}") from None
 
     def _key(self, name: str) -> ec.EllipticCurvePrivateKey | None:
         content = self._directory.read(f"{name}.key")
@@ -124,9 +129,9 @@ class Authority:
         try:
             key = serialization.load_pem_private_key(content, password=None)
         except (ValueError, TypeError) as exc:
-            raise AnsibleError(f"Cannot read the private key {path}: {exc}") from None
+            raise CertificateError(f"Cannot read the private key {path}: {exc}") from None
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise AnsibleError(f"The private key {path} is none of an elliptic curve, as this lookup makes them")
+            raise CertificateError(f"The private key {path} is none of an elliptic curve, as this lookup makes them")
         return key
 
 
@@ -227,7 +232,7 @@ def _general_names(names: t.Iterable[str]) -> list[x509.GeneralName]:
             try:
                 found.append(x509.DNSName(name))
             except ValueError as exc:
-                raise AnsibleError(f"{name!r} is neither an IP address nor a DNS name: {exc}") from None
+                raise CertificateError(f"{name!r} is neither an IP address nor a DNS name: {exc}") from None
     return found
 
 

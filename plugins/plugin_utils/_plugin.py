@@ -16,7 +16,6 @@ import traceback
 import typing as t
 from collections.abc import Mapping
 
-from ansible.errors import AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.parsing.vault import EncryptedString, VaultLib
 from ansible.plugins import AnsiblePlugin
@@ -27,15 +26,19 @@ from ansible_collections.rollcall.discovery.plugins.module_utils import _options
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client import Client
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import RollcallError
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import Settings, nearest
-from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.text import printable
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.text import printable, with_id
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import REJECTED
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.node_set import Rejected
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _kept
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._errors import PluginError, id_of, reason
 
 Json = dict[str, t.Any]
 
 SHARED_OPTIONS = (*_options.CONNECTION, *_options.REGISTRY, *_options.READING)
 
 _NEAR = ("Direct", "var: ", "env: ANSIBLE_ROLLCALL_", "env: ETCDCTL_")
+
+KEY = "RC-E-KEY"  # a key that a lookup cannot return
 
 MAX_WARNINGS = 10  # one broken agent on a thousand nodes must not hide everything else
 
@@ -51,14 +54,14 @@ def ansible_errors() -> t.Iterator[None]:
     try:
         yield
     except RollcallError as exc:
-        raise AnsibleError(str(exc)) from None
+        raise PluginError.of(exc) from None
 
 
 def settings(options: t.Mapping[str, t.Any]) -> Settings:
     """What the connection options stand for, with a warning where they are not safe. RollcallErrors pass."""
     made = _options.settings(options)
     if made.warning:
-        display.warning(made.warning)  # Ansible shows the same warning once a run
+        display.warning(with_id(made.warning, "RC-E-INSECURE"))  # Ansible shows the same warning once a run
     return made
 
 
@@ -77,7 +80,7 @@ def refuse_unknown(given: t.Iterable[str], known: t.Collection[str]) -> None:
     """Raises AnsibleError where `given` has a name that is not among the `known` ones: Ansible would ignore it."""
     for name in given:
         if name not in known:
-            raise AnsibleError(f"Unknown option {name!r}{suggestion(name, known)}")
+            raise PluginError(f"Unknown option {name!r}{suggestion(name, known)}")
 
 
 def decrypted(value: t.Any) -> t.Any:
@@ -105,7 +108,7 @@ def refuse_misread(plugin: AnsiblePlugin, given: t.Mapping[str, t.Any], variable
     option of a wrong type has the value in it, which may be or contain a secret. `given` and `variables` are decrypted.
     """
     if isinstance(given.get("clusters"), dict):
-        raise AnsibleError("clusters must be a list, each with a name: [{name: eu, endpoints: [...]}]")
+        raise PluginError("clusters must be a list, each with a name: [{name: eu, endpoints: [...]}]")
     for option, about in plugin.option_definitions.items():
         names = (option, *about.get("aliases", ()))
         sources = [source["name"] for source in about.get("vars", ())]
@@ -123,7 +126,7 @@ def _refuse_wrong_type(given: t.Mapping[str, t.Any], names: t.Iterable[str], kin
         value = given.get(name)
         items = value if kind == "list" and isinstance(value, (list, tuple)) else [value]
         if not all(item is None or isinstance(item, (str, int, float)) for item in items):
-            raise AnsibleError(f"{name} must be {'a list of texts' if kind == 'list' else 'text'}")
+            raise PluginError(f"{name} must be {'a list of texts' if kind == 'list' else 'text'}")
 
 
 def _refuse_no_bool(given: t.Mapping[str, t.Any], names: t.Iterable[str]) -> None:
@@ -132,7 +135,7 @@ def _refuse_no_bool(given: t.Mapping[str, t.Any], names: t.Iterable[str]) -> Non
         try:
             boolean(False if value is None else value)
         except TypeError:
-            raise AnsibleError(f"{name} must be true or false, not {value!r}") from None
+            raise PluginError(f"{name} must be true or false, not {value!r}") from None
 
 
 def suggestion(word: t.Any, known: t.Iterable[str]) -> str:
@@ -144,7 +147,7 @@ def suggestion(word: t.Any, known: t.Iterable[str]) -> str:
 def lookup_options(plugin: LookupBase, variables: t.Mapping[str, t.Any] | None, given: Json) -> Json:
     """All options of a lookup: `given` by the caller, else from variables, the environment or ansible.cfg."""
     if "_terms" in given:
-        raise AnsibleError("_terms is no option: give the terms by position, as in query('NAME', term, ...)")
+        raise PluginError("_terms is no option: give the terms by position, as in query('NAME', term, ...)")
     refuse_unknown(given, option_names(plugin))
     given = decrypted(given)
     values = source_variables(plugin, plugin._templar, variables or {})
@@ -171,28 +174,29 @@ def _distance(origin: str) -> int:
 def report(problems: t.Sequence[str], on_error: str) -> None:
     """Say what went wrong: "strict" raises AnsibleError, "warn" warns, "ignore" tells it with -vvv only."""
     if problems and on_error == "strict":
-        raise AnsibleError(
-            printable(problems[0]) + (f" ({len(problems) - 1} more errors of this kind)" if problems[1:] else "")
+        raise PluginError(
+            printable(problems[0]) + (f" ({len(problems) - 1} more errors of this kind)" if problems[1:] else ""),
+            KEY,
         )
     if on_error == "warn":
-        warn(problems, "keys cannot be had")
+        warn(problems, "keys cannot be had", KEY)
     for problem in problems if on_error == "ignore" else ():
         display.vvv(printable(problem))
 
 
 def warn_of_nodes(rejected: t.Sequence[Rejected]) -> None:
-    """One warning for each node that is left out."""
-    warn([f"A node is left out: {node}" for node in rejected], "nodes are left out")
+    """One warning for each rejected node."""
+    warn([f"Node rejected: {node}" for node in rejected], "nodes are rejected", REJECTED)
 
 
-def warn(messages: t.Sequence[str], rest: str) -> None:
+def warn(messages: t.Sequence[str], rest: str, message_id: str) -> None:
     """A warning for each message; above MAX_WARNINGS the rest is counted, and told with -v."""
     for message in messages[:MAX_WARNINGS]:
-        display.warning(printable(message))
+        display.warning(with_id(printable(message), message_id))
     for message in messages[MAX_WARNINGS:]:
         display.v(printable(message))
     if len(messages) > MAX_WARNINGS:
-        display.warning(f"{len(messages) - MAX_WARNINGS} more {rest} (-v names them)")
+        display.warning(with_id(f"{len(messages) - MAX_WARNINGS} more {rest} (-v names them)", message_id))
 
 
 def stop(what: str, exc: Exception) -> t.NoReturn:
@@ -203,14 +207,5 @@ def stop(what: str, exc: Exception) -> t.NoReturn:
     """
     for line in "".join(traceback.format_exception(exc)).rstrip().split("\n"):
         display.vvv(printable(line))
-    display.error(printable(f"{what}: {reason(exc)}"))
+    display.error(with_id(printable(f"{what}: {reason(exc)}"), id_of(exc)))
     raise SystemExit(1) from exc
-
-
-def reason(exc: Exception) -> str:
-    """All that an error has to say."""
-    if isinstance(exc, AnsibleError):
-        return " ".join(filter(None, (str(exc), getattr(exc, "_help_text", None))))  # such as the valid choices
-    if isinstance(exc, RollcallError):
-        return str(exc)
-    return f"unexpected {exc!r}; this is a bug of rollcall.discovery (-vvv shows where)"

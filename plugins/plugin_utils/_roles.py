@@ -13,11 +13,11 @@ import functools
 import typing as t
 
 import yaml
-from ansible.errors import AnsibleError
 
 from ansible_collections.rollcall.discovery.plugins.module_utils import _options
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Node
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _runtime
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._errors import PluginError
 
 Json = dict[str, t.Any]
 
@@ -41,6 +41,6 @@ def options(role: str) -> Json:
     root = _runtime.collection_root() / "roles"
     roles = sorted(path.name for path in root.iterdir() if (path / "meta/argument_specs.yml").is_file())
     if role not in roles:
-        raise AnsibleError(f"rollcall.discovery has no role {role!r}, only {', '.join(roles)}")
+        raise PluginError(f"rollcall.discovery has no role {role!r}, only {', '.join(roles)}")
     specification = yaml.safe_load((root / role / "meta/argument_specs.yml").read_text(encoding="utf-8"))
     return dict(specification["argument_specs"]["main"]["options"])

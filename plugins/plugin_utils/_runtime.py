@@ -19,14 +19,20 @@ import typing as t
 from pathlib import Path
 
 import yaml
-from ansible.errors import AnsibleError
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.files import open_directory
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._errors import PluginError
 
 PACKAGES = ("_etcd", "_registry", "_agent")
 
 # 1980-01-01, the oldest time that every archive format can hold; GNU tar warns of a file from 1970.
 _MTIME = 315532800
+
+
+class IncompleteCollection(PluginError):
+    """The collection on the controller is not whole."""
+
+    id = "RC-E-RUNTIME"
 
 
 class Archive(t.NamedTuple):
@@ -50,7 +56,9 @@ def collection_version(root: Path) -> str:
             return str(json.loads(manifest.read_bytes())["collection_info"]["version"])
         return str(yaml.safe_load((root / "galaxy.yml").read_bytes())["version"])
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as exc:
-        raise AnsibleError(f"Cannot tell the version of the collection in {root}: {exc!r}; install it again") from exc
+        raise IncompleteCollection(
+            f"Cannot tell the version of the collection in {root}: {exc!r}; install it again"
+        ) from exc
 
 
 def collect(root: Path) -> dict[str, bytes]:
@@ -60,7 +68,7 @@ def collect(root: Path) -> dict[str, bytes]:
     for package in PACKAGES:
         found = {path.relative_to(utils).as_posix(): path.read_bytes() for path in (utils / package).rglob("*.py")}
         if not found:
-            raise AnsibleError(
+            raise IncompleteCollection(
                 f"The collection in {root} is incomplete: {utils / package} has no code; install it again"
             )
         files.update({f"rollcall/{name}": content for name, content in found.items()})

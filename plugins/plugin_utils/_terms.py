@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.errors import AnsibleError
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._errors import PluginError
 
 
 def require(terms: t.Collection[t.Any], what: str) -> None:
     """Raises AnsibleError if no term was given, not even a list that is empty."""
     if not terms:
-        raise AnsibleError(f"{what} is expected as a term, and no term was given")
+        raise PluginError(f"{what} is expected as a term, and no term was given")
 
 
 def texts(terms: t.Iterable[t.Any], what: str, empty: bool = False) -> list[str]:
@@ -28,5 +28,5 @@ def texts(terms: t.Iterable[t.Any], what: str, empty: bool = False) -> list[str]
     found = [item for term in terms for item in (term if isinstance(term, (list, tuple)) else [term])]
     for item in found:
         if not isinstance(item, str) or not (item or empty):
-            raise AnsibleError(f"{what} is text{'' if empty else ', and not empty'}; {item!r} is none")
+            raise PluginError(f"{what} is text{'' if empty else ', and not empty'}; {item!r} is none")
     return found

@@ -260,7 +260,7 @@ def test_a_probe_that_cannot_be_started_says_nothing_about_the_service(
         patched.setattr(threading.Thread, "start", no_thread)
         rig.pass_time(25)
     assert rig.published.status == PASSING
-    said = "Cannot carry out checks, so that their last status stands: can't start new thread\n"
+    said = "Cannot carry out checks, so that their last status stands: can't start new thread [RC-E-SHORTAGE]\n"
     assert capsys.readouterr().err == said, "told once"
     rig.look(CRITICAL)
     rig.look(CRITICAL)

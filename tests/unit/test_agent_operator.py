@@ -241,7 +241,7 @@ def test_the_file_of_metrics_is_replaced_and_trouble_told_once(
     wait_for(path.exists, "the metrics to be written")
     assert metrics.flush(5)
     assert capsys.readouterr().err.splitlines() == [
-        f"Cannot write {path}: No such file or directory",
+        f"Cannot write {path}: No such file or directory [RC-E-WRITE]",
         f"{path} is written again",
     ]
     assert [each.name for each in path.parent.iterdir()] == ["rollcall.prom"]
@@ -361,7 +361,7 @@ def test_a_host_that_is_not_registered_has_to_say_which_node(
     fake_etcd.put("/infrastructure/web/web1/ip", "10.0.0.5")
     command = ["maintenance", "on", "--by=ann", f"--endpoints={fake_etcd.endpoint}"]
     assert main(command) == 1
-    assert "This host does not answer the roll call, for there is no" in capsys.readouterr().err
+    assert "This host is not registered: there is no" in capsys.readouterr().err
     assert main([*command, "--node=web1"]) == 0
     assert capsys.readouterr().out == "web/web1 is in maintenance: ann\n"
 
@@ -377,12 +377,12 @@ def test_every_command_has_help(capsys: pytest.CaptureFixture[str], command: str
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["nodez"], "Did you mean 'nodes'? Try 'rollcall --help'\n"),
-        ([], "required: COMMAND. Try 'rollcall --help'\n"),
-        (["status", "--jsno"], "unrecognized arguments: --jsno. Try 'rollcall status --help'\n"),
-        (["nodes", "--health", "fine"], "Try 'rollcall nodes --help'\n"),
-        (["maintenance"], "required: state. Try 'rollcall maintenance --help'\n"),
-        (["maintenance", "on", "--for", "2h", "--until", "06:00"], "Try 'rollcall maintenance --help'\n"),
+        (["nodez"], "Did you mean 'nodes'? Try 'rollcall --help' [RC-E-USAGE]\n"),
+        ([], "required: COMMAND. Try 'rollcall --help' [RC-E-USAGE]\n"),
+        (["status", "--jsno"], "unrecognized arguments: --jsno. Try 'rollcall status --help' [RC-E-USAGE]\n"),
+        (["nodes", "--health", "fine"], "Try 'rollcall nodes --help' [RC-E-USAGE]\n"),
+        (["maintenance"], "required: state. Try 'rollcall maintenance --help' [RC-E-USAGE]\n"),
+        (["maintenance", "on", "--for", "2h", "--until", "06:00"], "Try 'rollcall maintenance --help' [RC-E-USAGE]\n"),
     ],
 )
 def test_a_wrong_command_line_says_where_help_is(

@@ -76,7 +76,7 @@ def test_a_watchdog_for_another_process_is_not_ours(monkeypatch: pytest.MonkeyPa
 
 def test_foreign_text_does_no_harm_on_its_way_to_the_operator(capsys: pytest.CaptureFixture[str]) -> None:
     holder = Holder("\033[2J" + "x" * 400_000, "of\nme", "", "1.0", 7)
-    log.warning(f"held by {holder}\033[0m")
+    log.warning(f"held by {holder}\033[0m", "RC-E-DUPLICATE")
     said = capsys.readouterr().err
     assert len(said) < 250
     assert "\033" not in said
@@ -181,7 +181,7 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) ->
     assert ended.value.code == 2
     assert main(["register", "--config", "/nowhere.json", "--run-dir", str(tmp_path)]) == os.EX_CONFIG
     assert capsys.readouterr().err.endswith(
-        "rollcall: Cannot read the configuration /nowhere.json: No such file or directory\n"
+        "rollcall: Cannot read the configuration /nowhere.json: No such file or directory [RC-E-CONFIG]\n"
     )
 
 

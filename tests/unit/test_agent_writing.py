@@ -78,7 +78,7 @@ def test_a_thread_goes_on_after_an_error(capsys: pytest.CaptureFixture[str], mon
 
     threads.start_rounds("test", work)
     assert over.wait(5)
-    assert capsys.readouterr().err == "The thread test goes on after an unexpected error: KeyError: 'x'\n"
+    assert capsys.readouterr().err == "The thread test goes on after an unexpected error: KeyError: 'x' [RC-E-BUG]\n"
 
 
 LOGGING = """

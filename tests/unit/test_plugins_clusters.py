@@ -104,7 +104,7 @@ def test_one_name_in_two_clusters_is_two_hosts_with_the_data_centre_in_the_host_
 def test_a_bad_node_is_told_with_its_cluster(config, us, capsys):
     us.put("/infrastructure/web/bad/ip", "?")
     read_inventory(config())
-    assert "A node is left out: us: 'web/bad'" in " ".join(capsys.readouterr().err.split())
+    assert "Node rejected: us: 'web/bad'" in " ".join(capsys.readouterr().err.split())
 
 
 def test_each_cluster_is_read_at_a_revision_of_its_own(config, eu, us):

@@ -74,7 +74,7 @@ def test_a_directory_that_others_may_write_is_refused_with_the_command_that_mend
     (path / name).chmod(mode)
     with pytest.raises(AnsibleError, match="other users may write") as caught:
         CredentialsDirectory(path).password("node/web/web1")
-    command = str(caught.value).partition("run: ")[2]
+    command = caught.value.text.partition("run: ")[2]
     assert command == f"chmod -R go-w {path}"
     subprocess.run(command.split(), check=True)
     assert CredentialsDirectory(path).password("node/web/web1")
@@ -106,7 +106,7 @@ def test_a_secret_that_others_may_read_is_refused_with_the_command_that_mends_it
     (path / name).chmod(mode)
     with pytest.raises(AnsibleError, match=f"other users may read {path / name}") as caught:
         use_all(path)
-    subprocess.run(str(caught.value).partition("Run: ")[2].split(), check=True)
+    subprocess.run(caught.value.text.partition("Run: ")[2].split(), check=True)
     use_all(path)
 
 

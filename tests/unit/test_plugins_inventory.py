@@ -146,9 +146,9 @@ def test_bad_nodes_are_left_out_with_a_warning_each(fake_etcd, config, capsys):
     assert list(inventory.hosts) == ["good"]
     assert set(inventory.groups) == {"all", "ungrouped", "role_web", "health_passing"}
     warnings = " ".join(capsys.readouterr().err.split())
-    assert "left out: 'web/nowhere': the address 'not-an-address' is not an IP address" in warnings
-    assert "left out: 'web/garbled': the node document is not JSON" in warnings
-    assert "left out: 'web/localhost': the name 'localhost' is reserved" in warnings
+    assert "rejected: 'web/nowhere': the address 'not-an-address' is not an IP address" in warnings
+    assert "rejected: 'web/garbled': the node document is not JSON" in warnings
+    assert "rejected: 'web/localhost': the name 'localhost' is reserved" in warnings
 
 
 def test_many_bad_nodes_do_not_flood_the_screen(fake_etcd, config, capsys):
@@ -157,8 +157,8 @@ def test_many_bad_nodes_do_not_flood_the_screen(fake_etcd, config, capsys):
         register(fake_etcd, f"web/bad{number}", "?")
     read_inventory(config())
     warnings = " ".join(capsys.readouterr().err.split())
-    assert warnings.count("A node is left out") == _plugin.MAX_WARNINGS
-    assert "7 more nodes are left out (-v names them)" in warnings
+    assert warnings.count("Node rejected") == _plugin.MAX_WARNINGS
+    assert "7 more nodes are rejected (-v names them)" in warnings
 
 
 def test_strict_nodes_makes_one_bad_node_an_error(fake_etcd, config, failure):

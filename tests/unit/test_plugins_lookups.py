@@ -405,7 +405,7 @@ def test_no_node_at_all_is_an_error_unless_declared(lookup, fake_etcd):
 def test_a_bad_node_is_left_out_with_a_warning(lookup, nodes, capsys):
     nodes.put("/infrastructure/web/web3/ip", "?")
     assert len(lookup("nodes")) == 3
-    assert "left out: 'web/web3'" in " ".join(capsys.readouterr().err.split())
+    assert "rejected: 'web/web3'" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_node_without_a_lease_is_rejected_and_marked_where_it_is_allowed(lookup, fake_etcd, capsys):

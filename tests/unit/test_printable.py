@@ -47,9 +47,15 @@ def test_an_error_of_etcd_is_printable_whatever_it_quotes():
     assert_one_line(str(errors.error_from_cancel(f"Watching {HOSTILE}", "http://etcd1", HOSTILE, 0)))
 
 
-@pytest.mark.parametrize("write", [log.error, log.warning, log.info, streams.complain, terminal.note])
+@pytest.mark.parametrize("write", [log.info, streams.complain, terminal.note])
 def test_every_line_on_standard_error_is_printable(capsys, write):
     write(HOSTILE)
+    assert_one_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("write", [log.error, log.warning, terminal.warn])
+def test_every_warning_on_standard_error_is_printable(capsys, write):
+    write(HOSTILE, "RC-E-BUG")
     assert_one_line(capsys.readouterr().err)
 
 
@@ -76,7 +82,7 @@ def test_every_way_to_ansibles_display_is_printable(monkeypatch, on_error):
         _plugin.report([f"The value of {HOSTILE} cannot be decoded"], on_error)
     except AnsibleError as exc:
         told.append(str(exc))
-    _plugin.warn([HOSTILE] * 12, "nodes")
+    _plugin.warn([HOSTILE] * 12, "nodes", "RC-E-KEY")
     with pytest.raises(SystemExit):
         _plugin.stop("No inventory", AnsibleError(HOSTILE))
     assert len(told) > 14

@@ -30,6 +30,7 @@ import sys
 import typing as t
 
 from .._etcd.errors import RollcallError
+from .._etcd.text import with_id
 from .config import ConfigError
 from .host import children, streams
 from .host.memory import leave_out_openssl
@@ -55,7 +56,7 @@ class _Parser(argparse.ArgumentParser):
         asked = re.search(r"invalid choice: '(.*?)'", message)
         near = difflib.get_close_matches(asked.group(1), COMMANDS, 1) if asked else []
         meant = f" Did you mean '{near[0]}'?" if near else ""
-        self.exit(2, f"{self.prog}: {message}.{meant} Try '{self.prog} --help'\n")
+        self.exit(2, f"{self.prog}: {message}.{meant} Try '{self.prog} --help' [RC-E-USAGE]\n")
 
 
 def main(argv: t.Sequence[str]) -> int:
@@ -67,7 +68,7 @@ def main(argv: t.Sequence[str]) -> int:
         finally:
             sys.stdout.flush()
     except RollcallError as exc:
-        streams.complain(str(exc))
+        streams.complain(exc.message)
         config_wrong = isinstance(exc, ConfigError) and not is_shortage(exc)
         return os.EX_CONFIG if config_wrong else 1
     except KeyboardInterrupt:
@@ -78,7 +79,8 @@ def main(argv: t.Sequence[str]) -> int:
     except OSError as exc:
         streams.silence(sys.stdout)
         # What is read or written by name says so in its error.
-        streams.complain(str(exc) if exc.filename else f"Cannot write the output: {exc.strerror or exc}")
+        text = str(exc) if exc.filename else f"Cannot write the output: {exc.strerror or exc}"
+        streams.complain(with_id(text, "RC-E-OUTPUT"))
         return os.EX_IOERR
 
 

@@ -39,6 +39,8 @@ _Sized = t.TypeVar("_Sized", str, t.List[str])
 class ConfigError(RollcallError):
     """The configuration cannot be used; the text names the file and the key."""
 
+    id = "RC-E-CONFIG"
+
 
 class Section:
     """One JSON object of a configuration. What is read is known; `end` refuses what was never read."""

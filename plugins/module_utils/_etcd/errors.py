@@ -16,7 +16,7 @@ import re
 import typing as t
 
 from .fields import Malformed, parse
-from .text import printable
+from .text import printable, with_id
 
 # gRPC status codes as etcd uses them: https://github.com/grpc/grpc/blob/master/doc/statuscodes.md
 INVALID_ARGUMENT = 3
@@ -49,12 +49,21 @@ def _as_c(byte: t.Match[str]) -> str:
 class RollcallError(Exception):
     """Root of everything that the collection raises on purpose. Its text is printable, whatever it quotes."""
 
+    id: t.ClassVar[str] = "RC-E-FAILED"  # of this kind of failure, for the troubleshooting guide
+
     def __init__(self, *args: object) -> None:
         super().__init__(*(printable(_BYTE.sub(_as_c, arg)) if isinstance(arg, str) else arg for arg in args))
+
+    @property
+    def message(self) -> str:
+        """The text with the id at its end, as users see it. `str()` is without, for a text that quotes this one."""
+        return with_id(self, self.id)
 
 
 class EtcdError(RollcallError):
     """etcd, or the way to it, refused. `code` is the gRPC status where etcd gave one."""
+
+    id = "RC-E-ETCD"
 
     def __init__(self, message: str, code: t.Optional[int] = None) -> None:
         super().__init__(message)
@@ -64,9 +73,13 @@ class EtcdError(RollcallError):
 class InvalidSettings(EtcdError):
     """The connection options cannot work: nothing was sent."""
 
+    id = "RC-E-SETTINGS"
+
 
 class InvalidText(EtcdError):
     """A key or value that no bytes stand for: nothing was sent."""
+
+    id = "RC-E-TEXT"
 
 
 class Unreachable(EtcdError):
@@ -75,6 +88,8 @@ class Unreachable(EtcdError):
     `timed_out` says whether one of them was silent rather than closed, `refused` whether TLS failed with one of them:
     then a certificate or a scheme is wrong, and that does not pass.
     """
+
+    id = "RC-E-UNREACHABLE"
 
     def __init__(self, message: str, timed_out: bool = False, refused: bool = False) -> None:
         super().__init__(message)
@@ -85,9 +100,13 @@ class Unreachable(EtcdError):
 class OutcomeUnknown(Unreachable):
     """A request that must not be repeated was sent and no answer came: it may or may not have taken effect."""
 
+    id = "RC-E-OUTCOME-UNKNOWN"
+
 
 class Unavailable(EtcdError):
     """This member cannot serve now (no leader, timed out in etcd). `executed` is False where it surely did nothing."""
+
+    id = "RC-E-UNAVAILABLE"
 
     def __init__(self, message: str, code: t.Optional[int] = None, executed: bool = True) -> None:
         super().__init__(message, code)
@@ -97,45 +116,71 @@ class Unavailable(EtcdError):
 class NotGateway(EtcdError):
     """Something answered, but not etcd's JSON gateway, or not for us."""
 
+    id = "RC-E-NOT-GATEWAY"
+
 
 class AnswerTooLarge(NotGateway):
     """An answer is longer than a client takes: it is not etcd's, or the client must ask for less at a time."""
+
+    id = "RC-E-ANSWER-TOO-LARGE"
 
 
 class AuthDisabled(EtcdError):
     """etcd knows no users now: its authentication is off."""
 
+    id = "RC-E-AUTH-OFF"
+
 
 class AuthenticationFailed(EtcdError):
     """User or password is wrong or missing."""
+
+    id = "RC-E-LOGIN"
 
 
 class TokenInvalid(EtcdError):
     """The token is no longer known, or any change of auth made it old: authenticate again, once."""
 
+    id = "RC-E-TOKEN"
+
 
 class PermissionDenied(EtcdError):
     """The user may not do this."""
+
+    id = "RC-E-PERMISSION"
 
 
 class LeaseNotFound(EtcdError):
     """The lease expired, was revoked, or never was."""
 
+    id = "RC-E-LEASE-NOT-FOUND"
+
 
 class LeaseExists(EtcdError):
     """A lease of that id is there already."""
 
+    id = "RC-E-LEASE-EXISTS"
+
 
 class Compacted(EtcdError):
     """The revision asked for is no longer kept; `revision` is the oldest that is (0 when etcd did not say)."""
+
+    id = "RC-E-COMPACTED"
 
     def __init__(self, message: str, revision: int = 0) -> None:
         super().__init__(message, OUT_OF_RANGE)
         self.revision = revision
 
 
+class KeyChanged(EtcdError):
+    """A key was changed by others since it was read: nothing was written."""
+
+    id = "RC-E-CONFLICT"
+
+
 class WatchEnded(EtcdError):
     """The watch is over: connection cut, leader lost or cancelled. Read again, then watch from there."""
+
+    id = "RC-E-WATCH-ENDED"
 
 
 def error_from_answer(what: str, where: str, status: int, body: bytes) -> EtcdError:

@@ -20,6 +20,8 @@ from .errors import EtcdError, LeaseNotFound
 class LockHeld(EtcdError):
     """Somebody else holds the lock: `holder`, or None where it has just changed hands."""
 
+    id = "RC-E-LOCK-HELD"
+
     def __init__(self, message: str, holder: t.Optional[str]) -> None:
         super().__init__(message)
         self.holder = holder

@@ -12,6 +12,10 @@ through `printable`, and no other code escapes text for display.
 
 from __future__ import annotations
 
+import re
+
+_ENDS_WITH_ID = re.compile(r"\[RC-E-[A-Z0-9-]+\]$")
+
 
 def printable(text: object, limit: int = 0) -> str:
     r"""`text` on one line, with each character that cannot be printed written as Python writes it (`\x1b`, `\n`).
@@ -31,3 +35,12 @@ def shown(value: object) -> str:
     """`value` for a message: short, quoted, on one line."""
     text = ascii(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def with_id(text: object, message_id: str) -> str:
+    """`text` with the id of the message at its end, such as `[RC-E-UNREACHABLE]`, unless it ends with an id.
+
+    Each error and warning that a user can meet has one; the troubleshooting guide has an entry for each.
+    """
+    line = str(text)
+    return line if _ENDS_WITH_ID.search(line) else f"{line} [{message_id}]"

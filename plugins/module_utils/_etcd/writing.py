@@ -17,7 +17,7 @@ import typing as t
 
 from . import wire
 from .client import Client
-from .errors import EtcdError, NotGateway
+from .errors import EtcdError, KeyChanged, NotGateway
 from .values import text_of
 from .wire import KeyValue
 
@@ -107,7 +107,7 @@ def _require_revision(wanted: Wanted, found: t.Optional[KeyValue]) -> None:
     """Raises EtcdError if the key was changed since the revision that is expected."""
     if wanted.mod_revision not in (None, found.mod_revision if found else 0):
         now = f"was last written at revision {found.mod_revision}" if found else "is not there"
-        raise EtcdError(
+        raise KeyChanged(
             f"{wanted.key} {now}, and mod_revision expects {wanted.mod_revision}. Nothing was changed: read it again"
         )
 

@@ -14,7 +14,7 @@ import os
 import socket
 import typing as t
 
-from .errors import InvalidNode, RegistryError
+from .errors import InvalidNode, UnknownMachine
 from .validation import valid_name
 
 # machine-id(5) is confidential: what is published must be a keyed hash of it, with a key of the application's own.
@@ -34,7 +34,7 @@ def machine_identity(id_from: str = MACHINE_ID, root: str = "/") -> t.Tuple[str,
         secret = {MACHINE_ID: _machine_id, DMI: _product_uuid, MAC: _hardware_address}[id_from](root)
         boot = _read(root, "proc/sys/kernel/random/boot_id")
     except OSError as exc:
-        raise RegistryError(f"Cannot tell which machine this is: {exc}") from exc
+        raise UnknownMachine(f"Cannot tell which machine this is: {exc}") from exc
     return _keyed_hash(secret.encode(), _APPLICATION)[:32], boot
 
 
@@ -43,7 +43,7 @@ def _machine_id(root: str) -> str:
     secret = _read(root, "etc/machine-id")
     if secret in ("", "uninitialized"):
         file = os.path.join(root, "etc/machine-id")
-        raise RegistryError(f"Cannot tell which machine this is: {file} is empty; run systemd-machine-id-setup")
+        raise UnknownMachine(f"Cannot tell which machine this is: {file} is empty; run systemd-machine-id-setup")
     return secret
 
 
@@ -51,7 +51,7 @@ def _product_uuid(root: str) -> str:
     """The UUID of the mainboard, or of the virtual machine. Vendors that set none leave one digit repeated."""
     uuid = _read(root, "sys/class/dmi/id/product_uuid").lower()
     if len(set(uuid) - {"-"}) < 2:
-        raise RegistryError(f"Cannot tell which machine this is by DMI: its product UUID is {uuid!r}")
+        raise UnknownMachine(f"Cannot tell which machine this is by DMI: its product UUID is {uuid!r}")
     return uuid
 
 
@@ -69,7 +69,7 @@ def _hardware_address(root: str) -> str:
         elif _read(root, about + "/iflink") != _read(root, about + "/ifindex"):
             cables.append(address)
     if not cards + cables:
-        raise RegistryError(f"Cannot tell which machine this is by MAC: no network card in {interfaces}")
+        raise UnknownMachine(f"Cannot tell which machine this is by MAC: no network card in {interfaces}")
     return min(cards or cables)
 
 
@@ -84,7 +84,7 @@ def host_name() -> str:
     try:
         return valid_name(name.split(".")[0])
     except InvalidNode as exc:
-        raise RegistryError(
+        raise UnknownMachine(
             f"Cannot tell what to call this host: it calls itself {name!r}, and {exc}. "
             "Give it a name (hostnamectl hostname), or set `name` in the configuration"
         ) from None
@@ -107,4 +107,4 @@ def _sha256(data: bytes) -> t.Any:
             return importlib.import_module(name).sha256(data)
         except ImportError:
             continue
-    raise RegistryError("This Python has no SHA-256")
+    raise UnknownMachine("This Python has no SHA-256")

@@ -25,7 +25,7 @@ from .._etcd.client import Client
 from .._etcd.text import shown
 from .._etcd.wire import KeyValue
 from . import reading
-from .errors import InvalidNode, InvalidTime, RegistryError
+from .errors import Conflict, InvalidNode, InvalidTime, UnknownNode
 from .layout import IP, Identity, Layout
 from .strict_json import dump, load
 from .validation import valid_name, valid_number, valid_word
@@ -155,7 +155,7 @@ def find(client: Client, layout: Layout, names: t.Sequence[str], must_exist: boo
         elif name in known:
             found.update(dict.fromkeys(known[name]))
         elif must_exist:
-            raise RegistryError(
+            raise UnknownNode(
                 f"No node {shown(name)} is registered under {layout.prefix}, nor in maintenance. One that is away is "
                 f"named as {layout.layout.replace('{', '').replace('}', '')}"
             )
@@ -212,7 +212,7 @@ def _change_some(
         )
         if result.succeeded:
             return outcomes
-    raise RegistryError(f"Changing the maintenance of {names} failed: others changed it {_RACES} times meanwhile")
+    raise Conflict(f"Changing the maintenance of {names} failed: others changed it {_RACES} times meanwhile")
 
 
 def _said(kv: t.Optional[KeyValue]) -> t.Optional[Json]:
@@ -242,7 +242,7 @@ def _identity(layout: Layout, path: str) -> Identity:
     """The node that [dc/]role/name names in this layout."""
     parts = path.split("/")
     if len(parts) != layout.layout.count("/") + 1:
-        raise RegistryError(f"The node {shown(path)} is not named as the layout {layout.layout} has it")
+        raise UnknownNode(f"The node {shown(path)} is not named as the layout {layout.layout} has it")
     for what, word in zip(("role", "data centre"), reversed(parts[:-1])):
         valid_word(word, what)
     return Identity(parts[0] if len(parts) == 3 else "", parts[-2], valid_name(parts[-1]))

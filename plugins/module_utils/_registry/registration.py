@@ -23,7 +23,7 @@ from .._etcd.errors import LeaseNotFound, PermissionDenied
 from .._etcd.text import printable
 from .._etcd.wire import KeyValue
 from .bounds import MAX_BYTES, refuse_excess
-from .errors import Duplicate, InvalidNode, RegistryError
+from .errors import Conflict, Duplicate, InvalidNode
 from .layout import CHECKS, HEALTH, IP, NODE, Identity, Layout
 from .model import PASSING, Check, Document, parse_document
 from .strict_json import dump, load
@@ -157,7 +157,7 @@ def reconcile(
                 with contextlib.suppress(PermissionDenied):  # of a role that is no longer ours: it ends by itself
                     _end_lease(client, other)
             return claim
-    raise RegistryError(f"Registering {wanted} failed: its keys were changed by others {_RACES} times meanwhile")
+    raise Conflict(f"Registering {wanted} failed: its keys were changed by others {_RACES} times meanwhile")
 
 
 def withdraw(client: Client, layout: Layout, names: t.Sequence[Identity], lease: int) -> None:

@@ -21,6 +21,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.node_set import Keys, Rejected
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.validation import valid_word
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._errors import PluginError, id_of, reason
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _cached
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._groups import GroupNames
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._presets import Tree
@@ -81,7 +82,7 @@ def configured(plugin: BaseInventoryPlugin, direct: Json, variables: Json) -> li
             plugin.set_options(direct={**direct, **own}, var_options=variables)
             clusters.append(_cluster(cluster, dc, _own_endpoints(_plugin.options_of(plugin), own)))
         except (AnsibleError, RollcallError) as exc:
-            raise AnsibleError(f"The cluster {cluster} cannot be asked: {_plugin.reason(exc)}") from None
+            raise PluginError(f"The cluster {cluster} cannot be asked: {reason(exc)}", id_of(exc)) from None
     plugin.set_options(direct=direct, var_options=variables)
     _refuse_twins(clusters)
     return clusters
@@ -117,7 +118,7 @@ def where(clusters: t.Sequence[Cluster]) -> str:
 def _entry(entry: t.Any) -> tuple[str, str, Json]:
     """Name, data centre and own options of one of `clusters`."""
     if not isinstance(entry, dict) or "name" not in entry:
-        raise AnsibleError("clusters: each must be a mapping with a name, as {name: eu, endpoints: [...]}")
+        raise PluginError("clusters: each must be a mapping with a name, as {name: eu, endpoints: [...]}")
     own = dict(entry)
     name, dc = valid_word(own.pop("name"), "cluster"), own.pop("dc", None)
     return name, valid_word(dc, "data centre") if dc else "", own
@@ -127,7 +128,7 @@ def _own_endpoints(options: Json, own: Json) -> Json:
     """The options, with the file's way to etcd only where the cluster has none of its own, and never this host's."""
     if not any(name in own for name in WHERE):
         if not any(options[name] for name in WHERE):
-            raise AnsibleError("neither the cluster nor the file gives endpoints")
+            raise PluginError("neither the cluster nor the file gives endpoints")
         return options
     return {**options, **{name: None for name in WHERE if name not in own}}
 
@@ -140,15 +141,15 @@ def _cluster(name: str, dc: str, options: Json) -> Cluster:
 def _refuse_twins(clusters: t.Sequence[Cluster]) -> None:
     """Raises AnsibleError where clusters could not be told apart, or differ in who writes them."""
     if not clusters:
-        raise AnsibleError("clusters is empty: name at least one, or leave it out")
+        raise PluginError("clusters is empty: name at least one, or leave it out")
     for number, cluster in enumerate(clusters):
         for other in clusters[:number]:
             if cluster.name == other.name:
-                raise AnsibleError(f"clusters: {cluster.name} is there twice")
+                raise PluginError(f"clusters: {cluster.name} is there twice")
             if cluster.source == other.source:
-                raise AnsibleError(f"clusters: {other.name} and {cluster.name} are the same keys of the same etcd")
+                raise PluginError(f"clusters: {other.name} and {cluster.name} are the same keys of the same etcd")
             if cluster.reader.operated != other.reader.operated:
-                raise AnsibleError(
+                raise PluginError(
                     f"clusters: of {other.name} and {cluster.name} one is written by nodes, the other by operators, "
                     "who are trusted with more. Make an inventory file of each"
                 )

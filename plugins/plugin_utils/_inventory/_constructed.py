@@ -15,11 +15,11 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
-from ansible.errors import AnsibleError
 from ansible.plugins.inventory import Constructable
 from ansible.utils.vars import combine_vars
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.text import shown
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._errors import PluginError
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _paths
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._draft import Draft
 
@@ -79,7 +79,7 @@ class Constructed(Constructable):
         except TypeError:
             host = variables["inventory_hostname"]
             self.inventory.note(f"keyed_groups: the value of {naming} names no group", f"{host} ({shown(value)})")
-            raise AnsibleError(f"{shown(value)} names no group") from None
+            raise PluginError(f"{shown(value)} names no group") from None
 
     def _is_claim(self, entry: t.Any) -> bool:
         """Whether a node may choose the whole name of a group, or of its parent."""

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.rollcall.discovery.plugins.module_utils import _options
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Node
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.select import select
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._errors import PluginError
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._plugin import suggestion
 
 Json = dict[str, t.Any]
@@ -40,15 +40,15 @@ class Filters:
 def _filter(option: str, given: t.Any) -> Json:
     """Filters as `select` takes them. A mistake in one would silently match nobody, or everybody."""
     if not isinstance(given, dict):
-        raise AnsibleError(f"{option}: {given!r} is no mapping of filters, as `role: web` is one")
+        raise PluginError(f"{option}: {given!r} is no mapping of filters, as `role: web` is one")
     for name, value in given.items():
         if name not in _options.FILTERS:
-            raise AnsibleError(f"{option}: there is no filter {name!r}{suggestion(name, _options.FILTERS)}")
+            raise PluginError(f"{option}: there is no filter {name!r}{suggestion(name, _options.FILTERS)}")
         if value in (None, "", [], {}):
-            raise AnsibleError(f"{option}.{name} is empty: say what is wanted, or leave it out")
+            raise PluginError(f"{option}.{name} is empty: say what is wanted, or leave it out")
     checked = ArgumentSpecValidator(_options.argument_spec(_options.FILTERS)).validate(given)
     if checked.error_messages:
-        raise AnsibleError(f"{option}: {checked.error_messages[0]}{_suggested(checked.validated_parameters)}")
+        raise PluginError(f"{option}: {checked.error_messages[0]}{_suggested(checked.validated_parameters)}")
     return {name: checked.validated_parameters[name] for name in given}
 
 

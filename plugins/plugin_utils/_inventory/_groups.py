@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.errors import AnsibleError
 from ansible.inventory.group import to_safe_group_name
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import HEALTHS, Node
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._errors import PluginError
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._plugin import suggestion
 
 PATTERNS: dict[str, str] = {
@@ -45,7 +45,7 @@ class GroupNames:
     def __init__(self, given: t.Mapping[str, str | None] | None = None) -> None:
         for kind in given or ():
             if kind not in PATTERNS:
-                raise AnsibleError(f"group_names: there is no kind {kind!r} of groups{suggestion(kind, PATTERNS)}")
+                raise PluginError(f"group_names: there is no kind {kind!r} of groups{suggestion(kind, PATTERNS)}")
         self._patterns = {**PATTERNS, **(given or {})}
         for kind, pattern in self._patterns.items():
             if pattern is not None:
@@ -55,7 +55,7 @@ class GroupNames:
             for word in words:
                 group = self.group(kind, word)
                 if group in self.reserved:
-                    raise AnsibleError(f"group_names.{kind}: {group} is {self.reserved[group]} already")
+                    raise PluginError(f"group_names.{kind}: {group} is {self.reserved[group]} already")
                 if group is not None:
                     self.reserved[group] = _owned(kind, word)
 
@@ -102,7 +102,7 @@ def make(hosts: t.Mapping[str, Node], names: GroupNames, operated: bool = False)
                 else ""
             )
             if advice and operated:
-                raise AnsibleError(f"The {kind} {word!r} would make the group {group}, which is {owner}. {advice}")
+                raise PluginError(f"The {kind} {word!r} would make the group {group}, which is {owner}. {advice}")
             notes.append(f"The {kind} {word!r} makes no group: {group} is {owner}. {advice}".rstrip(". "))
         if group in groups and group in hosts and not operated and names.is_bare(first[0]):
             others = groups[group].keys() - {group}
@@ -147,9 +147,9 @@ def _check(kind: str, pattern: t.Any) -> None:
     literal = pattern.replace(field, "", 1) if isinstance(pattern, str) and field in pattern else None
     if literal is None or "{" in literal or "}" in literal or not pattern:
         need = f"text with {field} once" if field else "text without braces"
-        raise AnsibleError(f"group_names.{kind} is {pattern!r}: it must be {need}, or null for no such groups")
+        raise PluginError(f"group_names.{kind} is {pattern!r}: it must be {need}, or null for no such groups")
     if kind in CLAIMS and not literal:
-        raise AnsibleError(
+        raise PluginError(
             f"group_names.{kind}: a node says its {kind} as it likes, and would choose the whole name of a group. "
             f"Put something before {field}, or after it"
         )

@@ -13,9 +13,11 @@ import os
 import re
 import typing as t
 
-from ansible.errors import AnsibleError
-
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import EmptyRegistry, RegistryError
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import (
+    EmptyRegistry,
+    GuardFailed,
+)
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._errors import PluginError
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._clusters import Cluster
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._draft import some
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._hosts import Built
@@ -28,11 +30,11 @@ def guard(built: Built, where: str, allow_empty: bool, min_hosts: int, strict_no
     """Raises EmptyRegistry or RegistryError where the inventory must not be used as it is. Lost hosts do not count."""
     hosts, rejected = len(built.alive), built.rejected
     if rejected and strict_nodes:
-        raise RegistryError(f"{len(rejected)} nodes cannot be taken (strict_nodes), the first is {rejected[0]}")
+        raise GuardFailed(f"{len(rejected)} nodes cannot be taken (strict_nodes), the first is {rejected[0]}")
     if not hosts and not allow_empty:
         raise EmptyRegistry(_empty(built, where))
     if hosts < min_hosts:
-        raise RegistryError(f"There are {hosts} hosts {where}, fewer than min_hosts ({min_hosts}). See who is missing")
+        raise GuardFailed(f"There are {hosts} hosts {where}, fewer than min_hosts ({min_hosts}). See who is missing")
 
 
 def _empty(built: Built, where: str) -> str:
@@ -51,7 +53,7 @@ class Shrinkage:
 
     def __init__(self, limit: str, file: StateFile) -> None:
         if not re.fullmatch(r"\d{1,3}(\.\d+)?\s*%?", limit.strip()) or _percentage(limit) > 100:
-            raise AnsibleError(f"max_shrink is {limit!r}: it must be a percentage from 0 to 100, as 30 or 30%")
+            raise PluginError(f"max_shrink is {limit!r}: it must be a percentage from 0 to 100, as 30 or 30%")
         self._limit = _percentage(limit)
         self._file = file
 
@@ -78,11 +80,12 @@ class Shrinkage:
         if gone * 100 <= self._limit * len(before):
             return
         missing = sorted(before - set(alive))
-        raise AnsibleError(
+        raise PluginError(
             f"There are {len(alive)} hosts where the last accepted run had {len(before)}: "
             f"{gone * 100 / len(before):.0f} % fewer, and max_shrink is {self._limit:g} %. "
             f"Missing are {some(missing)}. See what became of them. "
-            f"To accept it, run once with {ENVIRONMENT}=100 in the environment, or delete {self._file.path}"
+            f"To accept it, run once with {ENVIRONMENT}=100 in the environment, or delete {self._file.path}",
+            "RC-E-SHRUNK",
         )
 
     def accept(self, alive: t.Iterable[str]) -> None:
@@ -93,7 +96,7 @@ class Shrinkage:
         content = self._file.read()
         hosts = [] if content is None else content.get("hosts")
         if not isinstance(hosts, list) or not all(isinstance(host, str) for host in hosts):
-            raise AnsibleError(
+            raise PluginError(
                 f"The file {self._file.path} is damaged; delete it to accept the hosts that there are now"
             )
         return hosts

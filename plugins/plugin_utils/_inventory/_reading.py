@@ -13,7 +13,6 @@ import concurrent.futures
 import time
 import typing as t
 
-from ansible.errors import AnsibleError
 from ansible.plugins.cache import CachePluginAdjudicator
 from ansible.utils.display import Display
 
@@ -22,8 +21,9 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors im
     Unavailable,
     Unreachable,
 )
-from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.text import printable
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.text import printable, with_id
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.node_set import Keys
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._errors import PluginError
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _cached
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._clusters import Cluster
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._state import StateFile
@@ -31,6 +31,12 @@ from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._sta
 display = Display()
 
 Readings = dict[str, Keys]  # by the name of the cluster
+
+
+class NoReading(PluginError):
+    """No earlier reading of a cluster can be used."""
+
+    id = "RC-E-LAST-READING"
 
 
 class LastGood:
@@ -46,10 +52,10 @@ class LastGood:
         max_age = options["max_cache_age"]
         if options["on_error"] == "fail":
             if max_age is not None:
-                raise AnsibleError("max_cache_age means nothing without on_error: use_cache")
+                raise PluginError("max_cache_age means nothing without on_error: use_cache")
             return None
         if max_age is None or max_age <= 0:
-            raise AnsibleError("on_error: use_cache needs max_cache_age, the seconds after which a reading is too old")
+            raise PluginError("on_error: use_cache needs max_cache_age, the seconds after which a reading is too old")
         return cls(options["state_dir"], max_age)
 
     def keep(self, cluster: Cluster, keys: Keys) -> None:
@@ -59,14 +65,13 @@ class LastGood:
     def recall(self, cluster: Cluster, failure: RollcallError) -> Keys:
         """The last good reading in place of one that failed, with a warning. Raises AnsibleError with both reasons."""
         if not _may_pass(failure):
-            raise AnsibleError(str(failure))
+            raise PluginError.of(failure)
         try:
             keys, age = self._load(cluster)
-        except AnsibleError as exc:
-            raise AnsibleError(f"{failure}. Nor can its last reading be used: {exc}") from None
-        display.warning(
-            printable(f"{cluster} is taken as it was {age:.0f} seconds ago, at revision {keys.revision}: {failure}")
-        )
+        except PluginError as exc:
+            raise PluginError(f"{failure}. Nor can its last reading be used: {exc.text}", failure.id) from None
+        text = f"{cluster} is taken as it was {age:.0f} seconds ago, at revision {keys.revision}: {failure}"
+        display.warning(with_id(printable(text), "RC-E-LAST-READING"))
         return keys
 
     def _load(self, cluster: Cluster) -> tuple[Keys, float]:
@@ -74,15 +79,17 @@ class LastGood:
         file = self._file(cluster)
         kept = file.read()
         if kept is None:
-            raise AnsibleError(f"there is none ({file.path})")
+            raise NoReading(f"there is none ({file.path})")
         keys, written = _cached.load(kept, cluster.source), kept.get("time")
         if keys is None or not isinstance(written, (int, float)):
-            raise AnsibleError(f"the file {file.path} is damaged, or of something else")
+            raise NoReading(f"the file {file.path} is damaged, or of something else")
         age = time.time() - written
         if age > self._max_age:
-            raise AnsibleError(f"it is {age:.0f} seconds old, more than max_cache_age ({self._max_age})")
+            raise PluginError(
+                f"it is {age:.0f} seconds old, more than max_cache_age ({self._max_age})", "RC-E-LAST-READING"
+            )
         if age < 0:
-            raise AnsibleError(f"it is from the future: the clock was set back ({file.path})")
+            raise NoReading(f"it is from the future: the clock was set back ({file.path})")
         return keys, age
 
     def _file(self, cluster: Cluster) -> StateFile:
@@ -104,11 +111,11 @@ def read(clusters: t.Sequence[Cluster], last_good: LastGood | None) -> tuple[Rea
             elif last_good:
                 readings[cluster.name] = last_good.recall(cluster, result)
             else:
-                raise AnsibleError(str(result))
-        except AnsibleError as exc:
-            failures.append(f"{cluster}: {exc}" if cluster.name else str(exc))
+                raise PluginError.of(result)
+        except PluginError as exc:
+            failures.append(PluginError(f"{cluster}: {exc.text}", exc.id) if cluster.name else exc)
     if failures:
-        raise AnsibleError(". ".join(failures))
+        raise PluginError(". ".join(failure.text for failure in failures), failures[0].id)
     return readings, all(isinstance(result, Keys) for result in results)
 
 
@@ -117,7 +124,7 @@ def cached(cache: CachePluginAdjudicator, key: str, clusters: t.Sequence[Cluster
     try:
         kept = cache.get(key)
     except Exception as exc:  # any: what a cache plugin makes of a damaged file is its own affair
-        display.warning(printable(f"The cached inventory is passed over: {exc!r}"))
+        display.warning(with_id(printable(f"Cannot use the cached inventory: {exc!r}"), "RC-E-CACHE"))
         return None
     readings = {}
     for cluster in clusters:

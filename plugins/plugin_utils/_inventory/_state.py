@@ -15,11 +15,17 @@ import os
 import typing as t
 
 from ansible import constants
-from ansible.errors import AnsibleError
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.files import open_directory
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._errors import PluginError
 
 Json = dict[str, t.Any]
+
+
+class StateFileError(PluginError):
+    """A file of the state directory cannot be used."""
+
+    id = "RC-E-STATE-FILE"
 
 
 class StateFile:
@@ -38,11 +44,11 @@ class StateFile:
         except FileNotFoundError:
             return None
         except OSError as exc:
-            raise AnsibleError(f"Cannot read {self.path}: {exc.strerror or exc}; check state_dir") from exc
+            raise StateFileError(f"Cannot read {self.path}: {exc.strerror or exc}; check state_dir") from exc
         except ValueError:
             content = None
         if not isinstance(content, dict):
-            raise AnsibleError(f"The file {self.path} is damaged; delete it")
+            raise StateFileError(f"The file {self.path} is damaged; delete it")
         return content
 
     def write(self, content: Json) -> None:
@@ -52,4 +58,4 @@ class StateFile:
             with open_directory(directory, make=0o700) as opened:
                 opened.replace(name, json.dumps(content).encode())
         except OSError as exc:
-            raise AnsibleError(f"Cannot write {self.path}: {exc.strerror or exc}; check state_dir") from exc
+            raise StateFileError(f"Cannot write {self.path}: {exc.strerror or exc}; check state_dir") from exc

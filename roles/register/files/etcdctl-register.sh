@@ -33,8 +33,9 @@ keys='' lease='' address='' child='' said='' denied=0
 say() {
     [ "$1" != "$said" ] || return 0
     said=$1
+    id=${2:+" [RC-E-$2]"} # of the message, for the troubleshooting guide
     set -- "$(printf '%s' "$1" | LC_ALL=C tr -c '[:print:]' '?')"
-    printf '%s\n' "$1"
+    printf '%s%s\n' "$1" "$id"
     [ -z "${NOTIFY_SOCKET-}" ] || systemd-notify --status="$1"
 }
 
@@ -56,7 +57,7 @@ leave() {
             rm -f "$noted"
             say "Left:$keys"
         else
-            say "Left: not withdrawn, so the lease ends by itself within $ROLLCALL_TTL s: ${out##*"$newline"}"
+            say "Left: not withdrawn, so the lease ends by itself within $ROLLCALL_TTL s: ${out##*"$newline"}" DEREGISTER
         fi
     fi
     exit 0
@@ -105,14 +106,14 @@ find_address() {
 # ours, also under another lease: that of our former boot. A key with another address is somebody else's, until it goes.
 claim() {
     find_address || {
-        say "Waiting: no address for this host: ${out##*"$newline"}"
+        say "Waiting: no address for this host: ${out##*"$newline"}" ADDRESS
         return 1
     }
     number=$(printf '%d' "0x$lease")
     compares='' puts=''
     for key in $keys; do
         out=$(etcdctl get "$key" -w fields 2>&1) || {
-            say "Waiting: ${out##*"$newline"}"
+            say "Waiting: ${out##*"$newline"}" ETCDCTL
             return 1
         }
         value='' holder='' revision=0
@@ -129,7 +130,7 @@ EOF
             "$number/\"$address\"") continue ;;
             / | "$number/"* | *"/\"$address\"") ;;
             *)
-                say "Duplicate: $key is held by $value under lease $(printf '%x' "$holder")"
+                say "Duplicate: $key is held by $value under lease $(printf '%x' "$holder")" DUPLICATE
                 return 1
                 ;;
         esac
@@ -141,7 +142,7 @@ EOF
         case $out in
             SUCCESS*) ;;
             *)
-                say "Waiting: the keys could not be written: ${out##*"$newline"}"
+                say "Waiting: the keys could not be written: ${out##*"$newline"}" ETCDCTL
                 case $out in *"permission denied"*) denied=$((denied + 1)) ;; esac
                 return 1
                 ;;
@@ -185,13 +186,13 @@ trap leave TERM INT
 pause=1
 while :; do
     if ! find_keys; then
-        say "Waiting: nobody can be registered by the name \"$name\""
+        say "Waiting: the name \"$name\" cannot be registered" MACHINE
     elif take_lease; then
         pause=1
         hold
-        say "Waiting: the lease is lost"
+        say "Waiting: the lease is lost" LEASE-LOST
     else
-        say "Waiting: ${out##*"$newline"}"
+        say "Waiting: ${out##*"$newline"}" ETCDCTL
     fi
     nap "$pause"
     pause=$((pause < 8 ? pause * 2 : 8))

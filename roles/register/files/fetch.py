@@ -53,7 +53,7 @@ def main(url: str, digest: str, file: str) -> int:
     for number in range(TRIES):
         if number:
             pause = random.uniform(0.5, 1.5) * min(PAUSE * 2 ** (number - 1), LONGEST_PAUSE)
-            print(f"{shown}: {problem}; trying again in {pause:.0f} s", flush=True)
+            print(f"{shown}: {problem}; trying again in {pause:.0f} s [RC-E-FETCH]", flush=True)
             time.sleep(pause)
         try:
             content = fetch(url, digest)
@@ -64,7 +64,8 @@ def main(url: str, digest: str, file: str) -> int:
             target.write(content)
         return 0
     print(
-        f"The program could not be fetched from {shown} in {TRIES} tries, at last for this: {problem}", file=sys.stderr
+        f"The program could not be fetched from {shown} in {TRIES} tries, at last for this: {problem} [RC-E-FETCH]",
+        file=sys.stderr,
     )
     print("So this host is not registered. When the program can be fetched: sh /opt/rollcall/install", file=sys.stderr)
     return 1

@@ -96,7 +96,7 @@ def test_the_inventory_is_the_golden_one(run, filled, config):
     assert found == json.loads(golden.read_text())
     bad, not_taken, notes = BAD[config.parent.name], NOT_TAKEN.get(config.parent.name, []), NOTES.get(config.name, [])
     for name, reason in bad.items():
-        assert f"A node is left out: {name}: {reason}" in done.messages
+        assert f"Node rejected: {name}: {reason}" in done.messages
     for name in not_taken:
         assert f"The variable '{name}' is not taken from etcd (1 x)" in done.messages
     for note in notes:

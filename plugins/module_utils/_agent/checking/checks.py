@@ -285,7 +285,7 @@ class Checks:
     def _not_known(self, shortage: str) -> Result:
         """What a check has found that the agent itself could not carry out: nothing about what it looks at."""
         if shortage != self._short:
-            log.warning(f"Cannot carry out checks, so that their last status stands: {shortage}")
+            log.warning(f"Cannot carry out checks, so that their last status stands: {shortage}", "RC-E-SHORTAGE")
         self._short = shortage
         return Result(UNKNOWN, f"the agent has run out of something: {shortage}")
 

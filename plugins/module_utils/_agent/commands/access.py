@@ -56,7 +56,7 @@ class Access(t.NamedTuple):
             with Client(self.settings) as client:
                 yield client
         except PermissionDenied as exc:
-            raise RollcallError(f"{exc}\n{self._advice()}") from exc
+            raise NoAccess(f"{exc}\n{self._advice()}") from exc
 
     def _advice(self) -> str:
         advice = (
@@ -64,6 +64,12 @@ class Access(t.NamedTuple):
             "more than its own keys. Say --user NAME, or ETCDCTL_USER and ETCDCTL_PASSWORD, for one who may"
         )
         return advice + (f", or --config {RENDER}" if self.source == REGISTER and os.path.exists(RENDER) else "")
+
+
+class NoAccess(RollcallError):
+    """The command does not know how to get to etcd, or may not."""
+
+    id = "RC-E-ACCESS"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -108,9 +114,7 @@ def access(args: argparse.Namespace) -> Access:
     if file is None:
         file = next(filter(os.path.exists, (REGISTER, RENDER)), "")
     if not file and not elsewhere:
-        raise RollcallError(
-            f"Where is etcd? There is no {REGISTER} on this host: say --endpoints, or set ETCDCTL_ENDPOINTS"
-        )
+        raise NoAccess(f"Where is etcd? There is no {REGISTER} on this host: say --endpoints, or set ETCDCTL_ENDPOINTS")
     root = read(file) if file else Section("", "", {})
     if not elsewhere:
         given = {**_configured(root, not own_user), **given}
@@ -118,7 +122,7 @@ def access(args: argparse.Namespace) -> Access:
     try:
         settings = Settings.from_mapping(given)
     except InvalidSettings as exc:
-        raise RollcallError(f"Cannot tell how to get to etcd: {exc}") from exc
+        raise NoAccess(f"Cannot tell how to get to etcd: {exc}") from exc
     layout = Layout(
         root.text("prefix", DEFAULT_PREFIX) if args.prefix is None else args.prefix,
         root.text("layout", ROLE_NAME) if args.layout is None else args.layout,
@@ -142,7 +146,7 @@ def _configured(root: Section, with_password: bool) -> t.Dict[str, t.Any]:
     try:
         options = etcd_options(root, with_password)
     except RollcallError as exc:
-        raise RollcallError(f"{exc}. Do this as root, or say --user or --endpoints") from exc
+        raise NoAccess(f"{exc}. Do this as root, or say --user or --endpoints") from exc
     return {name: value for name, value in options.items() if value not in ("", None) and value != []}
 
 
@@ -154,6 +158,6 @@ def _add_password(args: argparse.Namespace, given: t.Dict[str, t.Any]) -> None:
             with open(args.password_file, encoding="utf-8") as file:
                 given["password"] = file.read().rstrip("\r\n")
         except (OSError, ValueError) as exc:
-            raise RollcallError(f"Cannot read the password: {exc}") from exc
+            raise NoAccess(f"Cannot read the password: {exc}") from exc
     elif user and ":" not in user and not given.get("password") and sys.stdin.isatty():
         given["password"] = getpass.getpass(f"Password of {user}: ")

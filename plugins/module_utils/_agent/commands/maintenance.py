@@ -15,7 +15,6 @@ import time
 import typing as t
 
 from ..._etcd.client import Client
-from ..._etcd.errors import RollcallError
 from ..._etcd.text import printable
 from ..._registry import maintenance
 from ..._registry.layout import Identity
@@ -23,7 +22,7 @@ from ..._registry.times import parse_duration, parse_moment
 from ..registering import register_config
 from . import access
 from .terminal import maintenance as in_words
-from .terminal import note, say
+from .terminal import say, warn
 
 _DESCRIPTION = (
     "A node in maintenance stays registered, but load balancers give it no new traffic. It outlives a reboot, and ends "
@@ -61,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             said = f"in maintenance: {in_words(outcome.after)}" + ("" if outcome.changed else ", as before")
             if not outcome.registered:
-                note(f"{outcome.who} is not registered: the maintenance is for when it comes")
+                warn(f"{outcome.who} is not registered: the maintenance is for when it comes", "RC-E-UNKNOWN-NODE")
         say(printable(f"{outcome.who} is {said}"))
     return 0
 
@@ -71,7 +70,7 @@ def _nodes(args: argparse.Namespace, client: Client, way: access.Access) -> t.Se
         return maintenance.find(client, way.layout, args.node, must_exist=args.state == "on")
     file = access.REGISTER if args.config is None else args.config
     if not os.path.exists(file):
-        raise RollcallError(f"This host does not answer the roll call, for there is no {file}: say --node NAME")
+        raise access.NoAccess(f"This host is not registered: there is no {file}. Name a node with --node")
     return register_config.load(file).names()
 
 

@@ -15,17 +15,17 @@ import os
 import sys
 
 from ..._etcd.client import Client
-from ..._etcd.errors import RollcallError
 from ..._etcd.text import printable
+from ..._registry.errors import NODE_NOTE, REJECTED
 from ..._registry.following.mirror import State, read_state
 from ..host import log
 from ..host.clock import boottime
-from ..host.locks import Locked, Locks
+from ..host.locks import AlreadyRunning, Locked, Locks, RunDirectoryError
 from ..host.shortage import patiently
 from ..rendering import view
 from ..rendering.applying import apply, make_jobs, preview
 from ..rendering.commands import Commands
-from ..rendering.guard import Guard
+from ..rendering.guard import Guard, Held
 from ..rendering.render_config import RenderConfig, load
 from ..rendering.renderer import Renderer
 from ..rendering.snapshot import Snapshot
@@ -67,12 +67,12 @@ def _lock(locks: Locks, config: RenderConfig) -> None:
         try:
             locks.take(f"render-{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}.lock")
         except Locked as exc:
-            raise RollcallError(
+            raise AlreadyRunning(
                 f"Another rollcall render is at work here (process {exc.holder} holds {exc.path}, "
                 f"the lock for {path}). Stop that one first"
             ) from None
         except OSError as exc:
-            raise RollcallError(f"Cannot use the run directory: {exc}. Name another one with --run-dir") from exc
+            raise RunDirectoryError(f"Cannot use the run directory: {exc}. Name another one with --run-dir") from exc
 
 
 def _render(config: RenderConfig, args: argparse.Namespace) -> int:
@@ -85,11 +85,11 @@ def _render(config: RenderConfig, args: argparse.Namespace) -> int:
     seen = view.build(state, config.layout, config.admission)
     refusal = Guard(config.layout, config.allow_empty).refusal(seen)
     if refusal:
-        raise RollcallError(f"{refusal} (etcd at {client.endpoint})")
+        raise Held(f"{refusal} (etcd at {client.endpoint})")
     for rejected in seen.rejected:
-        log.warning(f"Left out: {rejected}")
+        log.warning(f"Rejected: {rejected}", REJECTED)
     for note in seen.notes:
-        log.warning(note)
+        log.warning(note, NODE_NOTE)
     jobs = make_jobs(config, args.run_dir, args.diff)
     if args.check:
         preview(jobs, seen, Commands())
@@ -98,7 +98,7 @@ def _render(config: RenderConfig, args: argparse.Namespace) -> int:
         _save(Snapshot(config.state_dir), state)
     for job in jobs:
         if job.error:
-            log.error(job.error)
+            log.error(job.error, job.error_id)
             continue
         sys.stdout.write(_printable_lines(job.diff))
         for file in job.status():
@@ -110,7 +110,8 @@ def _render(config: RenderConfig, args: argparse.Namespace) -> int:
 def _save(snapshot: Snapshot, state: State) -> None:
     snapshot.save(state)
     if not snapshot.flush(_LAST_WRITES):
-        log.warning("The snapshot of the registry is not written: a start without etcd will not know this state")
+        text = "The snapshot of the registry is not written: a start without etcd will not know it"
+        log.warning(text, "RC-E-SNAPSHOT")
 
 
 def _printable_lines(text: str) -> str:

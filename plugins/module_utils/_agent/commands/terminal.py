@@ -16,7 +16,7 @@ import sys
 import time
 import typing as t
 
-from ..._etcd.text import printable
+from ..._etcd.text import printable, with_id
 from ..host.streams import complain
 
 _COLOURS = {
@@ -94,3 +94,8 @@ def say(line: str) -> None:
 def note(line: str) -> None:
     """Write a line about the work itself to standard error."""
     complain(line)
+
+
+def warn(text: str, message_id: str) -> None:
+    """A warning on standard error. `message_id` names its entry in the troubleshooting guide."""
+    note(with_id(text, message_id))

@@ -27,7 +27,7 @@ from ..._registry.layout import Layout
 from ..host.inbox import Inbox
 from . import access, filters
 from .change_text import change_text
-from .terminal import coloured, moment, note, say
+from .terminal import coloured, moment, note, say, warn
 
 _TICK = 1.0  # seconds between two looks at whether anybody still reads what we write
 
@@ -64,7 +64,7 @@ def _follow(
 ) -> None:
     """Print what happens until nobody reads it."""
     news: Inbox[None] = Inbox()
-    follower = Follower(client.clone(), selectors, layout, lambda: news.put(None), warn=note, inform=note)
+    follower = Follower(client.clone(), selectors, layout, lambda: news.put(None), warn=warn, inform=note)
     follower.start()
     failure, seen = "", 0
     while not _nobody_reads():
@@ -103,7 +103,7 @@ def _unfiltered(args: argparse.Namespace) -> bool:
 def _tell_failure(before: str, now: str, endpoint: str) -> str:
     """Tell once when etcd is away, and when it is back."""
     if now and not before:
-        note(f"cut off from etcd, trying again: {now}")
+        warn(f"cut off from etcd, trying again: {now}", "RC-E-CUT-OFF")
     elif before and not now:
         note(f"following etcd at {endpoint} again")
     return now

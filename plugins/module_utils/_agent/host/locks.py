@@ -20,8 +20,22 @@ from ..._etcd.errors import RollcallError
 from ..._etcd.files import private_directory
 
 
+class AlreadyRunning(RollcallError):
+    """Another process of ours does this work."""
+
+    id = "RC-E-ALREADY-RUNNING"
+
+
+class RunDirectoryError(RollcallError):
+    """The run directory cannot be used."""
+
+    id = "RC-E-RUN-DIRECTORY"
+
+
 class Locked(RollcallError):
     """Another process holds the lock at `path`; `holder` is its process id, as it wrote it."""
+
+    id = "RC-E-LOCKED"
 
     def __init__(self, path: str, holder: str) -> None:
         super().__init__(f"process {holder} holds {path}")

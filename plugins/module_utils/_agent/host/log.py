@@ -20,7 +20,7 @@ import threading
 import time
 import typing as t
 
-from ..._etcd.text import printable
+from ..._etcd.text import printable, with_id
 
 # sd-daemon(3): the journal reads a priority from the start of a line. A terminal would only show it.
 _ERROR, _WARNING, _INFO = ("<3>", "<4>", "<6>") if "JOURNAL_STREAM" in os.environ else ("", "", "")
@@ -31,14 +31,14 @@ _STANDARD_ERROR = 2
 _GLANCE = 0.01  # seconds between two looks at whether a line can be, or has been, written
 
 
-def error(text: str) -> None:
-    """Something that a person must put right."""
-    _write(_ERROR, text)
+def error(text: str, message_id: str) -> None:
+    """Log a problem that a person must solve. `message_id` names its entry in the troubleshooting guide."""
+    _write(_ERROR, with_id(text, message_id))
 
 
-def warning(text: str) -> None:
-    """Something that is not as it should be, and may pass."""
-    _write(_WARNING, text)
+def warning(text: str, message_id: str) -> None:
+    """Log a problem that may pass by itself."""
+    _write(_WARNING, with_id(text, message_id))
 
 
 def info(text: str) -> None:

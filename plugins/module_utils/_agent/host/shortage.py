@@ -66,5 +66,5 @@ def patiently(make: t.Callable[[], _T], what: str) -> _T:
                 raise
             if not told:
                 told = True
-                log.error(f"Cannot {what} yet, trying again every second: {exc}")
+                log.error(f"Cannot {what} yet, trying again every second: {exc}", "RC-E-SHORTAGE")
             time.sleep(_PAUSE)

@@ -132,7 +132,9 @@ def why_ended() -> str:
     except OSError as exc:
         problem = exc.strerror or str(exc)
     if problem:
-        log.warning(f"Cannot ask systemd whether this is a stop or a restart, taking it for a stop: {problem}")
+        log.warning(
+            f"Cannot ask systemd whether this is a stop or a restart: {problem}. It is taken for a stop", "RC-E-SYSTEMD"
+        )
         return STOP
     jobs = [line.split() for line in answer.output.splitlines()]  # number, unit, type, state
     return next((STOP if job[2] == "stop" else RESTART for job in jobs if len(job) > 2 and job[1] == unit), RESTART)

@@ -35,6 +35,6 @@ def _go_on(name: str, work: t.Callable[[], None]) -> None:
         except Exception as exc:
             text = f"{type(exc).__name__}: {exc}"
             if text != told:
-                log.error(f"The thread {name} goes on after an unexpected error: {text}")
+                log.error(f"The thread {name} goes on after an unexpected error: {text}", "RC-E-BUG")
             told = text
             time.sleep(_PAUSE)

@@ -100,7 +100,7 @@ class Writer:
     def _tell(self, path: str, problem: str) -> None:
         if path not in self._failing:
             self._failing.add(path)
-            log.warning(f"Cannot write {path}: {problem}")
+            log.warning(f"Cannot write {path}: {problem}", "RC-E-WRITE")
 
 
 def _replace(path: str, content: t.Optional[bytes]) -> None:

@@ -18,7 +18,7 @@ import threading
 import typing as t
 
 from ..._etcd.text import shown
-from ..._registry.errors import InvalidNode, RegistryError
+from ..._registry.errors import InvalidNode, NoAddress, RegistryError
 from ..._registry.following.timing import jittered
 from ..._registry.validation import Network, valid_address
 from ..config import Section, checked
@@ -141,7 +141,7 @@ class Locator:
             self.address = usable[0]
         if problem != self.problem and problem:
             kept = f"; {self.address} stays" if self.address else ""
-            log.warning(f"No address for this host ({found.source}): {problem}{kept}")
+            log.warning(f"No address for this host ({found.source}): {problem}{kept}", "RC-E-ADDRESS")
         self.problem = problem
 
     def _usable(self, found: Found) -> t.Tuple[t.List[str], str]:
@@ -201,13 +201,13 @@ def _command(source: Source) -> t.List[str]:
     try:
         ended = run_program(shlex.split(source.value), _COMMAND_TIMEOUT)
     except OSError as exc:
-        raise RegistryError(f"{source.value} cannot be started: {exc.strerror or exc}") from None
+        raise NoAddress(f"{source.value} cannot be started: {exc.strerror or exc}") from None
     if ended.status != 0:
         last = ended.output.splitlines()[-1:]  # most programs say there what went wrong
-        raise RegistryError(": ".join([source.value, ended.how(_COMMAND_TIMEOUT), *last]))
+        raise NoAddress(": ".join([source.value, ended.how(_COMMAND_TIMEOUT), *last]))
     words = ended.output.split()
     if not words:
-        raise RegistryError(f"{source.value} printed nothing")
+        raise NoAddress(f"{source.value} printed nothing")
     return words
 
 

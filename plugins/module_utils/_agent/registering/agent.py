@@ -70,7 +70,7 @@ class Agent:
         self._config_problem = ""
         self._config = load(config)
         if self._config.settings.warning:
-            log.warning(self._config.settings.warning)
+            log.warning(self._config.settings.warning, "RC-E-INSECURE")
         memory = files.recall()
         last = {check.name: check for check in memory.checks}
         self._checks = Checks(
@@ -135,7 +135,7 @@ class Agent:
     def _stumble(self, exc: Exception) -> None:
         problem = f"{type(exc).__name__}: {exc}"
         if problem != self._stumbled:
-            log.error(f"Going on after an unexpected error: {problem}")
+            log.error(f"Going on after an unexpected error: {problem}", "RC-E-BUG")
         self._stumbled = problem
         self._wait(boottime() + _PAUSE)
 
@@ -198,7 +198,7 @@ class Agent:
                 config, problem = None, str(exc)
         self._config_problem = problem
         if config is None:
-            log.error(f"Going on with the configuration in use: {problem}")
+            log.error(f"Going on with the configuration in use: {problem}", "RC-E-CONFIG")
         else:
             log.info(f"Read {self._file} again")
             self._config = config

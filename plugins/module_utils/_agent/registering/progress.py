@@ -64,7 +64,7 @@ class Progress:
         self._errors = [{"text": str(exc), "at": int(time.time())}, *former][:_ERRORS]
         if phase != self.phase or boottime() - self._told > _REMIND:
             self._told = boottime()
-            (log.warning if phase == WAITING else log.error)(str(exc))
+            (log.warning if phase == WAITING else log.error)(str(exc), exc.id)
         self.be(phase, str(exc))
 
     def be(self, phase: str, words: str) -> None:

@@ -315,7 +315,8 @@ class Registrar:
             names = ", ".join(map(str, leaving))
             log.warning(
                 f"Using lease {self._lease:x}, since lease {lease:x} cannot be written under any more"
-                f"{', which takes ' + names + ' with it when it ends' if leaving else ''}: {exc}"
+                f"{', which takes ' + names + ' with it when it ends' if leaving else ''}: {exc}",
+                "RC-E-LEASE-REPLACED",
             )
         self._ask_version()
         return min(jittered(self._config.self_check, 0.2), self._maintained.next_look())
@@ -396,7 +397,7 @@ class Registrar:
         self._keeper.release()
 
     def _lose(self, exc: t.Optional[RollcallError]) -> None:
-        log.warning(f"Lease {self._lease:x} is lost, registering again: {exc}")
+        log.warning(f"Lease {self._lease:x} is lost, registering again: {exc}", "RC-E-LEASE-LOST")
         self._counts["leases_lost"] += 1
         self._previous = (self._lease,)
         self._let_go()
@@ -438,7 +439,10 @@ class Registrar:
         try:
             withdraw(self._client, *place.keys(), lease)
         except (*REFUSALS, RegistryError) as exc:
-            log.warning(f"Could not withdraw the former registration, its lease {lease:x} ends by itself: {exc}")
+            log.warning(
+                f"Could not withdraw the former registration, its lease {lease:x} ends by itself: {exc}",
+                "RC-E-DEREGISTER",
+            )
         self._former = None
 
     def _watch_other(self, seconds: float) -> None:

@@ -17,13 +17,12 @@ import json
 import os
 import typing as t
 
-from ..._etcd.errors import RollcallError
 from ..._etcd.files import private_directory
 from ..._registry.errors import RegistryError
 from ..._registry.layout import Identity, Layout
 from ..._registry.model import Check, parse_check
 from ..host import log
-from ..host.locks import Locked, Locks
+from ..host.locks import AlreadyRunning, Locked, Locks, RunDirectoryError
 from ..host.writer import Writer
 
 Json = t.Dict[str, t.Any]
@@ -104,12 +103,12 @@ class RunDirectory:
         try:
             Locks(path).take("register.lock", or_directory=True)
         except Locked as exc:
-            raise RollcallError(
+            raise AlreadyRunning(
                 f"Another rollcall register runs on this host: it holds {exc.path} (process {exc.holder}). "
                 "Stop that one first"
             ) from None
         except OSError as exc:
-            raise RollcallError(f"Cannot use the directory {path}: {exc}") from exc
+            raise RunDirectoryError(f"Cannot use the directory {path}: {exc}") from exc
         self._writer = Writer("run directory")
 
     def recall(self) -> Memory:
@@ -119,7 +118,7 @@ class RunDirectory:
                 content = directory.read(os.path.basename(self._memory), own=True)
             return Memory.new() if content is None else Memory.parse(json.loads(content))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RegistryError) as exc:
-            log.warning(f"Starting anew: {self._memory} cannot be used: {exc!r}")
+            log.warning(f"Starting anew: {self._memory} cannot be used: {exc!r}", "RC-E-RUN-DIRECTORY")
             return Memory.new()
 
     def remember(self, memory: Memory) -> None:

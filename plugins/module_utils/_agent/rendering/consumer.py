@@ -192,5 +192,5 @@ class Consumer:
     def _tell(self, failure: str) -> None:
         """Say it once."""
         if failure and not self._failure:
-            log.warning(f"Cannot publish what is applied, and keep trying: {failure}")
+            log.warning(f"Cannot publish what is applied, and keep trying: {failure}", "RC-E-PUBLISH")
         self._failure = failure

@@ -125,7 +125,10 @@ class Change:
                 if draft.differs or self.owed:
                     draft.restore(content, remove)
             except OSError as exc:
-                log.error(f"Cannot put the old {draft.target.dest} back: {exc}. Its former versions are kept")
+                log.error(
+                    f"Cannot put the old {draft.target.dest} back: {exc}. Its former versions are kept",
+                    "RC-E-ROLL-BACK",
+                )
 
     def keep_refused(self, failure: CommandFailed) -> None:
         """Keep all candidates for the operator."""

@@ -14,8 +14,15 @@ from __future__ import annotations
 
 import typing as t
 
+from ..._etcd.errors import RollcallError
 from ..._registry.layout import Layout
 from .view import View
+
+
+class Held(RollcallError):
+    """The guard holds a state back."""
+
+    id = "RC-E-HELD"
 
 
 class Guard:

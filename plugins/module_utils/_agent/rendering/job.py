@@ -24,13 +24,15 @@ Json = t.Dict[str, t.Any]
 class Job:
     """Renders the files of a set.
 
-    `error` is "" or what went wrong last, `retry_at` when to try that again, else None. `changed` names the files that
-    the last run replaced, or whose service it reloaded, and `diff` shows how if `show_diff` asks for it.
+    `error` is "" or the last failure, `error_id` the id of that message, `retry_at` when to try again, else None.
+    `changed` names the files that the last run replaced, or whose service it reloaded, and `diff` shows how if
+    `show_diff` asks for it.
     """
 
     def __init__(self, files: FileSet, timing: Timing, show_diff: bool = False) -> None:
         self.files = files
         self.error = ""
+        self.error_id = ""
         self.retry_at: t.Optional[float] = None
         self.changed: t.List[str] = []
         self.diff = ""
@@ -64,8 +66,10 @@ class Job:
 
     def failed(self, exc: Exception, now: float) -> None:
         """The files are not up to date."""
-        told = isinstance(exc, RollcallError)
-        self.error = str(exc) if told else f"Cannot render {self.title}: {exc or type(exc).__name__}"
+        if isinstance(exc, RollcallError):
+            self.error, self.error_id = str(exc), exc.id
+        else:
+            self.error, self.error_id = f"Cannot render {self.title}: {exc or type(exc).__name__}", "RC-E-RENDER"
         self.retry_at = now + self._pause
         self._pause = min(self._pause * 2, self._timing.retry_max)
         self.changed = []

@@ -28,6 +28,8 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 class TemplateFailed(RollcallError):
     """A template cannot be rendered; the text names it and says why."""
 
+    id = "RC-E-TEMPLATE"
+
 
 class Pair(t.NamedTuple):
     """A key and its value."""

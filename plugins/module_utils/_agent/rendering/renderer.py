@@ -20,7 +20,7 @@ import time
 import typing as t
 
 from ..._etcd.client import Client
-from ..._registry.errors import RegistryError
+from ..._registry.errors import NODE_NOTE, REJECTED, RegistryError
 from ..._registry.following.follower import Follower
 from ..._registry.following.mirror import State
 from ..._registry.maintenance import next_end
@@ -62,7 +62,7 @@ class Renderer:
         self._jobs = make_jobs(config, run_dir)
         self._commands = Commands(self._notifier)
         if config.settings.warning:
-            log.warning(config.settings.warning)
+            log.warning(config.settings.warning, "RC-E-INSECURE")
         client = Client(config.settings)
         self._follower = Follower(
             client,
@@ -135,7 +135,7 @@ class Renderer:
         """Tell once what went wrong, and go on: with everything read again, since it may have come to nothing."""
         problem = f"{type(exc).__name__}: {exc}"
         if problem != self._stumbled:
-            log.error(f"Going on after an unexpected error: {problem}")
+            log.error(f"Going on after an unexpected error: {problem}", "RC-E-BUG")
         self._stumbled = problem
         self._coalescer.changed(boottime())
         time.sleep(_PAUSE)
@@ -151,7 +151,7 @@ class Renderer:
                 self._seen = report.serial
                 self._coalescer.changed(boottime())
             if report.failure and not self._failure:
-                log.warning(f"Cut off from etcd; the files stay as they are: {report.failure}")
+                log.warning(f"Cut off from etcd; the files stay as they are: {report.failure}", "RC-E-CUT-OFF")
             elif self._failure and not report.failure:
                 log.info(f"Following etcd at {report.endpoint} again")
             self._failure = report.failure
@@ -165,7 +165,7 @@ class Renderer:
             held = str(exc)
         if held:
             if not self._held:
-                log.error(f"ALARM: the last good state is kept: {held}")
+                log.error(f"ALARM: the last good state is kept: {held}", "RC-E-HELD")
         else:
             if self._held:
                 log.info(f"The registry is good again at revision {state.revision}")
@@ -196,7 +196,7 @@ class Renderer:
             if job.changed:
                 log.info(f"{job.title} is up to date with revision {seen.revision}")
             elif job.error:
-                log.error(job.error)
+                log.error(job.error, job.error_id)
             elif former[job]:
                 log.info(f"{job.title} is good again")
 
@@ -205,10 +205,10 @@ class Renderer:
         left_out = {rejected.path for rejected in self._good[1].rejected} if self._good else set()
         for rejected in seen.rejected:
             if rejected.path not in left_out:
-                log.warning(f"Left out: {rejected}")
+                log.warning(f"Rejected: {rejected}", REJECTED)
         for note in seen.notes:
             if not self._good or note not in self._good[1].notes:
-                log.warning(note)
+                log.warning(note, NODE_NOTE)
 
     def _publish(self, state: State) -> None:
         hashes = json.dumps([file["hash"] for job in self._jobs for file in job.status()]).encode()

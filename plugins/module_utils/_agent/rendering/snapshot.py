@@ -43,7 +43,7 @@ class Snapshot:
             content = self._directory.read(_NAME)
             state = _parse(json.loads(content)) if content else None
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as exc:
-            log.warning(f"The snapshot {self._path} cannot be used: {exc!r}")
+            log.warning(f"The snapshot {self._path} cannot be used: {exc!r}", "RC-E-SNAPSHOT")
             return None
         if state is None or set(state.keys) != set(selectors):
             return None

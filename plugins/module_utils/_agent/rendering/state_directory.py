@@ -114,7 +114,7 @@ class StateDirectory:
 
     def _tell(self, stalled: bool) -> None:
         if stalled and not self._told:
-            log.warning(f"Going on without the state directory {self.path}: its disk does not answer")
+            log.warning(f"Going on without the state directory {self.path}: its disk does not answer", "RC-E-SNAPSHOT")
         elif self._told and not stalled:
             log.info(f"The state directory {self.path} is used again")
         self._told = stalled

@@ -35,9 +35,13 @@ _DEFAULT_MODE = 0o644
 class ApplyFailed(RollcallError):
     """A file could not be brought up to date. What was there before is there still."""
 
+    id = "RC-E-APPLY"
+
 
 class CommandFailed(ApplyFailed):
     """A command failed. `output` is the end of what it printed."""
+
+    id = "RC-E-COMMAND"
 
     def __init__(self, message: str, output: str) -> None:
         super().__init__(message)
@@ -120,7 +124,7 @@ class Target:
             self._state.write(self._failed, content)
             self._state.write(f"{self._failed}.output", f"{failure}\n\n{failure.output}".encode("utf-8", "replace"))
         except OSError as exc:
-            log.warning(f"Cannot keep what was refused for {self.dest}: {exc}")
+            log.warning(f"Cannot keep what was refused for {self.dest}: {exc}", "RC-E-WRITE")
 
 
 class Draft:

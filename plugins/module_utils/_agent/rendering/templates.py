@@ -32,7 +32,13 @@ def require_jinja2() -> None:
     try:
         import jinja2  # noqa: F401  # only whether it can be had
     except ImportError as exc:
-        raise RollcallError(f"rollcall render needs Jinja2 ({exc}): install python3-jinja2") from exc
+        raise NoJinja2(f"rollcall render needs Jinja2 ({exc}): install python3-jinja2") from exc
+
+
+class NoJinja2(RollcallError):
+    """Jinja2 is not installed."""
+
+    id = "RC-E-JINJA2"
 
 
 class Template:

@@ -57,7 +57,7 @@ class Report(t.NamedTuple):
 class Follower:
     """Keeps the keys of `selectors` mirrored in a thread of its own; calls `wake` after each change and each failure.
 
-    `warn` and `inform` take a sentence for the log or the terminal of the caller.
+    `inform` takes a sentence for the log or the terminal of the caller, `warn` a sentence and the id of the message.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Follower:
         wake: t.Callable[[], None],
         intervals: Intervals = Intervals(),
         *,
-        warn: t.Callable[[str], None],
+        warn: t.Callable[[str, str], None],
         inform: t.Callable[[str], None],
     ) -> None:
         self._client = client
@@ -158,7 +158,7 @@ class Follower:
             if now >= heartbeat_at:
                 difference = self._difference()
                 if difference and doubtful:
-                    self._warn(f"the watch has missed a change, reading again: {difference}")
+                    self._warn(f"the watch has missed a change, reading again: {difference}", "RC-E-MISSED-CHANGE")
                     return
                 doubtful = bool(difference)
                 pause = self._intervals.doubt if doubtful else _spread(self._intervals.heartbeat)
@@ -185,9 +185,15 @@ class Follower:
                 self._mirror.replace(state)
             self._gap = False
         if cluster not in ("", state.cluster):
-            self._warn(f"etcd at {self._client.endpoint} is another cluster than before (id {state.cluster})")
+            self._warn(
+                f"etcd at {self._client.endpoint} is another cluster than before (id {state.cluster})",
+                "RC-E-OTHER-CLUSTER",
+            )
         elif state.revision < former:
-            self._warn(f"etcd's revision went back from {former} to {state.revision}: restored from a backup?")
+            self._warn(
+                f"etcd's revision went back from {former} to {state.revision}: restored from a backup?",
+                "RC-E-REVISION-WENT-BACK",
+            )
         self._tell(changed=True)
 
     def _apply(self, selector: Selector, batch: Batch) -> None:
