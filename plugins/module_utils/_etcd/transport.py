@@ -17,6 +17,7 @@ import socket
 import time
 import typing as t
 
+from .certificates import certificates
 from .connection import Connection
 from .endpoints import Endpoint
 from .errors import (
@@ -35,9 +36,6 @@ from .srv import discover
 from .text import printable
 from .timed_socket import TooMuch
 from .wire import Method
-
-if t.TYPE_CHECKING:
-    import ssl  # loads OpenSSL, 2 to 5 MB of memory, so it is imported where something is encrypted
 
 Json = t.Dict[str, t.Any]
 Answer = t.TypeVar("Answer")
@@ -63,8 +61,6 @@ class Transport:
         self._order: t.List[Endpoint] = list(settings.endpoints)
         self._discovered: t.List[Endpoint] = []
         self._tls = settings.tls
-        self._context: t.Optional[ssl.SSLContext] = None
-        self._context_version: t.Tuple[t.Tuple[int, int], ...] = ()
         self._kept: t.Optional[t.Tuple[Endpoint, Connection]] = None
         self._ahead: t.Optional[t.Tuple[str, t.Optional[Json], str]] = None  # sent, and its answer not yet read
 
@@ -206,10 +202,10 @@ class Transport:
     def _open(self, endpoint: Endpoint, seconds: float, size: int) -> Connection:
         if endpoint.scheme != "https":
             return Connection(endpoint, seconds, None, "", size + _FRAMING)
-        version = self._tls.version()
-        if self._context is None or version != self._context_version:
-            self._context, self._context_version = self._tls.context(), version
-        return Connection(endpoint, seconds, self._context, self._tls.server_name, size + _FRAMING)
+        begun = time.monotonic()
+        context = certificates(self._tls).context(seconds)
+        seconds = max(seconds - (time.monotonic() - begun), _MIN_SHARE)
+        return Connection(endpoint, seconds, context, self._tls.server_name, size + _FRAMING)
 
     def _send_ahead(self, method: Method[Answer], body: t.Optional[Json], token: str) -> None:
         """Let etcd work on the next call meanwhile. Where that fails nothing is lost: the call then sends it itself."""

@@ -130,7 +130,7 @@ class Http(t.NamedTuple):
         endpoint = Endpoint(parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme])
         if self.secured is None:
             return Connection(endpoint, timeout, None, "")
-        return Connection(endpoint, timeout, self.secured.context(), self.secured.tls.server_name)
+        return Connection(endpoint, timeout, self.secured.context(timeout), self.secured.tls.server_name)
 
 
 def _piece(answer: http.client.HTTPResponse) -> t.Tuple[bytes, bool]:

@@ -53,7 +53,7 @@ class Tcp(t.NamedTuple):
         return Result(PASSING, f"{self.host} port {self.port} accepts connections")
 
     def _connect(self, deadline: float) -> socket.socket:
-        context = self.secured.context() if self.secured else None
+        context = self.secured.context(deadline - time.monotonic()) if self.secured else None
         sock = dial(self.host, self.port, deadline - time.monotonic())
         if self.secured is None or context is None:
             return sock

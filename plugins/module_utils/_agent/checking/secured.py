@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ..._etcd.certificates import certificates
 from ..._etcd.settings import Tls
 from ..config import Section
 
@@ -19,12 +20,11 @@ if t.TYPE_CHECKING:
     import ssl
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class Secured:
-    """How a check does TLS. The files are loaded at the first look, and again when they have been replaced."""
+    """How a check does TLS."""
 
     tls: Tls
-    _loaded: t.Optional[t.Tuple[t.Any, ssl.SSLContext]] = dataclasses.field(default=None, compare=False, repr=False)
 
     @classmethod
     def configure(cls, section: Section, wanted: bool) -> t.Optional[Secured]:
@@ -43,9 +43,6 @@ class Secured:
         server_name = texts.pop("tls_server_name")
         return cls(Tls(**texts, verify=verify, server_name=server_name)) if wanted else None
 
-    def context(self) -> ssl.SSLContext:
+    def context(self, seconds: float) -> ssl.SSLContext:
         """The files, loaded. Raises InvalidSettings."""
-        version = self.tls.version()
-        if self._loaded is None or self._loaded[0] != version:
-            self._loaded = version, self.tls.context()
-        return self._loaded[1]
+        return certificates(self.tls).context(seconds)
