@@ -15,11 +15,12 @@
 #   ETCDCTL_…          endpoints, TLS files and user, as etcdctl has them; the password comes from the credential
 #
 # The lease is kept by one `etcdctl lease keep-alive`, and that prints a line for each renewal: the clock of this script.
+# No lease is held without keys: every user of etcd may attach a key to it, and from etcd 3.6 on nobody else can then
+# write under it.
 set -u
 
 newline='
 '
-export ETCDCTL_API=3
 if [ -r "${CREDENTIALS_DIRECTORY-/nowhere}/etcd-password" ]; then
     ETCDCTL_PASSWORD=$(cat "$CREDENTIALS_DIRECTORY/etcd-password")
     export ETCDCTL_PASSWORD # the environment of a process is its owner's alone, its command line is everybody's
@@ -27,7 +28,7 @@ fi
 
 noted=$RUNTIME_DIRECTORY/lease
 renewals=$RUNTIME_DIRECTORY/renewals
-keys='' lease='' address='' child='' said='' denied=0
+keys='' lease='' address='' child='' said='' denied=0 held=0
 
 # Tell the journal and `systemctl status`, once. Some of the text comes from etcd: only what ASCII can print passes.
 say() {
@@ -64,17 +65,34 @@ leave() {
 }
 
 # The lease of a process that was killed is as good as a new one.
-take_lease() {
-    if [ -z "$lease" ] && [ -s "$noted" ]; then
-        lease=$(cat "$noted")
-        case $(etcdctl lease keep-alive --once "$lease" 2>&1) in
-            *"keepalived with TTL($ROLLCALL_TTL)"*) return 0 ;;
-        esac
-    fi
+find_lease() {
     lease=
+    [ -s "$noted" ] || return 0
+    lease=$(cat "$noted") held=1 # it had keys, until a look says otherwise
+    case $(etcdctl lease keep-alive --once "$lease" 2>&1) in
+        *"keepalived with TTL($ROLLCALL_TTL)"*) ;;
+        *) lease= ;;
+    esac
+}
+
+grant_lease() {
     out=$(etcdctl lease grant "$ROLLCALL_TTL" 2>&1) || return 1
     lease=$(printf '%s\n' "$out" | sed -n 's/^lease \([0-9a-f]*\) granted.*/\1/p')
     [ -n "$lease" ] && printf '%s\n' "$lease" >"$noted"
+}
+
+# Whether others have all of our names, or somebody else's key hangs on the lease. The latter counts seldom, since it may
+# be our own user that lacks the permission.
+is_useless() {
+    [ "$held" -gt 0 ] || return 0
+    [ $((denied % 10)) -eq 1 ] || return 1
+    denied=$((denied + 1))
+}
+
+revoke_lease() {
+    etcdctl lease revoke "$lease" >/dev/null 2>&1
+    lease=
+    rm -f "$noted"
 }
 
 # What the host calls itself may still be no name, as before DHCP has given it one.
@@ -104,19 +122,20 @@ find_address() {
 
 # Have all keys as they must be, in one transaction that fails if somebody comes between. A key with our address is
 # ours, also under another lease: that of our former boot. A key with another address is somebody else's, until it goes.
+# A lease is granted only when nothing else is missing. `held` is how many keys the lease has, as far as that is known.
 claim() {
     find_address || {
         say "Waiting: no address for this host: ${out##*"$newline"}" ADDRESS
         return 1
     }
-    number=$(printf '%d' "0x$lease")
-    compares='' puts=''
+    number=${lease:+$(printf '%d' "0x$lease")}
+    compares='' writes='' found=0 problem=''
     for key in $keys; do
         out=$(etcdctl get "$key" -w fields 2>&1) || {
             say "Waiting: ${out##*"$newline"}" ETCDCTL
             return 1
         }
-        value='' holder='' revision=0
+        value='' holder=0 revision=0
         while IFS= read -r line; do
             case $line in
                 '"Value" : '*) value=${line#*' : '} ;;
@@ -127,20 +146,29 @@ claim() {
 $out
 EOF
         case $holder/$value in
-            "$number/\"$address\"") continue ;;
-            / | "$number/"* | *"/\"$address\"") ;;
-            *)
-                say "Duplicate: $key is held by $value under lease $(printf '%x' "$holder")" DUPLICATE
-                return 1
-                ;;
+            "$number/"*) found=$((found + 1)) ;;
+            0/ | *"/\"$address\"") ;;
+            *) problem="Duplicate: $key is held by $value under lease $(printf '%x' "$holder")" ;;
         esac
+        [ "$holder/$value" != "$number/\"$address\"" ] || continue
         compares="${compares}mod(\"$key\") = \"$revision\"$newline"
-        puts="${puts}put --lease=$lease $key $address$newline"
+        writes="$writes $key"
     done
-    if [ -n "$puts" ]; then
+    held=$found
+    if [ -n "$problem" ]; then
+        say "$problem" DUPLICATE
+        return 1
+    fi
+    if [ -n "$writes" ]; then
+        [ -n "$lease" ] || grant_lease || {
+            say "Waiting: ${out##*"$newline"}" ETCDCTL
+            return 1
+        }
+        puts=''
+        for key in $writes; do puts="${puts}put --lease=$lease $key $address$newline"; done
         out=$(printf '%s\n%s\n\n' "$compares" "$puts" | etcdctl txn 2>&1)
         case $out in
-            SUCCESS*) ;;
+            SUCCESS* | *"${newline}SUCCESS"*) ;; # a warning may come first
             *)
                 say "Waiting: the keys could not be written: ${out##*"$newline"}" ETCDCTL
                 case $out in *"permission denied"*) denied=$((denied + 1)) ;; esac
@@ -148,7 +176,7 @@ EOF
                 ;;
         esac
     fi
-    denied=0
+    denied=0 held=$((held + 1))
     say "Registered:$keys, address $address, lease $lease"
 }
 
@@ -164,19 +192,19 @@ hold() {
         case $line in *keepalived*) ;; *) continue ;; esac
         if [ "$left" -le 0 ]; then
             left=0
-            if claim; then left=$every; fi
-            # Somebody else's key may hang on the lease, as any user of etcd can arrange while ours do not: take another
-            # one. Seldom, since it may be the permissions of our own user that are missing.
-            if [ $((denied % 10)) -eq 1 ]; then
-                denied=$((denied + 1))
-                etcdctl lease revoke "$lease" >/dev/null 2>&1
+            if claim; then
+                left=$every
+            elif is_useless; then
+                revoke_lease
                 kill "$child"
+                break
             fi
         fi
         left=$((left - 1))
     done
     exec 3<&-
     wait "$child"
+    [ -z "$lease" ] || say "Waiting: the lease is lost" LEASE-LOST
     child='' lease=''
     rm -f "$noted"
 }
@@ -187,12 +215,14 @@ pause=1
 while :; do
     if ! find_keys; then
         say "Waiting: the name \"$name\" cannot be registered" MACHINE
-    elif take_lease; then
-        pause=1
-        hold
-        say "Waiting: the lease is lost" LEASE-LOST
     else
-        say "Waiting: ${out##*"$newline"}" ETCDCTL
+        [ -n "$lease" ] || find_lease
+        if claim; then
+            pause=1
+            hold
+        elif [ -n "$lease" ]; then
+            if is_useless; then revoke_lease; else hold; fi
+        fi
     fi
     nap "$pause"
     pause=$((pause < 8 ? pause * 2 : 8))

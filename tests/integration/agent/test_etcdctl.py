@@ -11,6 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -201,6 +202,60 @@ def test_somebody_elses_name_is_left_alone(etcd: Cluster, etcd_programs: Path, m
     wait_for(lambda: values(etcd) == {"ip": "10.0.0.5"}, "the name to be taken when it is free")
 
 
+def count_leases(etcd: Cluster) -> int:
+    return len(etcd.ctl("lease", "list").splitlines()) - 1  # the first line counts them
+
+
+def test_no_lease_is_held_while_the_host_has_no_address(
+    own_etcd: Cluster, programs: Path, member: Callable[..., Member], tmp_path: Path
+) -> None:
+    route, found = tmp_path / "ip", tmp_path / "found"
+    route.write_text(f"#!/bin/sh\ncat {found}\n")
+    route.chmod(0o755)
+    path = f"{tmp_path}:{programs}:{os.environ['PATH']}"
+    host = member(programs, own_etcd, ROLLCALL_ADDRESS="", ROLLCALL_TTL="60", PATH=path)
+    host.wait_said("Waiting: no address for this host")
+    assert count_leases(own_etcd) == 0
+    found.write_text("8.8.8.8 via 10.0.0.1 dev eth0 src 10.0.0.7 uid 0\n")
+    wait_for(lambda: values(own_etcd) == {"ip": "10.0.0.7"}, f"its address: {host.story()}", 30)
+    assert count_leases(own_etcd) == 1
+
+
+def test_no_lease_is_held_while_others_have_all_names(
+    own_etcd: Cluster, programs: Path, member: Callable[..., Member]
+) -> None:
+    host = member(programs, own_etcd)
+    host.wait_said("Registered: ")
+    own_etcd.ctl("put", KEYS + "ip", "10.0.0.9")
+    host.wait_said('Duplicate: /infrastructure/web/web1/ip is held by "10.0.0.9" under lease 0')
+    wait_for(lambda: count_leases(own_etcd) == 0, "the lease to be revoked")
+    host.kill()
+    host.log.unlink()
+    host.start()
+    host.wait_said("Duplicate: ")
+    assert count_leases(own_etcd) == 0
+    own_etcd.ctl("del", KEYS + "ip")
+    wait_for(lambda: values(own_etcd) == {"ip": "10.0.0.5"}, "the name when it is free", 30)
+
+
+def test_other_names_are_kept_while_somebody_else_has_one(
+    own_etcd: Cluster, programs: Path, member: Callable[..., Member]
+) -> None:
+    host = member(programs, own_etcd, ROLLCALL_ROLES="web api")
+    host.wait_said("Registered: ")
+    (lease,) = leases(own_etcd)
+    own_etcd.ctl("put", "/infrastructure/api/web1/ip", "10.0.0.9")
+    host.wait_said("Duplicate: ")
+    host.kill()
+    host.log.unlink()
+    host.start()
+    host.wait_said("Duplicate: ")
+    end = time.monotonic() + 2 * TTL
+    while time.monotonic() < end:
+        assert leases(own_etcd) == {lease}
+        time.sleep(0.2)
+
+
 def test_the_address_and_the_name_are_the_hosts_own(
     etcd: Cluster, etcd_programs: Path, member: Callable[..., Member]
 ) -> None:
@@ -236,13 +291,21 @@ def test_the_password_is_in_no_command_line(programs: Path, member: Callable[...
         own.permit("web1", KEYS)
         host = member(programs, own, ETCDCTL_USER="web1", CREDENTIALS_DIRECTORY=str(tmp_path))
         host.wait_said("Registered: ")
-        session = [path for path in Path("/proc").glob("[0-9]*") if _session(path) == host.process.pid]
-        lines = [(path / "cmdline").read_bytes() for path in session]
-        assert any(b"keep-alive" in line for line in lines)
-        assert not any(b"s3cret" in line for line in lines)
+        wait_for(lambda: any(b"keep-alive" in line for line in _command_lines(host)), "the keepalives")
+        assert not any(b"s3cret" in line for line in _command_lines(host))
         assert "s3cret" not in host.story()
         assert host.stop() == 0
         assert values(own, user="root:r") == {}
+
+
+def _command_lines(host: Member) -> list[bytes]:
+    """Those of all processes of its session."""
+    session = [path for path in Path("/proc").glob("[0-9]*") if _session(path) == host.process.pid]
+    lines = []
+    for path in session:
+        with suppress(OSError):  # it has ended
+            lines.append((path / "cmdline").read_bytes())
+    return lines
 
 
 def _session(process: Path) -> int:
