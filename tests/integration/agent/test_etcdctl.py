@@ -274,9 +274,9 @@ def test_a_name_that_nobody_can_have_is_waited_out(
     uname.write_text(f"#!/bin/sh\ncat {named}\n")
     uname.chmod(0o755)
     host = member(etcd_programs, etcd, ROLLCALL_NAME="", PATH=f"{tmp_path}:{etcd_programs}:{os.environ['PATH']}")
-    host.wait_said('Waiting: nobody can be registered by the name "localhost"')
+    host.wait_said('Waiting: the name "localhost" cannot be registered')
     named.write_text("we/b1")
-    host.wait_said('Waiting: nobody can be registered by the name "we/b1"')
+    host.wait_said('Waiting: the name "we/b1" cannot be registered')
     assert values(etcd, "/infrastructure/") == {}
     named.write_text("web1.example.org")
     wait_for(lambda: values(etcd) == {"ip": "10.0.0.5"}, "the name that it has now", 30)
