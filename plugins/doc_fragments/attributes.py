@@ -6,21 +6,21 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What can be said of a module as a whole.
+    """Attributes of modules.
 
-    ``rollcall.discovery.attributes`` is for every module, and beside it ``.attributes.info`` for those that only read.
+    ``rollcall.discovery.attributes`` is for all modules, ``.attributes.info`` in addition for modules that only read.
     """
 
     DOCUMENTATION = r"""
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and tell what would change, changing nothing.
+    description: Can run in C(check_mode) and report what would change, without changing anything.
   diff_mode:
-    description: Tells in diff mode what has changed, or in C(check_mode) what would change.
+    description: Returns details on what has changed (or would change in C(check_mode)) in diff mode.
   idempotent:
     description: When run twice in a row outside C(check_mode), with the same arguments, the second run changes nothing.
   action_group:
-    description: Use C(group/rollcall.discovery.etcd) in C(module_defaults) to give the connection options once.
+    description: Use C(group/rollcall.discovery.etcd) in C(module_defaults) to set the connection options once.
     support: full
     membership:
       - rollcall.discovery.etcd

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Documentation of the options for the connection to etcd, computed from the one table of them."""
+"""Documentation of the connection options, generated from their table in _options."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Documentation of what must hold of an inventory as a whole, and of what stands for an etcd that is away."""
+"""Documentation of the guards of an inventory, and of its options for an etcd that cannot be reached."""
 
 from __future__ import annotations
 
@@ -14,55 +14,59 @@ class ModuleDocFragment:
 options:
   allow_empty:
     description:
-      - Whether it is fine that there is no host, because no node is registered or every one of them is left out.
-      - By default that is an error, since a wrong O(prefix) looks the same.
+      - Whether an inventory without hosts is valid, because no node is registered or all of them are filtered out or
+        rejected.
+      - By default it is an error, since a wrong O(prefix) has the same effect.
     type: bool
     default: false
   min_hosts:
-    description: With fewer hosts than this there is an error instead of an inventory.
+    description: With fewer hosts than this, the plugin fails instead of returning an inventory.
     type: int
     default: 0
   max_shrink:
     description:
-      - How many fewer hosts than in the last run that was accepted there may be, as a percentage, V(30) or V(30%). With
-        fewer there is an error instead of an inventory, which names some of those that are missing. New hosts make up
-        for missing ones.
-      - By default nothing is compared, and with V(100) every number is accepted. As soon as the option is given, the
-        names of the hosts are kept in a file in O(state_dir). A run that is refused leaves it as it is.
-      - Nodes that left on purpose, by what the roster says, do not count as missing. Lost ones do.
-      - Runs of one inventory file are compared, known by its path, whatever endpoints it names. With other names of
-        clusters, O(prefix), O(layout), O(filters), O(exclude_filters) or O(hostnames) there is nothing to compare with.
-      - Here the environment wins over the file, so that E(ANSIBLE_ROLLCALL_MAX_SHRINK=100) accepts one run.
+      - The largest accepted decrease in the number of hosts since the last accepted run, as a percentage such as V(30)
+        or V(30%). If more hosts are missing, the plugin fails and names some of them. New hosts make up for missing
+        ones.
+      - By default nothing is compared. With V(100) every decrease is accepted. As soon as the option is set, the plugin
+        stores the names of the hosts in a file in O(state_dir). A run that fails does not change that file.
+      - Nodes that have left according to the roster do not count as missing. Lost nodes do.
+      - Runs of the same inventory file, identified by its path, are compared, even if its endpoints change. A run with
+        other cluster names, O(prefix), O(layout), O(filters), O(exclude_filters) or O(hostnames) is not compared with
+        earlier ones.
+      - For this option the environment takes precedence over the file, so E(ANSIBLE_ROLLCALL_MAX_SHRINK=100) accepts a
+        single run.
     type: str
     env:
       - name: ANSIBLE_ROLLCALL_MAX_SHRINK
     version_added: 0.2.0
   strict_nodes:
-    description: Whether a node that must be left out is an error instead of a warning.
+    description: Whether a rejected node is an error instead of a warning.
     type: bool
     default: false
   on_error:
     description:
-      - What to do where a cluster cannot be read. V(fail) is an error and no host.
-      - V(use_cache) takes the last good reading of that cluster instead, with a warning, if it is not older than
-        O(max_cache_age). All the same checks are made on it.
-      - That is for an etcd that is away, has no quorum or does not answer in time. A certificate, password, permission
-        or option that is wrong, and guards, are always an error.
+      - What to do if a cluster cannot be read. With V(fail), the plugin fails and returns no host.
+      - With V(use_cache), it warns and uses the last successful read of that cluster, unless that is older than
+        O(max_cache_age). The same checks apply to it.
+      - V(use_cache) applies if etcd is unreachable, has no quorum or does not answer in time. A wrong certificate,
+        password, permission or option, or a guard, always makes the plugin fail.
     type: str
     choices: [fail, use_cache]
     default: fail
     version_added: 0.2.0
   max_cache_age:
     description:
-      - How many seconds old the reading may be that O(on_error=use_cache) takes. Without it nothing limits the harm of
-        old addresses, so there is no default.
+      - Maximum age in seconds of the cached read that O(on_error=use_cache) may use.
+      - Required with O(on_error=use_cache). There is no default, since only you can say for how long old addresses do
+        no harm.
     type: int
     version_added: 0.2.0
   state_dir:
     description:
-      - Directory for the files of O(on_error=use_cache) and O(max_shrink), which only their user can read. It is made
-        where it is missing.
-      - By default it is C(rollcall) in Ansible's own directory E(ANSIBLE_HOME), that is C(~/.ansible/rollcall).
+      - Directory for the files of O(on_error=use_cache) and O(max_shrink), which only their owner can read. The plugin
+        creates it if it does not exist.
+      - Defaults to C(rollcall) in Ansible's home directory E(ANSIBLE_HOME), such as C(~/.ansible/rollcall).
     type: path
     env:
       - name: ANSIBLE_ROLLCALL_STATE_DIR

@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options that modules and plugins share, each described once.
+"""The options that modules and plugins share, each described in one place.
 
 Internal to the collection: no promise is made to other users of this file.
 
-From the tables come the argument specs of modules, the doc fragments, the names of environment variables, ini keys
-and variables, and at last the Settings and the Layout that the options stand for.
+The argument specs of the modules, the doc fragments, and the names of environment variables, ini keys and variables
+are derived from these tables. So are the Settings and the Layout that a module or plugin works with.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ INI_SECTION = "rollcall"
 
 
 class Option(t.NamedTuple):
-    """One option. `var` and `etcdctl` are the names of a variable and of etcdctl's environment variable, "" for none.
+    """One option. `var` and `etcdctl` name a variable and etcdctl's environment variable, "" if there is no such name.
 
-    `ambient` is False where only the task or the plugin's configuration may give it. `secret` is never printed, and
-    not read from ansible.cfg, which is a file that people share.
+    If `ambient` is False, only the task or the plugin's configuration can set the option, no environment variable, ini
+    key or variable. A `secret` is never printed, nor read from ansible.cfg, which is often shared.
     """
 
     description: t.Tuple[str, ...]
@@ -50,10 +50,10 @@ Table = t.Mapping[str, Option]
 CONNECTION: Table = {
     "endpoints": Option(
         description=(
-            "Client URLs of etcd's members, as V(https://etcd1:2379), V(etcd1:2379) or V([2001:db8::1]:2379).",
-            "They are asked in this order until one answers.",
-            "Without a scheme it is https where O(ca_cert) or O(client_cert) is given, otherwise http.",
-            "Where nothing is given it is V(http://127.0.0.1:2379).",
+            "Client URLs of the etcd members, such as V(https://etcd1:2379), V(etcd1:2379) or V([2001:db8::1]:2379).",
+            "They are tried in this order until one answers.",
+            "A URL without a scheme uses https if O(ca_cert) or O(client_cert) is set, otherwise http.",
+            "Defaults to V(http://127.0.0.1:2379).",
         ),
         type="list",
         elements="str",
@@ -62,33 +62,34 @@ CONNECTION: Table = {
     ),
     "host": Option(
         description=(
-            "Host of a single etcd member, V(127.0.0.1) where only O(port) is given.",
-            "Takes the place of O(endpoints).",
+            "Host of a single etcd member. Defaults to V(127.0.0.1) if O(port) is set.",
+            "Alternative to O(endpoints).",
         ),
         ambient=False,
     ),
     "port": Option(
         description=(
-            "Port of a single etcd member, V(2379) where only O(host) is given.",
-            "Takes the place of O(endpoints).",
+            "Port of a single etcd member. Defaults to V(2379) if O(host) is set.",
+            "Alternative to O(endpoints).",
         ),
         type="int",
         ambient=False,
     ),
     "discovery_srv": Option(
         description=(
-            "Domain whose SRV records C(_etcd-client-ssl._tcp) or C(_etcd-client._tcp) name etcd's members.",
-            "Give either this or O(endpoints). Of those that a plugin finds in different places the nearer one counts.",
+            "Domain whose SRV records C(_etcd-client-ssl._tcp) or C(_etcd-client._tcp) name the etcd members.",
+            "Set either this or O(endpoints). If both are set in different places (such as one in the inventory file"
+            " and one in the environment), the place with the higher precedence wins.",
         ),
         var="rollcall_etcd_discovery_srv",
         etcdctl=ETCDCTL["discovery_srv"],
     ),
     "discovery_srv_insecure": Option(
         description=(
-            "Whether O(discovery_srv) may lead to members without TLS, or to hosts outside of the domain.",
-            "DNS is not authenticated. So where a TLS option or O(password) is given only C(_etcd-client-ssl._tcp) is"
-            " looked up, or a forged answer would have the password sent in clear.",
-            "It is what etcdctl calls C(--insecure-discovery), which is on there.",
+            "Whether O(discovery_srv) may lead to members without TLS, or to hosts outside the domain.",
+            "DNS is not authenticated, and a forged answer could make the client send the password in clear text."
+            " Therefore only C(_etcd-client-ssl._tcp) is looked up if a TLS option or O(password) is set.",
+            "Corresponds to C(--insecure-discovery) of etcdctl, which is enabled there by default.",
         ),
         type="bool",
         default=False,
@@ -97,8 +98,8 @@ CONNECTION: Table = {
     ),
     "ca_cert": Option(
         description=(
-            "File with the CA certificates that etcd's certificate is verified with.",
-            "By default those of the system are used.",
+            "File with the CA certificates used to verify the certificate of the etcd server.",
+            "Defaults to the CA certificates of the system.",
         ),
         type="path",
         aliases=("cacert", "ca_path"),
@@ -107,8 +108,9 @@ CONNECTION: Table = {
     ),
     "client_cert": Option(
         description=(
-            "File with the certificate to show to etcd, together with O(client_key).",
-            "With etcd's authentication on it must not carry a CN: etcd's JSON gateway refuses such certificates.",
+            "File with the client certificate. Requires O(client_key).",
+            "If authentication is enabled in etcd, the certificate must not have a common name (CN): etcd's JSON"
+            " gateway rejects such certificates.",
         ),
         type="path",
         aliases=("cert_cert", "cert"),
@@ -124,9 +126,9 @@ CONNECTION: Table = {
     ),
     "user": Option(
         description=(
-            "User of etcd's password authentication, together with O(password).",
-            "It may be V(user:password), as etcdctl has it; O(password) takes the place of that one.",
-            "Prefer O(password), which is kept out of logs.",
+            "User for etcd's password authentication. Requires O(password).",
+            "V(user:password) is accepted too, as in etcdctl; O(password) overrides the password in it.",
+            "Prefer O(password), which is never logged.",
         ),
         var="rollcall_etcd_user",
         etcdctl=ETCDCTL["user"],
@@ -139,8 +141,10 @@ CONNECTION: Table = {
     ),
     "timeout": Option(
         description=(
-            "How long one request may take, over all O(endpoints): seconds, or a duration such as V(5s) or V(1m30s).",
-            "An etcd without quorum says so after seven seconds, so less than that only tells that it did not answer.",
+            "How long one request may take in total, across all O(endpoints): seconds, or a duration such as V(5s) or"
+            " V(1m30s).",
+            "An etcd without quorum reports that after seven seconds. With a shorter timeout, the error only says that"
+            " etcd did not answer.",
         ),
         default=f"{DEFAULT_TIMEOUT:g}",
         var="rollcall_etcd_timeout",
@@ -148,15 +152,18 @@ CONNECTION: Table = {
     ),
     "validate_certs": Option(
         description=(
-            "Whether etcd's certificate is verified. etcdctl's E(ETCDCTL_INSECURE_SKIP_TLS_VERIFY) is not read, on"
-            " purpose - certificates are verified unless it is said here.",
+            "Whether to verify the certificate of the etcd server.",
+            "E(ETCDCTL_INSECURE_SKIP_TLS_VERIFY) is deliberately ignored. Only this option disables verification.",
         ),
         type="bool",
         default=True,
         var="rollcall_etcd_validate_certs",
     ),
     "tls_server_name": Option(
-        description=("Name that etcd's certificate must be for, where it is not the host of the endpoint.",),
+        description=(
+            "Host name that the certificate of the etcd server must be valid for.",
+            "Defaults to the host of the endpoint.",
+        ),
         var="rollcall_etcd_tls_server_name",
     ),
 }
@@ -168,34 +175,35 @@ REGISTRY: Table = {
         var="rollcall_prefix",
     ),
     "layout": Option(
-        description=("How the keys under O(prefix) name a node.",),
+        description=("How the keys under O(prefix) identify a node.",),
         default=ROLE_NAME,
         choices=LAYOUTS,
         var="rollcall_layout",
     ),
     "state_prefix": Option(
         description=(
-            "Prefix of the keys that outlive a node's lease, as maintenance does.",
-            "By default it is V(/rollcall) followed by O(prefix).",
+            "Prefix of the keys that are not attached to a node's lease, such as maintenance and the roster.",
+            "Defaults to V(/rollcall) followed by O(prefix).",
         ),
         var="rollcall_state_prefix",
     ),
     "allowed_networks": Option(
         description=(
-            "Networks in which the addresses of nodes must lie, as V(10.0.0.0/8).",
-            "By default every address is taken but loopback, link-local, multicast and unspecified ones.",
+            "Networks that the addresses of nodes must belong to, such as V(10.0.0.0/8).",
+            "By default, all addresses are accepted except loopback, link-local, multicast and unspecified ones.",
         ),
         type="list",
         elements="str",
     ),
 }
 
-# For those who read nodes. Who writes one must give it a lease anyway.
+# Only readers have this option: a writer must give each node a lease anyway.
 READING: Table = {
     "allow_unleased": Option(
         description=(
-            "Whether nodes are taken that no lease holds, as C(etcdctl put) without C(--lease) writes them.",
-            "Nothing removes such a node when its host dies, so by default it is rejected with a warning.",
+            "Whether to accept nodes whose keys are not attached to a lease, such as those written by C(etcdctl put)"
+            " without C(--lease).",
+            "etcd does not remove such a node when its host fails, so by default it is rejected with a warning.",
         ),
         type="bool",
         default=False,
@@ -203,39 +211,41 @@ READING: Table = {
     ),
 }
 
-# Read by select() of _registry/select.py. Only a task may say which nodes it wants, never its surroundings.
+# The keyword arguments of select() in _registry/select.py. Only the task can set them, not its environment.
 FILTERS: Table = {
     "role": Option(
-        description=("Only nodes that answer under one of these roles.",), type="list", elements="str", ambient=False
+        description=("Only nodes that have one of these roles.",), type="list", elements="str", ambient=False
     ),
     "dc": Option(description=("Only nodes in one of these data centres.",), type="list", elements="str", ambient=False),
     "service": Option(
         description=("Only nodes with one of these services.",), type="list", elements="str", ambient=False
     ),
     "health": Option(
-        description=("Only nodes of one of these healths; with O(service) the health of the service counts.",),
+        description=(
+            "Only nodes with one of these health states. If O(service) is set, the health of the service is compared.",
+        ),
         type="list",
         elements="str",
         choices=HEALTHS,
         ambient=False,
     ),
     "tag": Option(
-        description=("Only nodes with one of these tags; with O(service) also those that have it on the service.",),
+        description=("Only nodes with one of these tags. If O(service) is set, a tag of the service counts as well.",),
         type="list",
         elements="str",
         ambient=False,
     ),
-    "name": Option(description=("Only the nodes of these names.",), type="list", elements="str", ambient=False),
+    "name": Option(description=("Only nodes with one of these names.",), type="list", elements="str", ambient=False),
     "maintenance": Option(
-        description=("Only nodes in maintenance (V(true)), or only nodes that are not (V(false)).",),
+        description=("Only nodes in maintenance (V(true)), or only nodes not in maintenance (V(false)).",),
         type="bool",
         ambient=False,
     ),
     "serving": Option(
         description=(
             "Only nodes that can take traffic (V(true)), or only nodes that cannot (V(false)).",
-            "Those can that are passing or warning, and neither draining nor in maintenance; with O(service) the health"
-            " of the service counts.",
+            "A node can take traffic if its health is V(passing) or V(warning) and it is not in maintenance. If"
+            " O(service) is set, the health of the service is used.",
         ),
         type="bool",
         ambient=False,
@@ -244,49 +254,49 @@ FILTERS: Table = {
 
 
 def argument_spec(*tables: Table) -> Json:
-    """The tables as AnsibleModule wants them."""
+    """The tables in the form that AnsibleModule expects."""
     return {name: _argument(option) for table in tables for name, option in table.items()}
 
 
 def documentation(table: Table, sources: t.Sequence[str] = ()) -> Json:
-    """The table as a doc fragment wants it; with `sources` ("env", "ini", "vars") also where plugins read it from."""
+    """The table in the form of a doc fragment; with the `sources` ("env", "ini", "vars") that plugins read."""
     return {"options": {name: _described(name, option, sources) for name, option in table.items()}}
 
 
 def settings(options: t.Mapping[str, t.Any]) -> Settings:
-    """What the connection options stand for. Raises InvalidSettings."""
+    """The Settings that the connection options describe. Raises InvalidSettings."""
     return Settings.from_mapping({name: options.get(name) for name in CONNECTION})
 
 
 def layout(options: t.Mapping[str, t.Any]) -> Layout:
-    """What the registry options stand for. Raises InvalidLayout, InvalidSettings."""
+    """The Layout that the registry options describe. Raises InvalidLayout, InvalidSettings."""
     refuse_empty({name: options.get(name) for name in REGISTRY})
     return Layout(options["prefix"], options["layout"], options.get("state_prefix") or "")
 
 
 def filters(options: t.Mapping[str, t.Any]) -> Json:
-    """Which nodes are wanted, as select() takes it. Raises InvalidSettings."""
+    """The filters as keyword arguments of select(). Raises InvalidSettings."""
     chosen = {name: options[name] for name in FILTERS}
     refuse_empty(chosen)
     return {name: _texts(name, value) if isinstance(value, (list, tuple)) else value for name, value in chosen.items()}
 
 
 def admission(options: t.Mapping[str, t.Any]) -> Admission:
-    """Which nodes are taken. Raises InvalidNode."""
+    """The rule for which nodes to accept. Raises InvalidNode if a network is invalid."""
     return Admission(allowed_networks(options), bool(options.get("allow_unleased")))
 
 
 def allowed_networks(options: t.Mapping[str, t.Any]) -> t.Tuple[Network, ...]:
-    """The networks that addresses must lie in; none: every address that another host can reach. Raises InvalidNode."""
+    """The networks of valid addresses; (): all addresses that another host can reach. Raises InvalidNode."""
     return parse_networks(options.get("allowed_networks") or ())
 
 
 def _texts(name: str, items: t.Iterable[t.Any]) -> t.List[str]:
-    """The items of a filter as text: Ansible checks them in modules only. Raises InvalidSettings."""
+    """The items of a filter as text; Ansible validates them only in modules. Raises InvalidSettings."""
     texts = [str(item) if isinstance(item, (int, float)) else item for item in items]
     for text in texts:
         if not isinstance(text, str) or not text:
-            raise InvalidSettings(f"{name}: expected texts, got {text!r}")
+            raise InvalidSettings(f"{name}: expected a list of strings, got {text!r}")
     return texts
 
 
@@ -307,7 +317,7 @@ def _described(name: str, option: Option, sources: t.Sequence[str]) -> Json:
     if not option.ambient:
         return described
     if "env" in sources:
-        # Ansible takes the last one that is set: etcdctl's own name yields to ours.
+        # Ansible uses the last one that is set, so our own name takes precedence over etcdctl's.
         names = filter(None, (option.etcdctl, f"ANSIBLE_ROLLCALL_{name.upper()}"))
         described["env"] = [{"name": env} for env in names]
     if "ini" in sources and not option.secret:

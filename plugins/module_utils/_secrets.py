@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The secrets among the parameters of a module, found before anything else looks at the parameters.
+"""Finds the secrets among the parameters of a module before anything else reads the parameters.
 
 Internal to the collection: no promise is made to other users of this file.
 
-AnsibleModule hides the values of `no_log` options, but it stops at the first parameter of a wrong type, and it shows
-the values of options that it does not know. Here parameters may be of any type.
+AnsibleModule masks the values of `no_log` options, but it stops at the first parameter of a wrong type, and it shows
+the values of unknown options. The functions here accept parameters of any type.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ _LOCATIONS = ("endpoints", "host", "discovery_srv")
 
 
 def find(params: t.Any, spec: Json) -> t.Set[str]:
-    """Every text that no result, message or log may contain: `params` are as the user gave them, `spec` is theirs."""
+    """All strings that must not appear in a result, message or log: `params` as the user gave them, with their spec."""
     found = set(_of_spec(params, spec))
     if isinstance(params, Mapping):
         found.update(_passwords(params))
-    # Messages also show values as Python and JSON write them.
+    # Messages also contain values as Python or JSON literals.
     written = {form(text)[1:-1] for text in found for form in (repr, json.dumps)}
     return {text for text in found | written if text}
 
 
 def redacted(params: t.Any, spec: Json) -> t.Any:
-    """The parameters as a result may show them: without secrets, and without the values of unknown options."""
+    """The parameters for a result: without secrets, and without the values of unknown options."""
     if _is_list(params):
         return [redacted(item, spec) for item in params]
     if not isinstance(params, Mapping):
@@ -50,7 +50,7 @@ def redacted(params: t.Any, spec: Json) -> t.Any:
 
 
 def places(result: Json, secrets: t.Collection[str]) -> t.List[str]:
-    """Where in a result AnsibleModule would put asterisks for one of the `secrets`, such as `revision` or `kvs[0]`."""
+    """The places in a result where AnsibleModule would mask one of the `secrets`, such as `revision` or `kvs[0]`."""
     found = []
     for name, value in result.items():
         items = [(f"{name}[{index}]", item) for index, item in enumerate(value)] if _is_list(value) else [(name, value)]
@@ -59,7 +59,7 @@ def places(result: Json, secrets: t.Collection[str]) -> t.List[str]:
 
 
 def without(value: t.Any, secrets: t.Collection[str]) -> t.Any:
-    """The value with null in those places."""
+    """The value with null instead of each part that contains one of the `secrets`."""
     if isinstance(value, Mapping):
         return {name: without(inner, secrets) for name, inner in value.items()}
     if _is_list(value):
@@ -89,14 +89,14 @@ def _redacted_value(value: t.Any, option: t.Optional[Json]) -> t.Any:
 
 
 def _without_keys(value: t.Any) -> t.Any:
-    """A value that should hold no mapping: Ansible would not look for secrets in the keys of one."""
+    """A value that should contain no mapping, with mappings masked: Ansible does not search their keys for secrets."""
     if isinstance(value, Mapping):
         return HIDDEN
     return list(map(_without_keys, value)) if _is_list(value) else value
 
 
 def _of_spec(params: t.Any, spec: Json) -> t.Iterator[str]:
-    """The values of all `no_log` options, and all of a parameter that should be a mapping with such an option."""
+    """The values of all `no_log` options, and all content of a non-mapping where the spec expects such options."""
     if _is_list(params):
         for item in params:
             yield from _of_spec(item, spec)
@@ -113,15 +113,15 @@ def _of_spec(params: t.Any, spec: Json) -> t.Iterator[str]:
         option = options.get(name, {})
         if option.get("no_log"):
             yield from _leaves(value)
-            yield str(value or "")  # AnsibleModule takes a list for the text of it
+            yield str(value or "")  # AnsibleModule converts a list to its text
         elif "options" in option:
             yield from _of_spec(value, option["options"])
 
 
 def _passwords(params: Json) -> t.Iterator[str]:
-    """Secrets in options that hold none: in `user` as etcdctl has it, and in URLs and `client_key` by mistake.
+    """Secrets in other options: `user` in etcdctl's form user:password, and by mistake in URLs and `client_key`.
 
-    If a comma or slash divides such a password, its parts are secret, too.
+    If a comma or slash splits such a password, its parts are secret, too.
     """
     user = params.get("user")
     if isinstance(user, (Mapping, list, tuple)):
@@ -135,12 +135,12 @@ def _passwords(params: Json) -> t.Iterator[str]:
                 yield from (match[1], *re.split("[,/?#]", match[1]))
     for name in ("client_key", "cert_key", "key_file"):
         for key in _leaves(params.get(name)):
-            if "PRIVATE KEY" in key:  # the key itself where its file is expected
+            if "PRIVATE KEY" in key:  # the key itself instead of the name of its file
                 yield from (key, *(line for line in key.splitlines() if len(line) > 20 and "PRIVATE" not in line))
 
 
 def _leaves(value: t.Any) -> t.Iterator[str]:
-    """Every text and number in `value` as text, the keys of mappings too."""
+    """All strings and numbers in `value` as text, including the keys of mappings."""
     if isinstance(value, Mapping):
         value = [*value.keys(), *value.values()]
     if isinstance(value, (list, tuple, set)):
@@ -151,7 +151,7 @@ def _leaves(value: t.Any) -> t.Iterator[str]:
 
 
 def _parsed(value: t.Any) -> t.Optional[Json]:
-    """The mapping that AnsibleModule makes of a text such as `name=web password=x`, or None."""
+    """The mapping that AnsibleModule parses from a text such as `name=web password=x`, or None."""
     try:
         parsed = check_type_dict(value)
         return parsed if isinstance(parsed, dict) else None
@@ -160,7 +160,7 @@ def _parsed(value: t.Any) -> t.Optional[Json]:
 
 
 def _options(spec: Json) -> Json:
-    """The options of a spec by all their names."""
+    """The options of a spec by name and alias."""
     return {name: option for key, option in spec.items() for name in (key, *option.get("aliases", ()))}
 
 

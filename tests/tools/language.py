@@ -41,7 +41,7 @@ PHRASES = (
     _phrase("is to be", r"\b(?:is|are|was|were) to be\b", "must, or the imperative"),
     _phrase("that is for", r"\bthat (?:is|are) for\b", "for"),
     _phrase("what is not there", r"\b[Ww]hat is not there\b", "a key that does not exist"),
-    _phrase("as V(", r"\bas V\(", "such as V("),
+    _phrase("as V(", r"(?<![Ss]uch )\bas V\(", "such as V("),
     _phrase("shall", r"\b[Ss]hall\b", "must, will"),
     _phrase("whatever", r"\b[Ww]h(?:at|o)ever\b", "any, all, even if"),
     _phrase("likewise", r"\b[Ll]ikewise\b", "also, the same way"),

@@ -15,10 +15,13 @@ from tests.support.modules import Modules
 @pytest.mark.parametrize(("module", "option"), [("etcd_user", "users"), ("etcd_role", "roles")])
 @pytest.mark.parametrize(
     ("names", "words"),
-    [(["web1", "web2", "web1"], "must name everyone once, and has more than one web1"), (["web1", ""], "is empty")],
+    [
+        (["web1", "web2", "web1"], "expected each name once, got web1 more than once"),
+        (["web1", ""], "got an empty one"),
+    ],
 )
 def test_everyone_is_named_once(capsys, fake_etcd, module, option, names, words, state):
-    items = [{"name": name, **({"password": "x"} if module == "etcd_user" else {})} for name in names]
+    items = [{"name": name, **({"password": "s3cret"} if module == "etcd_user" else {})} for name in names]
     refused = getattr(Modules(capsys, endpoints=[fake_etcd.endpoint]), module)(**{option: items, "state": state})
     assert words in refused["msg"]
     assert option in refused["msg"]

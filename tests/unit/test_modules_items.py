@@ -189,7 +189,9 @@ def test_an_item_that_holds_the_password_of_the_task_stops_all_before_anything_i
     ):
         for mode in ({}, {"check": True, "diff": True}):
             refused = modules.etcd_kv(items=[{"key": "/app/first", "value": "x"}, item], **mode)
-            assert "Cannot return kvs[1]: it contains the password of this task" in refused["msg"]
+            assert (
+                "Cannot return kvs[1]: it contains the password or another secret option of this task" in refused["msg"]
+            )
             assert "***" not in refused["msg"]
     assert fake_etcd.tree("/") == before
 

@@ -171,7 +171,7 @@ def test_a_lease_that_is_not_there_is_an_error(modules, fake_etcd, warned):
     assert modules.etcd_kv(key="/a", value="x", lease=7, check=True)["changed"]
     assert not warned
     assert modules.etcd_kv(key="/a", value="x", lease=4711, check=True)["changed"]  # an earlier task may be to grant it
-    assert "lease not found: 4711 (1267) has ended, or never was. The task will fail unless" in warned[0]
+    assert "lease not found: 4711 (1267) has expired or never existed. The task will fail unless" in warned[0]
     assert fake_etcd.tree() == {}
 
 

@@ -143,9 +143,9 @@ def test_a_lease_in_its_last_second_is_still_there(modules, fake_etcd):
     [
         ({"lease": 7, "state": "absent", "keys": ["/a"]}, "state=present only"),
         ({}, "ttl"),
-        ({"ttl": 0}, "ttl must be a positive number"),
-        ({"ttl": 9_000_000_001}, "ttl must be at most 9000000000 seconds"),
-        ({"lease": -1, "ttl": 60}, "lease must be a positive number"),
+        ({"ttl": 0}, "ttl: expected a positive number"),
+        ({"ttl": 9_000_000_001}, "ttl: expected at most 9000000000 seconds"),
+        ({"lease": -1, "ttl": 60}, "lease: expected a positive number"),
         ({"state": "absent"}, "lease"),
         ({"state": "renewed"}, "lease"),
     ],

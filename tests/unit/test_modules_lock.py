@@ -115,5 +115,5 @@ def test_what_cannot_be_is_refused(modules, fake_etcd):
         assert "ttl" in modules.etcd_lock(**options)["msg"]
     for empty in ("key", "owner"):  # of two plays with an empty owner both would have the lock
         options = {"owner": "me", "ttl": 60, empty: ""}
-        assert modules.etcd_lock(**options)["msg"] == f"{empty} must not be empty [RC-E-OPTION]"
+        assert modules.etcd_lock(**options)["msg"] == f"{empty}: expected a value, got an empty string [RC-E-OPTION]"
     assert fake_etcd.tree() == {}

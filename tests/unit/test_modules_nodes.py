@@ -233,8 +233,8 @@ def test_a_name_taken_under_another_role_is_refused(modules, connect, fake_etcd)
         ({"dc": "dc1"}, "data centre 'dc1' is given, but the layout is {role}/{name}"),
         ({"layout": "{dc}/{role}/{name}"}, "no data centre is given"),
         ({"ttl": None}, "missing: ttl"),
-        ({"ttl": 0}, "ttl must be"),
-        ({"ttl": 9_000_000_001}, "ttl must be at most 9000000000 seconds"),
+        ({"ttl": 0}, "ttl: expected a positive number"),
+        ({"ttl": 9_000_000_001}, "ttl: expected at most 9000000000 seconds"),
     ],
 )
 def test_what_readers_would_leave_out_is_refused(modules, fake_etcd, said, words):

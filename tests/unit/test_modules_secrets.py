@@ -136,7 +136,7 @@ def test_a_value_that_holds_the_password_of_the_task_is_an_error_before_anything
     refused = getattr(web, name)(**mode, **options)
     assert refused["failed"]
     assert f"Cannot return {place}" in refused["msg"]
-    assert "contains the password of this task" in refused["msg"]
+    assert "contains the password or another secret option of this task" in refused["msg"]
     assert "***" not in refused["msg"]
     assert fake_etcd.tree("/") == before
     assert refused["invocation"]["module_args"]["password"] == "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
@@ -159,7 +159,7 @@ def test_the_error_stays_readable_whatever_the_password(fake_etcd, capsys, passw
     fake_etcd.require_auth(root=password)
     refused = Modules(capsys, endpoints=[fake_etcd.endpoint], user=f"root:{password}").etcd_kv_info(key="/k")
     assert refused["msg"].startswith("Cannot return kvs[0]")
-    assert "it contains the password of this task" in refused["msg"]
+    assert "it contains the password or another secret option of this task" in refused["msg"]
     arguments = refused["invocation"]["module_args"]
     assert password not in (arguments["user"].partition(":")[2], arguments["password"])
 

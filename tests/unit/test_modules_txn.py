@@ -76,7 +76,7 @@ def test_a_key_gets_its_lease(modules, warned):
     modules.etcd_txn(success=[{**PUT, "lease": 7}], failure=[{**PUT, "lease": 8}], check=True)
     assert not warned  # what is not done need not be possible
     assert modules.etcd_txn(success=[{**PUT, "lease": 8}], check=True)["changed"]
-    assert "lease not found: 8 (8) has ended, or never was. The task will fail unless" in warned[0]
+    assert "lease not found: 8 (8) has expired or never existed. The task will fail unless" in warned[0]
 
 
 @pytest.mark.parametrize(

@@ -373,7 +373,7 @@ def test_a_health_that_there_is_not_is_an_error(lookup, nodes):
     ("given", "shown"), [([["web"]], r"\['web'\]"), ([None], "None"), ([{"a": 1}], "{'a': 1}"), (["web", ""], "''")]
 )
 def test_a_filter_that_is_no_text_does_not_match_nobody(lookup, nodes, given, shown):
-    with pytest.raises(AnsibleError, match=f"service: expected texts, got {shown}"):
+    with pytest.raises(AnsibleError, match=f"service: expected a list of strings, got {shown}"):
         lookup("nodes", service=given)
 
 

@@ -211,7 +211,7 @@ def test_what_cannot_be_is_one_clear_message(etcd, modules, monkeypatch):
     for options, words in [
         ({"users": [{"name": "web9"}]}, "The user web9 needs a password"),
         ({"users": [{"name": "web9", "password": ""}]}, "The user web9 needs a password, and not an empty one"),
-        ({"users": [{"name": "web9", "password": "x" * 73}]}, "password of the user web9 is longer than the 72 bytes"),
+        ({"users": [{"name": "web9", "password": "x" * 73}]}, "password of user web9: expected at most 72 bytes"),
     ]:
         options["users"].insert(0, {"name": "web1", "password": SECRET})
         for check in (True, False):
