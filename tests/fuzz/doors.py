@@ -6,10 +6,9 @@
 
 from __future__ import annotations
 
-from tests.fuzz import checks, configs, dns, gateway, nodes, plugins
+from tests.fuzz import checks, configs, dns, gateway, keeping, nodes, plugins
 from tests.fuzz.door import Door
 
 DOORS: dict[str, Door] = {
-    door.name: door
-    for door in (*checks.DOORS, *configs.DOORS, *dns.DOORS, *gateway.DOORS, *nodes.DOORS, *plugins.DOORS)
+    door.name: door for kind in (checks, configs, dns, gateway, keeping, nodes, plugins) for door in kind.DOORS
 }
