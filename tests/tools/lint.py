@@ -28,6 +28,7 @@ GATES = {
     "yamllint": "yamllint --strict .",
     "changelog": "antsibull-changelog lint",
     "docs": "antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=all .",
+    "site": "tests/tools/docs.sh",
     "ansible-lint": "ansible-lint --nocolor",
     "galaxy": "tests/tools/galaxy.sh",
     "sanity-oldest": "tests/tools/sanity.sh .venv",
