@@ -18,6 +18,7 @@ description:
   - The name of the file carries the version of the collection and a digest of the content.
   - The archive unpacks to a directory C(rollcall/) and a file C(VERSION), a JSON object with C(version) and C(digest).
     That file is the last member of the archive, so a node that has it has everything.
+  - In the directory where it was unpacked, C(python3 -m rollcall) is the command.
 notes:
   - The file lies in Ansible's own temporary directory and is deleted with it when the run ends.
   - The role P(rollcall.discovery.agent#role) uses this lookup; there is seldom a need to call it by hand.

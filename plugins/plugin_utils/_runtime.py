@@ -25,6 +25,9 @@ from ansible_collections.rollcall.discovery.plugins.plugin_utils._errors import 
 
 PACKAGES = ("_etcd", "_registry", "_agent")
 
+# Lets `python3 -m rollcall` run the command in the directory where the archive was unpacked.
+_MAIN = b'import runpy\n\nrunpy.run_module("rollcall._agent.cli", run_name="__main__", alter_sys=True)\n'
+
 # 1980-01-01, the oldest time that every archive format can hold; GNU tar warns of a file from 1970.
 _MTIME = 315532800
 
@@ -64,7 +67,7 @@ def collection_version(root: Path) -> str:
 def collect(root: Path) -> dict[str, bytes]:
     """The files of the package `rollcall`, by their path in the archive. Raises AnsibleError."""
     utils = root / "plugins" / "module_utils"
-    files = {"rollcall/__init__.py": b""}
+    files = {"rollcall/__init__.py": b"", "rollcall/__main__.py": _MAIN}
     for package in PACKAGES:
         found = {path.relative_to(utils).as_posix(): path.read_bytes() for path in (utils / package).rglob("*.py")}
         if not found:

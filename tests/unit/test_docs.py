@@ -6,11 +6,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 import yaml
+
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.config import ConfigError
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering import render_config
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.functions import FUNCTIONS
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.keystore import KeyStore
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.lookups import Lookups
+from tests.tools.etcd_binaries import SERIES
 
 ROOT = Path(__file__).parents[2]
 RECORDS = sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))
@@ -65,3 +73,70 @@ def test_every_guide_is_in_the_table_of_contents() -> None:
 def test_relative_links_of_a_page_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_guide_names_tests_that_exist_as_proof() -> None:
+    text = (ROOT / "docs/docsite/rst/guide_comparison.rst").read_text(encoding="utf-8")
+    named = set(re.findall(r"``(test_\w+)``", text))
+    defined: set[str] = set()
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        defined.update(re.findall(r"^ *def (test_\w+)\(", path.read_text(encoding="utf-8"), re.MULTILINE))
+    assert named
+    assert named <= defined
+
+
+def test_reference_page_has_every_key_of_the_renderers_configuration(tmp_path: Path) -> None:
+    """Each object of the configuration refuses an unknown key and names the known ones."""
+    text = (ROOT / "docs/docsite/rst/reference_render.rst").read_text(encoding="utf-8")
+    template = {"src": "/a", "dest": "/b"}
+    etcd = {"endpoints": ["http://127.0.0.1:2379"]}
+    for config, form in (
+        ({"x": 1, "templates": [template]}, "``{}``"),
+        ({"etcd": {"x": 1, **etcd}, "templates": [template]}, "``{}``"),
+        ({"templates": [{"x": 1, **template}]}, "``{}``"),
+        ({"timing": {"x": 1}, "templates": [template]}, "``timing.{}``"),
+        ({"intervals": {"x": 1}, "templates": [template]}, "``intervals.{}``"),
+    ):
+        file = tmp_path / "render.json"
+        file.write_text(json.dumps(config))
+        with pytest.raises(ConfigError, match="known are: ") as refused:
+            render_config.load(str(file))
+        known = str(refused.value).partition("known are: ")[2].split(", ")
+        assert [key for key in known if form.format(key) not in text] == []
+
+
+def test_reference_page_has_every_function_of_templates() -> None:
+    text = (ROOT / "docs/docsite/rst/reference_render.rst").read_text(encoding="utf-8")
+    listed = re.findall(r"``(\w+)``", text.partition("* keys: ")[2].partition("Control characters")[0])
+    of_keys = [name for name in vars(KeyStore) if not name.startswith("_")]
+    assert sorted(listed) == sorted([*FUNCTIONS, *Lookups().functions(), *of_keys])
+
+
+def test_readme_stays_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def test_readme_lists_every_plugin_module_role_and_playbook() -> None:
+    content = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Content")[2].partition("\n## ")[0]
+    listed = set(re.findall(r"`(\w+)`", content))
+    for place in (
+        "plugins/inventory/*.py",
+        "plugins/lookup/*.py",
+        "plugins/modules/*.py",
+        "roles/*",
+        "playbooks/*.yml",
+    ):
+        names = {path.stem for path in ROOT.glob(place)}
+        assert names
+        assert names <= listed
+
+
+def test_readme_names_the_versions_that_are_tested() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|", readme, re.MULTILINE))
+    cores = [
+        re.findall(r"^ansible-core~=(\d+\.\d+)", (ROOT / "tests/requirements" / name).read_text(), re.MULTILINE)[0]
+        for name in ("dev.in", "newest.in")
+    ]
+    assert rows["ansible-core"] == " and ".join(cores)
+    assert rows["etcd"].startswith(f"{', '.join(SERIES[:-1])} and {SERIES[-1]};")

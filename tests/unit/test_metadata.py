@@ -2,11 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What meta/ and README say of the collection is true of the collection."""
+"""The metadata of the collection are true of the collection."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +36,3 @@ def test_both_environments_test_with_the_same_tools() -> None:
         return {line for line in lines if line and not line.startswith("#")}
 
     assert tools("dev.in") == tools("newest.in")
-
-
-def test_the_tests_that_readme_names_as_proof_are_there() -> None:
-    named = set(re.findall(r"`(test_\w+)`", (ROOT / "README.md").read_text(encoding="utf-8")))
-    defined: set[str] = set()
-    for path in (ROOT / "tests").rglob("test_*.py"):
-        defined.update(re.findall(r"^ *def (test_\w+)\(", path.read_text(encoding="utf-8"), re.MULTILINE))
-    assert named <= defined

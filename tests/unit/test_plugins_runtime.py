@@ -8,6 +8,8 @@ import gzip
 import io
 import json
 import os
+import subprocess
+import sys
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -42,6 +44,15 @@ def test_the_real_runtime_unpacks_to_an_importable_package() -> None:
     assert names[-1] == "VERSION"
 
 
+def test_unpacked_archive_runs_as_python_module(tmp_path: Path) -> None:
+    archive = _runtime.pack(_runtime.collect(_runtime.collection_root()), "1.0.0")
+    subprocess.run(["tar", "-xz"], cwd=tmp_path, input=archive.content, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "rollcall", "--version"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "rollcall 1.0.0\n", "")
+
+
 def test_only_python_source_is_packed(tmp_path: Path) -> None:
     root = a_collection(tmp_path)
     etcd = root / "plugins" / "module_utils" / "_etcd"
@@ -50,6 +61,7 @@ def test_only_python_source_is_packed(tmp_path: Path) -> None:
     (etcd / "notes.txt").write_text("no")
     assert sorted(_runtime.collect(root)) == [
         "rollcall/__init__.py",
+        "rollcall/__main__.py",
         "rollcall/_agent/__init__.py",
         "rollcall/_agent/code.py",
         "rollcall/_etcd/__init__.py",
