@@ -15,6 +15,7 @@ import yaml
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.config import ConfigError
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering import render_config
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.expressions import Expressions
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.functions import FUNCTIONS
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.keystore import KeyStore
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.lookups import Lookups
@@ -109,7 +110,7 @@ def test_reference_page_has_every_function_of_templates() -> None:
     text = (ROOT / "docs/docsite/rst/reference_render.rst").read_text(encoding="utf-8")
     listed = re.findall(r"``(\w+)``", text.partition("* keys: ")[2].partition("Control characters")[0])
     of_keys = [name for name in vars(KeyStore) if not name.startswith("_")]
-    assert sorted(listed) == sorted([*FUNCTIONS, *Lookups().functions(), *of_keys])
+    assert sorted(listed) == sorted([*FUNCTIONS, *Lookups().functions(), *Expressions().functions(), *of_keys])
 
 
 def test_readme_stays_short() -> None:
