@@ -10,6 +10,8 @@ import pytest
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.keystore import (
     KeyStore,
+    KeyTable,
+    KeyTable,
     Pair,
     TemplateFailed,
 )
@@ -17,7 +19,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire impo
 
 
 def store(values, prefix=""):
-    return KeyStore([KeyValue(key, value, 1, 1, 1, 0) for key, value in values.items()], prefix)
+    return KeyStore(KeyTable({key: KeyValue(key, value, 1, 1, 1, 0) for key, value in values.items()}), prefix)
 
 
 TREE = {

@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.keystore import TemplateFailed
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.keystore import KeyTable, TemplateFailed
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.lookups import Lookups
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.templates import Template
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.view import View
@@ -56,7 +56,7 @@ def encoded(record):
 def render(tmp_path):
     def render(text):
         (tmp_path / "t.j2").write_text(text)
-        return Template(str(tmp_path / "t.j2")).render(View(1, [], [], frozenset(), [])).decode()
+        return Template(str(tmp_path / "t.j2")).render(View(1, [], KeyTable({}), 0, [])).decode()
 
     return render
 

@@ -171,7 +171,7 @@ def test_free_words_of_checks_and_operators_stay_on_one_line(render):
 
 
 def test_keys_above_the_nodes_are_seen():
-    assert {kv.key for kv in seen({"/infrastructure/version": "3", **infrastructure(web1="10.0.0.1")}).kvs} == {
+    assert set(seen({"/infrastructure/version": "3", **infrastructure(web1="10.0.0.1")}).keys.kvs) == {
         "/infrastructure/version",
         "/infrastructure/web/web1/ip",
     }

@@ -116,12 +116,24 @@ def refuse_empty(found: NodeSet, layout: Layout, endpoint: str) -> None:
         )
 
 
-class _Member:
+class NodeKeys:
     """The keys of one node: `leaves` by their name, and `strays` that fit no layout."""
 
     def __init__(self) -> None:
         self.leaves: t.Dict[str, KeyValue] = {}
         self.strays: t.List[KeyValue] = []
+
+
+class Judgement(t.NamedTuple):
+    """What the keys of one node make: the node, or the reason why it is rejected, or neither if none is a node's key.
+
+    `unfit` reports keys that do not fit the layout, `note` is a sentence about a node that is taken all the same.
+    """
+
+    node: t.Optional[Node] = None
+    rejected: t.Optional[Rejected] = None
+    unfit: t.Optional[Rejected] = None
+    note: str = ""
 
 
 def assemble(
@@ -136,53 +148,77 @@ def assemble(
     One bad node is left out and told of; keys that fit no layout come last. Raises InvalidLayout where no key fits the
     layout, but some fit the other.
     """
-    members, homeless = _members(tree, layout)
-    strays = [*homeless, *(kv.key for member in members.values() for kv in member.strays)]
-    if strays and not any(member.leaves for member in members.values()):
-        fitting = layout.fitting(strays)
-        if fitting:
-            raise InvalidLayout(
-                f"The keys under {layout.prefix} do not fit the layout {layout.layout}; {fitting} would fit "
-                f"(as {shown(strays[0])})"
-            )
+    keys, homeless = group(tree, layout)
+    if not any(own.leaves for own in keys.values()):
+        refuse_other_layout([*homeless, *(kv.key for own in keys.values() for kv in own.strays)], layout)
     drained = {layout.parse_state(kv.key, layout.maintenance_prefix): kv for kv in kept}
     now = time.time()
-    nodes: t.List[Node] = []
-    rejected: t.List[Rejected] = []
-    unfit: t.List[Rejected] = []
-    notes: t.List[str] = []
-    for who in sorted(members, key=lambda who: (who.name, who.role, who.dc)):
-        member = members[who]
-        try:
-            refuse_excess([*member.leaves.values(), *member.strays])
-            if member.leaves:
-                nodes.append(_node(who, member.leaves, drained.get(who), admission, now))
-                notes.extend(_unleased(who, member.leaves))
-        except InvalidNode as exc:
-            rejected.append(Rejected(shown(str(who)), str(exc)))
-            continue
-        if member.strays:
-            unfit.append(_unfit([kv.key for kv in member.strays], shown(str(who)), layout))
-    if homeless:
-        unfit.append(_unfit(homeless, f"{len(homeless)} keys of no node", layout))
-    return NodeSet(revision, nodes, rejected + unfit, notes)
+    judged = [judge(who, keys[who], drained.get(who), layout, admission, now) for who in sorted(keys, key=in_order)]
+    return NodeSet(
+        revision,
+        [one.node for one in judged if one.node],
+        [
+            *(one.rejected for one in judged if one.rejected),
+            *(one.unfit for one in judged if one.unfit),
+            *homeless_keys(homeless, layout),
+        ],
+        [one.note for one in judged if one.note],
+    )
 
 
-def _members(tree: t.Iterable[KeyValue], layout: Layout) -> t.Tuple[t.Dict[Identity, _Member], t.List[str]]:
+def in_order(who: Identity) -> t.Tuple[str, str, str]:
+    """The key that nodes are sorted by."""
+    return who.name, who.role, who.dc
+
+
+def refuse_other_layout(strays: t.Sequence[str], layout: Layout) -> None:
+    """Raises InvalidLayout if some of `strays`, the keys of a registry without a node, fit the other layout."""
+    fitting = layout.fitting(strays)
+    if fitting:
+        raise InvalidLayout(
+            f"The keys under {layout.prefix} do not fit the layout {layout.layout}; {fitting} would fit "
+            f"(as {shown(strays[0])})"
+        )
+
+
+def judge(
+    who: Identity,
+    keys: NodeKeys,
+    kept: t.Optional[KeyValue],
+    layout: Layout,
+    admission: Admission,
+    now: float,
+) -> Judgement:
+    """Read one node, at the time `now`, from its keys and from the key of its maintenance (`kept`)."""
+    try:
+        refuse_excess([*keys.leaves.values(), *keys.strays])
+        node = _node(who, keys.leaves, kept, admission, now) if keys.leaves else None
+    except InvalidNode as exc:
+        return Judgement(rejected=Rejected(shown(str(who)), str(exc)))
+    unfit = _unfit([kv.key for kv in keys.strays], shown(str(who)), layout) if keys.strays else None
+    return Judgement(node, None, unfit, _unleased(who, keys.leaves) if node else "")
+
+
+def homeless_keys(keys: t.Sequence[str], layout: Layout) -> t.List[Rejected]:
+    """One line about the keys that are in the directory of no node, if there are any."""
+    return [_unfit(keys, f"{len(keys)} keys of no node", layout)] if keys else []
+
+
+def group(tree: t.Iterable[KeyValue], layout: Layout) -> t.Tuple[t.Dict[Identity, NodeKeys], t.List[str]]:
     """The keys of each node, and the keys that are in the directory of none."""
-    members: t.Dict[Identity, _Member] = collections.defaultdict(_Member)
+    keys: t.Dict[Identity, NodeKeys] = collections.defaultdict(NodeKeys)
     homeless: t.List[str] = []
     for kv in tree:
         place = layout.parse(kv.key)
         if place is not None:
-            members[place[0]].leaves[place[1]] = kv
+            keys[place[0]].leaves[place[1]] = kv
             continue
         owner = layout.owner(kv.key)
         if owner is None:
             homeless.append(kv.key)
         else:
-            members[owner].strays.append(kv)
-    return members, homeless
+            keys[owner].strays.append(kv)
+    return keys, homeless
 
 
 def _unfit(keys: t.Sequence[str], path: str, layout: Layout) -> Rejected:
@@ -192,22 +228,27 @@ def _unfit(keys: t.Sequence[str], path: str, layout: Layout) -> Rejected:
     return Rejected(path, f"{len(keys)} keys do not fit the layout {layout.layout}, such as {shown(keys[0])}")
 
 
-def _unleased(who: Identity, keys: t.Mapping[str, KeyValue]) -> t.Iterator[str]:
-    """A sentence where keys of a node with a lease have none: they would say the same of whoever has the name next."""
+def _unleased(who: Identity, keys: t.Mapping[str, KeyValue]) -> str:
+    """A sentence if keys of a node with a lease have none: they would say the same of whoever has the name next."""
     found = [kv.key for kv in keys.values() if not kv.lease] if keys[IP].lease else []
-    if found:
-        more = f" and {len(found) - 1} more" if found[1:] else ""
-        yield (
-            f"{shown(str(who))}: the key {shown(found[0])}{more} has no lease and will outlive the node. Delete it, or "
-            "write it with the lease of the node"
-        )
+    if not found:
+        return ""
+    more = f" and {len(found) - 1} more" if found[1:] else ""
+    return (
+        f"{shown(str(who))}: the key {shown(found[0])}{more} has no lease and will outlive the node. Delete it, or "
+        "write it with the lease of the node"
+    )
 
 
 def hosts(call: NodeSet) -> NodeSet:
     """`call` with one node for each host, and sentences about hosts that share an address. See `merge`."""
     nodes, ambiguous = merge(call.nodes)
-    notes = [f"{shown(other.place)}: {later_address(other, first)}" for first, other in shared_addresses(nodes)]
-    return NodeSet(call.revision, nodes, [*ambiguous, *call.rejected], [*call.notes, *notes])
+    return NodeSet(call.revision, nodes, [*ambiguous, *call.rejected], [*call.notes, *shared_notes(nodes)])
+
+
+def shared_notes(nodes: t.Iterable[Node]) -> t.List[str]:
+    """A sentence about each host that has the address of another."""
+    return [f"{shown(other.place)}: {later_address(other, first)}" for first, other in shared_addresses(nodes)]
 
 
 def shared_addresses(

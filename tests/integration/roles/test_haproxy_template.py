@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.templates import Template
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.keystore import KeyTable
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.view import View
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import (
     CRITICAL,
@@ -61,7 +62,7 @@ def rendered(ansible_bin: Path, haproxy: str, tmp_path: Path) -> Any:
             vars_files=files,
         )
         assert done.rc == 0, done.output
-        content = Template(str(template)).render(View(1, list(nodes), [], frozenset(), [])).decode()
+        content = Template(str(template)).render(View(1, list(nodes), KeyTable({}), len(nodes), [])).decode()
         config = tmp_path / "haproxy.cfg"
         config.write_text(content)
         checked = subprocess.run([haproxy, "-c", "-f", str(config)], capture_output=True, text=True, check=False)

@@ -45,7 +45,7 @@ class Guard:
         if view.members or self._allow_empty:
             return ""
         where = f"under {self._layout.prefix} at revision {view.revision}"
-        before = f"there were {len(self._passed.members)}; " if self._passed else ""
+        before = f"there were {self._passed.members}; " if self._passed else ""
         return (
             f"no node is registered {where}: {before}nothing is changed until one is. "
             "If that is meant, set allow_empty in the configuration; else check prefix and permissions"

@@ -48,26 +48,40 @@ def one_line(text: str) -> str:
     return _CONTROL.sub(" ", text)
 
 
-class KeyStore:
-    """Keys by name, as of one revision. With `prefix` the functions take and give names without it, as in confd."""
+class KeyTable:
+    """Keys by name, as of one revision: shared by all templates, and never changed."""
 
-    def __init__(self, kvs: t.Iterable[KeyValue], prefix: str = "") -> None:
+    def __init__(self, kvs: t.Mapping[str, KeyValue]) -> None:
+        self.kvs = kvs
+        self._names: t.List[str] = []
+
+    @property
+    def names(self) -> t.List[str]:
+        """All names, sorted when somebody first asks for them."""
+        if len(self._names) != len(self.kvs):
+            self._names = sorted(self.kvs)
+        return self._names
+
+
+class KeyStore:
+    """The functions of templates over a table. With `prefix` they take and give names without it, as in confd."""
+
+    def __init__(self, table: KeyTable, prefix: str = "") -> None:
         self._prefix = prefix.rstrip("/")
-        self._values = {kv.key: kv.value for kv in kvs}
-        self._names = sorted(self._values)
+        self._table = table
 
     def exists(self, key: str) -> bool:
         """Whether there is a key of exactly this name."""
-        return self._prefix + key in self._values
+        return self._prefix + key in self._table.kvs
 
     def getv(self, key: str, default: t.Optional[str] = None, raw: bool = False) -> str:
         """The value of a key, or `default` where there is none. Raises TemplateFailed.
 
         One line break at its end is dropped: `etcdctl put` leaves it when it reads a value from its input.
         """
-        value = self._values.get(self._prefix + key)
-        if value is not None:
-            return self._value(key, value, raw)
+        kv = self._table.kvs.get(self._prefix + key)
+        if kv is not None:
+            return self._value(key, kv.value, raw)
         if default is None:
             raise TemplateFailed(
                 f"getv: there is no key {shown(self._prefix + key)}; "
@@ -84,7 +98,7 @@ class KeyStore:
             matches = len(parts) == len(wanted) and all(map(fnmatch.fnmatchcase, parts, wanted))
             if matches and is_plain(name):
                 key = name[len(self._prefix) :]
-                found.append(Pair(key, self._value(key, self._values[name], raw)))
+                found.append(Pair(key, self._value(key, self._table.kvs[name].value, raw)))
         return found
 
     def get(self, key: str, raw: bool = False) -> Pair:
@@ -114,10 +128,11 @@ class KeyStore:
 
     def _below(self, start: str) -> t.Iterator[str]:
         """All names that start with `start`, in their order."""
-        for index in range(bisect.bisect_left(self._names, start), len(self._names)):
-            if not self._names[index].startswith(start):
+        names = self._table.names
+        for index in range(bisect.bisect_left(names, start), len(names)):
+            if not names[index].startswith(start):
                 return
-            yield self._names[index]
+            yield names[index]
 
     @staticmethod
     def _value(key: str, value: str, raw: bool) -> str:

@@ -30,7 +30,6 @@ from ..host.inbox import Inbox
 from ..host.systemd import STOP, Notifier, why_ended
 from ..host.writer import Writer
 from ..version import version
-from . import view
 from .applying import apply, make_jobs
 from .coalesce import Coalescer
 from .commands import Commands
@@ -38,7 +37,7 @@ from .consumer import Applied, Consumer
 from .guard import Guard
 from .render_config import RenderConfig
 from .snapshot import Snapshot
-from .view import View
+from .view import View, ViewBuilder
 
 Json = t.Dict[str, t.Any]
 
@@ -58,6 +57,7 @@ class Renderer:
         self._notifier = Notifier()
         self._coalescer = Coalescer(config.timing.quiet, config.timing.max_wait)
         self._snapshot = Snapshot(config.state_dir)
+        self._views = ViewBuilder(config.layout, config.admission)
         self._guard = Guard(config.layout, config.allow_empty)
         self._jobs = make_jobs(config, run_dir)
         self._commands = Commands(self._notifier)
@@ -159,7 +159,7 @@ class Renderer:
     def _take(self, state: State) -> None:
         """Make `state` what is rendered from, unless the guard objects."""
         try:
-            seen = view.build(state, self._config.layout, self._config.admission)
+            seen = self._views.build(state)
             held = self._guard.refusal(seen)
         except RegistryError as exc:
             held = str(exc)

@@ -56,7 +56,7 @@ class Template:
         """The content of the file. Raises TemplateFailed."""
         import jinja2
 
-        store = KeyStore(view.kvs, self._prefix)
+        store = KeyStore(view.keys, self._prefix)
 
         def nodes(**filters: t.Any) -> t.List[Json]:
             """All nodes that pass the filters, also critical, draining and maintained ones, unless `serving=true`."""

@@ -10,59 +10,100 @@ Internal to the collection: no promise is made to other users of this file.
 from __future__ import annotations
 
 import dataclasses
+import time
 import typing as t
 
 from ..._etcd.text import shown
 from ..._etcd.wire import KeyValue
+from ..._registry.errors import InvalidNode
 from ..._registry.following.mirror import State
+from ..._registry.following.node_index import HostIndex, KeyChanges, NodeChanges, NodeIndex
 from ..._registry.layout import Identity, Layout
 from ..._registry.model import Node
-from ..._registry.node_set import DEFAULT_ADMISSION, Admission, Rejected, assemble, hosts
-from .keystore import is_plain, one_line
+from ..._registry.node_set import DEFAULT_ADMISSION, Admission, Rejected
+from .keystore import KeyTable, is_plain, one_line
 
 
 class View(t.NamedTuple):
-    """As of `revision`: `nodes`, one for each host; `kvs`, every key but those of nodes that are left out; and these.
+    """As of `revision`: `nodes`, one for each host; `keys`, all but those of rejected nodes; and these.
 
-    `members` are the identities in the registry that can be taken: what the guard counts. `notes` are sentences about
-    nodes that are taken all the same.
+    `members` is the number of identities in the registry that can be taken. `notes` are sentences about nodes that are
+    taken all the same.
     """
 
     revision: int
-    nodes: t.List[Node]
-    kvs: t.List[KeyValue]
-    members: t.FrozenSet[Identity]
-    rejected: t.List[Rejected]
+    nodes: t.Sequence[Node]
+    keys: KeyTable
+    members: int
+    rejected: t.Sequence[Rejected]
     notes: t.Sequence[str] = ()
 
 
-def build(state: State, layout: Layout, admission: Admission = DEFAULT_ADMISSION) -> View:
-    """Read the nodes out of `state`. Raises InvalidLayout where the keys are those of another layout.
+class ViewBuilder:
+    """Makes the view of each state, from that of the state before: only nodes whose keys have changed are read again.
 
-    A node with one bad value is left out, and all its keys with it, so that it spoils no template for the others.
+    A node with one bad value is rejected, and all its keys with it, so that it spoils no template for the others.
     """
-    tree = state.under(layout.prefix)
-    call = assemble(state.revision, tree, state.under(layout.maintenance_prefix), layout, admission)
-    rejected: t.List[Rejected] = []
-    plain: t.List[Node] = []
-    for node in call.nodes:
-        bad = _not_plain([node.document.meta, *(service.meta for service in node.services)])
-        if bad:
-            rejected.append(Rejected(shown(str(node.identity)), f"its meta has a control character: {shown(bad)}"))
-        else:
-            plain.append(_on_one_line(node))
-    members = frozenset(node.identity for node in plain)
-    found = hosts(call._replace(nodes=plain, rejected=[*rejected, *call.rejected]))
-    kvs = [kv for kvs in state.keys.values() for kv in kvs.values() if _visible(kv.key, layout, members)]
-    return View(state.revision, found.nodes, kvs, members, found.rejected, found.notes)
+
+    def __init__(self, layout: Layout, admission: Admission = DEFAULT_ADMISSION) -> None:
+        self._layout = layout
+        self._admission = admission
+        self._state: t.Optional[State] = None  # that everything below is of; None: of none
+
+    def build(self, state: State) -> View:
+        """The view of `state`, now. Raises InvalidLayout if the keys are those of another layout."""
+        former, self._state = self._state, None  # whatever goes wrong here, the next view is built from scratch
+        if former is None:
+            former = State(0, "", {})
+            self._nodes = NodeIndex(self._layout, self._admission, _plain)
+            self._hosts = HostIndex()
+            self._members: t.Set[Identity] = set()
+            self._visible: t.Dict[str, KeyValue] = {}
+        key_changes = state.changes(former)
+        node_changes = self._nodes.update(key_changes, time.time())
+        self._hosts.update(node_changes)
+        self._show(key_changes, node_changes)
+        ambiguous, shared = self._hosts.remarks()
+        rejected, notes = self._nodes.remarks()
+        self._state = state
+        return View(
+            state.revision,
+            self._hosts.nodes(),
+            KeyTable(dict(self._visible)),
+            len(self._members),
+            [*ambiguous, *rejected],
+            [*notes, *shared],
+        )
+
+    def _show(self, key_changes: KeyChanges, node_changes: NodeChanges) -> None:
+        """Keep `_visible` at the keys of nodes that can be taken, and of nobody."""
+        for who, (before, after) in node_changes.items():
+            if before.node is None and after.node is not None:
+                self._members.add(who)
+                self._visible.update(self._nodes.keys_of(who))
+            elif before.node is not None and after.node is None:
+                self._members.discard(who)
+                for key in self._nodes.keys_of(who):
+                    self._visible.pop(key, None)
+        for key, kv in key_changes.items():
+            owner = self._layout.owner(key) if key.startswith(self._layout.prefix) else None
+            if kv is not None and (owner is None or owner in self._members):
+                self._visible[key] = kv
+            else:
+                self._visible.pop(key, None)
 
 
-def _visible(key: str, layout: Layout, members: t.FrozenSet[Identity]) -> bool:
-    """Whether `key` is outside of the registry, or not in the directory of a node, or the node can be taken."""
-    if not key.startswith(layout.prefix):
-        return True
-    owner = layout.owner(key)
-    return owner is None or owner in members
+def build(state: State, layout: Layout, admission: Admission = DEFAULT_ADMISSION) -> View:
+    """The view of one state. Raises InvalidLayout if the keys are those of another layout."""
+    return ViewBuilder(layout, admission).build(state)
+
+
+def _plain(node: Node) -> Node:
+    """The node with its free text on one line. Raises InvalidNode if its meta has a control character."""
+    bad = _not_plain([node.document.meta, *(service.meta for service in node.services)])
+    if bad:
+        raise InvalidNode(f"its meta has a control character: {shown(bad)}")
+    return _on_one_line(node)
 
 
 def _not_plain(value: t.Any) -> str:
