@@ -14,10 +14,10 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._agent.renderin
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.commands import Commands
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.file_set import FileSet
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.job import Job
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.keystore import KeyTable
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.render_config import File, Timing
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.state_directory import StateDirectory
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.target import ApplyFailed
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.keystore import KeyTable
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.view import View
 
 VIEW = View(1, [], KeyTable({}), 0, [])

@@ -51,7 +51,7 @@ ROOMS = {
         "registration": ["model", "bounds"],
         "maintenance": ["reading", "strict_json", "layout"],
         "select": ["model"],
-        "model": ["strict_json", "layout"],
+        "model": ["strict_json", "layout", "read_only"],
         "reading": ["bounds"],
         "bounds": ["validation"],
         "strict_json": ["validation"],
@@ -59,6 +59,7 @@ ROOMS = {
         "validation": ["errors"],
         "layout": ["errors"],
         "times": ["errors"],
+        "read_only": [],
         "errors": [],
     },
 }

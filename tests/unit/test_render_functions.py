@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.keystore import KeyTable, TemplateFailed
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.keystore import (
+    KeyTable,
+    TemplateFailed,
+)
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.templates import Template
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.view import View
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import KeyValue
@@ -28,7 +31,9 @@ def render(tmp_path: Path):
     def render(text: str) -> str:
         (tmp_path / "t.j2").write_text(text)
         kvs = [KeyValue(key, value, 1, 1, 1, 0) for key, value in KEYS.items()]
-        return Template(str(tmp_path / "t.j2")).render(View(1, [], KeyTable({kv.key: kv for kv in kvs}), 0, [])).decode()
+        return (
+            Template(str(tmp_path / "t.j2")).render(View(1, [], KeyTable({kv.key: kv for kv in kvs}), 0, [])).decode()
+        )
 
     return render
 

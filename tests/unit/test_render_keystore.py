@@ -11,7 +11,6 @@ import pytest
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.keystore import (
     KeyStore,
     KeyTable,
-    KeyTable,
     Pair,
     TemplateFailed,
 )

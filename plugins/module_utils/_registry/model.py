@@ -10,11 +10,13 @@ Internal to the collection: no promise is made to other users of this file.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing as t
 
 from .._etcd.text import shown
 from .errors import InvalidNode
 from .layout import Identity
+from .read_only import read_only
 from .strict_json import Json, dump, load
 from .validation import valid_number, valid_word
 
@@ -58,13 +60,18 @@ class Service:
 
     def document(self) -> Json:
         """As it is stored in the node's document, under its name."""
-        document = {"port": self.port, "weight": self.weight, "tags": list(self.tags), "meta": dict(self.meta)}
-        return document if self.weight_warning is None else dict(document, weight_warning=self.weight_warning)
+        document: Json = {"port": self.port, "weight": self.weight, "tags": [*self.tags], "meta": {**self.meta}}
+        if self.weight_warning is not None:
+            document["weight_warning"] = self.weight_warning
+        return document
 
     def public(self) -> Json:
         """As users see it: with the health, and the weight that it has in this health."""
-        reduced = self.health == WARNING and self.weight_warning is not None
-        return dict(self.document(), health=self.health, weight=self.weight_warning if reduced else self.weight)
+        public = self.document()
+        public["health"] = self.health
+        if self.health == WARNING and self.weight_warning is not None:
+            public["weight"] = self.weight_warning
+        return public
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,6 +177,11 @@ class Node:
             "checks": {check.name: check.document() for check in self.checks},
             "maintenance": {} if self.maintenance is None else {"by": "", "reason": "", **self.maintenance},
         }
+
+    @functools.cached_property
+    def shared(self) -> Json:
+        """As `public`, but made once for all readers, none of which can change it."""
+        return t.cast(Json, read_only(self.public()))
 
     def leased(self) -> Json:
         """As `public`, with the lease that holds the node; 0: none does, and a reader was told to take it all the same.

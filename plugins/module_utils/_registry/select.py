@@ -36,25 +36,24 @@ def select(
     """
     roles, dcs, services, tags, names = map(_words, (role, dc, service, tag, name))
     healths = {valid_health(word) for word in _words(health)}
-    return [
-        node
-        for node in nodes
-        if _match(roles, node.roles)
-        and _match(dcs, (node.dc,))
-        and _match(names, (node.name,))
-        and _match(tags, _tags(node, services))
-        and _has(node, services, healths)
-        and maintenance in (None, node.maintenance is not None)
-        and serving in (None, _serving(node, services))
+    tests: t.List[t.Tuple[bool, t.Callable[[Node], bool]]] = [
+        (bool(roles), lambda node: not roles.isdisjoint(node.roles)),
+        (bool(dcs), lambda node: node.dc in dcs),
+        (bool(names), lambda node: node.name in names),
+        (bool(services or healths), lambda node: _has(node, services, healths)),
+        (bool(tags), lambda node: not tags.isdisjoint(_tags(node, services))),
+        (maintenance is not None, lambda node: maintenance == (node.maintenance is not None)),
+        (serving is not None, lambda node: serving == _serving(node, services)),
     ]
+    found = list(nodes)
+    for given, test in tests:
+        if given:  # a filter costs something for each node
+            found = list(filter(test, found))
+    return found
 
 
 def _words(given: Words) -> t.Set[str]:
     return {given} if isinstance(given, str) else set(given or ())
-
-
-def _match(wanted: t.Set[str], having: t.Sequence[str]) -> bool:
-    return not wanted or not wanted.isdisjoint(having)
 
 
 def _serving(node: Node, services: t.Set[str]) -> bool:
@@ -66,8 +65,8 @@ def _serving(node: Node, services: t.Set[str]) -> bool:
 def _has(node: Node, services: t.Set[str], healths: t.Set[str]) -> bool:
     """Whether the node, or where services are wanted one of them, is of a health that is wanted."""
     if not services:
-        return _match(healths, (node.health,))
-    return any(_match(healths, (service.health,)) for service in node.services if service.name in services)
+        return node.health in healths
+    return any(service.name in services and (not healths or service.health in healths) for service in node.services)
 
 
 def _tags(node: Node, services: t.Set[str]) -> t.Tuple[str, ...]:

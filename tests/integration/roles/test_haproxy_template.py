@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.templates import Template
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.keystore import KeyTable
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.templates import Template
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.view import View
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import (
     CRITICAL,
