@@ -35,6 +35,14 @@ class FileSet:
         self.title = dests[0] if len(dests) == 1 else f"set {files[0].set} ({', '.join(dests)})"
 
     @property
+    def reversible(self) -> bool:
+        """Whether something may fail once a file is in its place: then the next process, too, must know the way back.
+
+        One file that nothing is reloaded for is done when it is there: what it was before is kept afterwards.
+        """
+        return bool(self.reloads) or len(self.targets) > 1
+
+    @property
     def dirty(self) -> bool:
         """Whether a reload is owed."""
         return any(target.dirty for target in self.targets)
@@ -98,11 +106,10 @@ class Change:
         try:
             for draft in changing:
                 draft.prepare()
-            for draft in changing:
-                if draft.previous is not None:
-                    draft.target.keep_version(draft.previous)
-            for draft in self.drafts:  # all, so that the next process reloads after a crash between two of them
-                draft.target.mark_dirty()
+            if self.files.reversible:
+                self._keep_versions(changing)
+                for draft in self.drafts:  # all, so that the next process reloads after a crash between two of them
+                    draft.target.mark_dirty()
         except OSError as exc:
             raise ApplyFailed(f"Cannot bring {self.files.title} up to date: {exc}") from exc
         try:
@@ -111,6 +118,11 @@ class Change:
         except OSError as exc:
             self.restore()
             raise ApplyFailed(f"Cannot bring {self.files.title} up to date: {exc}") from exc
+        if not self.files.reversible:
+            try:
+                self._keep_versions(changing)
+            except OSError as exc:
+                log.warning(f"Cannot keep the former version of {self.files.title}: {exc}")
 
     def restore(self) -> None:
         """Put all old files back. The marks stay: nobody knows what the service has read.
@@ -142,6 +154,12 @@ class Change:
                 draft.target.mark_clean()
         except OSError as exc:
             raise ApplyFailed(f"Cannot bring {self.files.title} up to date: {exc}") from exc
+
+    @staticmethod
+    def _keep_versions(changing: t.Iterable[Draft]) -> None:
+        for draft in changing:
+            if draft.previous is not None:
+                draft.target.keep_version(draft.previous)
 
     def _check(self, command: str, timeout: float, commands: Commands) -> None:
         result = commands.run(command, timeout)

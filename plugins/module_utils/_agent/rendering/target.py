@@ -80,6 +80,8 @@ class Target:
 
     def mark_clean(self) -> None:
         """The service has read the file as it is. Raises OSError, though not for a disk that stalls."""
+        if self._dirty is False:
+            return
         try:
             self._state.remove(self._mark)
         except Stalled:
