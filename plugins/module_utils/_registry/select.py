@@ -40,7 +40,7 @@ def select(
         (bool(roles), lambda node: not roles.isdisjoint(node.roles)),
         (bool(dcs), lambda node: node.dc in dcs),
         (bool(names), lambda node: node.name in names),
-        (bool(services or healths), lambda node: _has(node, services, healths)),
+        (bool(healths) or (bool(services) and not serving), lambda node: _has(node, services, healths)),
         (bool(tags), lambda node: not tags.isdisjoint(_tags(node, services))),
         (maintenance is not None, lambda node: maintenance == (node.maintenance is not None)),
         (serving is not None, lambda node: serving == _serving(node, services)),

@@ -23,7 +23,6 @@ from ..._etcd.client import Client
 from ..._registry.errors import NODE_NOTE, REJECTED, RegistryError
 from ..._registry.following.follower import Follower
 from ..._registry.following.mirror import State
-from ..._registry.maintenance import next_end
 from ..host import log
 from ..host.clock import boottime
 from ..host.inbox import Inbox
@@ -263,7 +262,5 @@ class Renderer:
 
 
 def _next_end(seen: View) -> float:
-    """When the next maintenance is over, by `boottime`; infinity where none ends by itself."""
-    now = time.time()
-    end = next_end((node.maintenance for node in seen.nodes), now)
-    return float("inf") if end is None else boottime() + end - now
+    """When the next maintenance is over, by `boottime`; infinity if none ends by itself."""
+    return float("inf") if seen.next_end is None else boottime() + seen.next_end - time.time()

@@ -28,7 +28,7 @@ class View(t.NamedTuple):
     """As of `revision`: `nodes`, one for each host; `keys`, all but those of rejected nodes; and these.
 
     `members` is the number of identities in the registry that can be taken. `notes` are sentences about nodes that are
-    taken all the same.
+    taken all the same. `next_end` is the Unix time at which the next maintenance ends by itself, if any does.
     """
 
     revision: int
@@ -37,6 +37,7 @@ class View(t.NamedTuple):
     members: int
     rejected: t.Sequence[Rejected]
     notes: t.Sequence[str] = ()
+    next_end: t.Optional[float] = None
 
 
 class ViewBuilder:
@@ -60,7 +61,8 @@ class ViewBuilder:
             self._members: t.Set[Identity] = set()
             self._visible: t.Dict[str, KeyValue] = {}
         key_changes = state.changes(former)
-        node_changes = self._nodes.update(key_changes, time.time())
+        now = time.time()
+        node_changes = self._nodes.update(key_changes, now)
         self._hosts.update(node_changes)
         self._show(key_changes, node_changes)
         ambiguous, shared = self._hosts.remarks()
@@ -73,6 +75,7 @@ class ViewBuilder:
             len(self._members),
             [*ambiguous, *rejected],
             [*notes, *shared],
+            self._nodes.next_end(now),
         )
 
     def _show(self, key_changes: KeyChanges, node_changes: NodeChanges) -> None:

@@ -96,6 +96,10 @@ class NodeIndex:
         ]
         return rejected, [one.note for one in remarks if one.note]
 
+    def next_end(self, now: float) -> t.Optional[float]:
+        """When the next maintenance ends by itself, if any does."""
+        return maintenance.next_end((fields for fields, _over in self._ending.values()), now)
+
     def _file(self, key: str, kv: t.Optional[KeyValue]) -> str:
         """Put a key where it belongs; returns the directory of the node it is about, "" if it is about none."""
         layout = self._layout
