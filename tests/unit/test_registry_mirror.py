@@ -131,3 +131,23 @@ def test_a_large_value_of_a_node_is_cut_and_stays_too_large():
     made.apply(NODES, [Event(False, kv(f"{EVIL}node", 6, "x" * 1_000_000), None)])
     [one] = made.state().under(EVIL)
     assert len(one.value) == MAX_VALUE + 1
+
+
+def test_changes_are_the_keys_that_differ():
+    made = mirror(kv("/web/1", 5), kv("/web/2", 5), kv("/web/3", 5))
+    before = made.state()
+    assert before.changes(State(0, "", {})) == before.keys[WEB]
+    made.apply(
+        WEB, [delete("/web/1", 11), put("/web/2", 12), put("/web/4", 13), put("/web/5", 14), delete("/web/5", 15)]
+    )
+    assert made.state().changes(before) == {"/web/1": None, "/web/2": kv("/web/2", 12), "/web/4": kv("/web/4", 13)}
+    assert before.changes(before) == {}
+
+
+def test_a_key_that_is_read_again_as_it_was_stays_the_same_object():
+    made = mirror(kv("/web/1", 5), kv("/web/2", 5))
+    before = made.state()
+    made.replace(State(20, "c", {WEB: {one.key: one for one in (kv("/web/0", 11), kv("/web/1", 5), kv("/web/2", 12))}}))
+    state = made.state()
+    assert state.keys[WEB]["/web/1"] is before.keys[WEB]["/web/1"]
+    assert state.changes(before) == {"/web/0": kv("/web/0", 11), "/web/2": kv("/web/2", 12)}

@@ -17,14 +17,17 @@ from hypothesis import strategies as st
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.view import View, ViewBuilder, _plain
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import Event, KeyValue
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import InvalidLayout, InvalidNode
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.following import node_index
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.following.mirror import (
     Mirror,
     Selector,
     State,
 )
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.following.node_index import HostIndex
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import (
     DC_ROLE_NAME,
     ROLE_NAME,
+    Identity,
     Layout,
 )
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Node
@@ -241,3 +244,47 @@ def test_a_view_that_is_kept_key_by_key_is_the_view_of_all_keys(
             assert (sorted(view.rejected), sorted(view.notes)) == (sorted(rejected), sorted(notes))
             earlier.append((view, content(view)))
         assert all(content(view) == was for view, was in earlier), "a later change has reached an earlier view"
+
+
+def test_a_maintenance_ends_and_begins_again_by_the_clock_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = Registry(Layout(), Admission())
+    monkeypatch.setattr("time.time", lambda: registry.now)
+    for first in BEGINNING:
+        registry.do(first)
+    seen = []
+    for pause in (0, 15, -10):
+        registry.now += pause
+        view = registry.builder.build(registry.mirror.state())
+        [node] = [node for node in view.nodes if node.name == "n2"]
+        seen.append((node.maintenance is not None, view.next_end))
+    assert seen == [(True, START + 10), (False, None), (True, START + 10)]
+
+
+def test_only_what_has_changed_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = Registry(Layout(), Admission())
+    for first in BEGINNING:
+        registry.do(first)
+    before = registry.builder.build(registry.mirror.state())
+    registry.do(Put(f"{PREFIX}web/n2/ip", "10.0.0.2", 8))
+    read: list[Identity] = []
+    original = node_index.judge
+    monkeypatch.setattr(node_index, "judge", lambda who, *rest: read.append(who) or original(who, *rest))
+    after = registry.builder.build(registry.mirror.state())
+    assert read == [Identity("", "web", "n2")]
+    assert after.nodes[0] is before.nodes[0] and after.nodes[1].address == "10.0.0.2"
+
+
+def test_after_an_error_the_view_is_built_from_scratch(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = Registry(Layout(), Admission())
+    registry.builder.build(registry.mirror.state())
+    for first in BEGINNING:
+        registry.do(first)
+
+    def fail(*_args: Any) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(HostIndex, "update", fail)
+        registry.builder.build(registry.mirror.state())
+    state = registry.mirror.state()
+    assert content(registry.builder.build(state)) == content(ViewBuilder(Layout()).build(state))

@@ -250,3 +250,17 @@ def _gone(pid):
             return True
         time.sleep(0.02)
     return False
+
+
+def test_a_file_that_nothing_is_reloaded_for_is_there_before_its_former_version_is_kept(place, capsys):
+    target = place.target(reload_cmd="")
+    assert target.apply(b"1\n")
+    place.state.mkdir(exist_ok=True)
+    (place.state / "versions").write_bytes(b"in the place of the directory")
+    assert target.apply(b"2\n")
+    assert place.dest.read_bytes() == b"2\n"
+    assert f"Cannot keep the former version of {place.dest}: " in capsys.readouterr().err
+    (place.state / "versions").unlink()
+    assert target.apply(b"3\n")
+    assert place.kept("versions", ".1").read_bytes() == b"2\n"
+    assert not (place.state / "dirty").exists(), "nothing is owed for it"

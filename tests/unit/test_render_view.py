@@ -115,6 +115,39 @@ def test_macros_of_another_file_have_the_functions_and_are_not_kept(tmp_path):
     assert template.render(seen(infrastructure(web2="10.0.0.2"))) == b"['web2']False"
 
 
+def test_a_template_that_is_edited_is_compiled_again(tmp_path):
+    source = tmp_path / "test.j2"
+    template = Template(str(source))
+    for text in ("one", "{{ 1 + 1 }}", "one"):
+        source.write_text(text)
+        assert [template.render(seen({})) for _again in range(2)] == [(b"2" if "{" in text else b"one")] * 2
+
+
+def test_no_template_can_change_what_the_next_one_sees(render):
+    document = {"services": {"http": {"port": 80, "meta": {"path": ["a"]}}}, "tags": ["blue"]}
+    keys = infrastructure(web1={"ip": "10.0.0.1", "node": document})
+    for change in (
+        "node.update({'name': 'x'})",
+        "node.services.http.pop('port')",
+        "node.services.http.meta.path.append('b')",
+        "node.tags.clear()",
+        "node.checks.setdefault('x', 1)",
+    ):
+        with pytest.raises(TemplateFailed, match="line 1: TypeError: nodes cannot be changed"):
+            render("{% for node in nodes() %}{{ " + change + " }}{% endfor %}", keys)
+    copy = "{% set mine = dict(nodes()[0], name='x') %}{% set _ = mine.update(role='y') %}"
+    reading = "{{ mine.name }} {{ mine.role }} {{ (node.tags + ['red']) | join }} {{ node | to_json | length > 99 }}"
+    assert render(f"{copy}{{% set node = nodes()[0] %}}{reading} {{{{ node.meta }}}}", keys) == "x y bluered True {}"
+
+
+def test_a_field_with_the_name_of_a_method_is_found_as_an_item(render):
+    keys = infrastructure(web1={"ip": "10.0.0.1", "node": {"meta": {"items": "field", "copy": 1, "plain": 2}}})
+    text = (
+        "{% set m = nodes()[0].meta %}{{ m['items'] }} {{ m.items() | length }} {{ m.plain }} {{ m.none | default(3) }}"
+    )
+    assert render(text, keys) == "field 3 2 3"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -111,7 +111,7 @@ def test_a_hostile_value_leaves_out_its_node_only(etcd, renderer, put):
     renderer.started()
     assert renderer.content() == "web1\n# all\n"
     assert len(renderer.status()["left_out"]) == 2
-    assert "Left out: 'web/evil': the address" in renderer.log.read_text()
+    assert "Rejected: 'web/evil': the address" in renderer.log.read_text()
 
 
 def test_etcd_is_killed_and_comes_back_with_changes_made_meanwhile(etcd, renderer, put, connect):

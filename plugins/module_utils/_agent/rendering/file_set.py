@@ -122,7 +122,7 @@ class Change:
             try:
                 self._keep_versions(changing)
             except OSError as exc:
-                log.warning(f"Cannot keep the former version of {self.files.title}: {exc}")
+                log.warning(f"Cannot keep the former version of {self.files.title}: {exc}", "RC-E-WRITE")
 
     def restore(self) -> None:
         """Put all old files back. The marks stay: nobody knows what the service has read.
