@@ -13,7 +13,7 @@ ansible-galaxy collection build --output-path build/galaxy
 tarball=$(echo "$root"/build/galaxy/rollcall-discovery-*.tar.gz)
 
 # What a user gets is what is on this list; the rest belongs into build_ignore of galaxy.yml.
-allowed='^(FILES.json|MANIFEST.json|(README|ARCHITECTURE|CHANGELOG|CODE_OF_CONDUCT|CONTRIBUTING|SECURITY).md|LICENSE)$'
+allowed='^(FILES.json|MANIFEST.json|(README|ARCHITECTURE|CHANGELOG|CODE_OF_CONDUCT|CONTRIBUTING|SECURITY).md|LICENSE|rollcall.py)$'
 allowed+='|^(changelogs|docs|extensions|meta|playbooks|plugins|roles)(/|$)'
 unwanted=$(tar -tzf "$tarball" | sed 's,^\./,,' | grep -Ev "$allowed" || true)
 if [ -n "$unwanted" ]; then

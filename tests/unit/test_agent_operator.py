@@ -324,14 +324,14 @@ def test_what_is_missing_or_wrong_is_said(
 ) -> None:
     monkeypatch.setattr(access, "REGISTER", str(tmp_path / "none.json"))
     monkeypatch.setattr(access, "RENDER", str(tmp_path / "none.json"))
-    with pytest.raises(RollcallError, match="Where is etcd.*say --endpoints, or set ETCDCTL_ENDPOINTS"):
+    with pytest.raises(RollcallError, match="No endpoints of etcd.*Set --endpoints or ETCDCTL_ENDPOINTS"):
         way()
     with pytest.raises(RollcallError, match="user and password belong together"):
         way("--endpoints=a:1", "--user=ann")
     with pytest.raises(RollcallError, match="Cannot read the password"):
         way("--endpoints=a:1", "--user=ann", "--password-file=/nowhere")
     (tmp_path / "password").unlink()
-    with pytest.raises(RollcallError, match=r"password_file: cannot read .*\. Do this as root, or say --user"):
+    with pytest.raises(RollcallError, match=r"password_file: cannot read .*\. Run the command as root, or set --user"):
         way(f"--config={config}")
     assert way(f"--config={config}", "--user=ann:pw").settings.password == "pw"
     with pytest.raises(RollcallError, match="Unknown layout"):

@@ -38,17 +38,29 @@ from .host.shortage import is_shortage
 from .version import stay_with_this_release, version
 
 COMMANDS = {
-    "register": "answer the roll call: hold this host's registration and run its checks",
-    "render": "keep files up to date with the registry, and reload what reads them",
-    "status": "tell how this host's registration goes; the exit status is for monitoring",
-    "nodes": "list the nodes that answer the roll call",
-    "watch": "tell who joins, leaves, is lost or changes, as it happens",
-    "maintenance": "take this node out of service, and put it back",
+    "register": "register this host under a lease and run its checks",
+    "render": "keep files up to date with the registry and reload their services",
+    "status": "show the registration of this host; the exit status suits monitoring",
+    "nodes": "list the registered nodes",
+    "watch": "print each node that joins, leaves, is lost or changes",
+    "maintenance": "take a node out of service or return it to service",
 }
 
 
+_EXAMPLES = "examples:\n"
+
+
+class _HelpFormatter(argparse.HelpFormatter):
+    """Keeps the lines of the examples as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if text.startswith(_EXAMPLES):
+            return text
+        return super()._fill_text(text, width, indent)
+
+
 class _Parser(argparse.ArgumentParser):
-    """Says where help is, and what may have been meant."""
+    """Names the nearest command in its errors, and the way to help."""
 
     def error(self, message: str) -> t.NoReturn:
         import difflib  # only here
@@ -84,20 +96,30 @@ def main(argv: t.Sequence[str]) -> int:
         return os.EX_IOERR
 
 
-def _run(argv: t.Sequence[str]) -> int:
-    asked = next((word for word in argv if not word.startswith("-")), "")
-    parser = _Parser(prog="rollcall", description="Infrastructure discovery on etcd: this node's part.")
+def parsers(wanted: t.Container[str]) -> t.Tuple[argparse.ArgumentParser, t.Dict[str, argparse.ArgumentParser]]:
+    """The parser of the command line, and that of each command by its name. Only `wanted` commands are imported."""
+    parser = _Parser(prog="rollcall", description="Service discovery on etcd: the agent, the renderer and their tools.")
     parser.add_argument("--version", action="version", version=f"rollcall {version()}")
-    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    made: t.Dict[str, argparse.ArgumentParser] = {}
     for name, summary in COMMANDS.items():
-        subparser = subparsers.add_parser(name, help=summary, description=f"rollcall {name}: {summary}.")
-        if name == asked:
+        made[name] = commands.add_parser(
+            name, help=summary, description=f"{summary.capitalize()}.", formatter_class=_HelpFormatter
+        )
+        if name in wanted:
             module = importlib.import_module(f".commands.{name}", __package__)
-            module.add_arguments(subparser)
-            subparser.set_defaults(run=module.run)
+            module.add_arguments(made[name])
+            made[name].epilog = _EXAMPLES + "\n".join(f"  {example}" for example in module.EXAMPLES)
+            made[name].set_defaults(run=module.run)
+    return parser, made
+
+
+def _run(argv: t.Sequence[str]) -> int:
+    command = next((word for word in argv if not word.startswith("-")), "")
+    parser, commands = parsers({command})
     args, unknown = parser.parse_known_args(argv)
     if unknown:
-        subparsers.choices[asked].error(f"unrecognized arguments: {' '.join(unknown)}")
+        commands[command].error(f"unrecognized arguments: {' '.join(unknown)}")
     return int(args.run(args))
 
 

@@ -30,14 +30,19 @@ from ..config import Section, etcd_options, read
 REGISTER, RENDER = "/etc/rollcall/register.json", "/etc/rollcall/render.json"
 
 _FLAGS = (
-    ("endpoints", ("--endpoints",), "URLS", "etcd's members, with commas between"),
+    ("endpoints", ("--endpoints",), "URLS", "members of etcd, separated by commas"),
     ("discovery_srv", ("--discovery-srv",), "DOMAIN", "domain whose SRV records name the members"),
-    ("ca_cert", ("--ca-cert", "--cacert"), "FILE", "CA certificates that etcd's certificate is verified with"),
-    ("client_cert", ("--client-cert", "--cert"), "FILE", "certificate to show to etcd"),
-    ("client_key", ("--client-key", "--key"), "FILE", "its private key"),
-    ("tls_server_name", ("--tls-server-name",), "NAME", "name that etcd's certificate is for"),
-    ("user", ("--user",), "NAME", "user of etcd; the password is asked for, or see --password-file"),
-    ("timeout", ("--timeout",), "SECONDS", "for one request"),
+    ("ca_cert", ("--ca-cert", "--cacert"), "FILE", "CA certificates that verify the certificate of etcd"),
+    ("client_cert", ("--client-cert", "--cert"), "FILE", "client certificate"),
+    ("client_key", ("--client-key", "--key"), "FILE", "private key of the client certificate"),
+    (
+        "tls_server_name",
+        ("--tls-server-name",),
+        "NAME",
+        "name in the certificate of etcd",
+    ),
+    ("user", ("--user",), "NAME", "user of etcd; the command asks for the password, unless --password-file is given"),
+    ("timeout", ("--timeout",), "SECONDS", "deadline of one request"),
 )
 
 
@@ -73,14 +78,13 @@ class NoAccess(RollcallError):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command line may say of it."""
+    """Add the options of the connection to etcd and of the registry."""
     group = parser.add_argument_group(
-        "the way to etcd",
-        "By default as etcdctl's variables say (ETCDCTL_ENDPOINTS and so on), else as this host's configuration does.",
+        "connection to etcd",
+        "The defaults come from the variables of etcdctl (ETCDCTL_ENDPOINTS and so on), then from the configuration of "
+        "this host.",
     )
-    group.add_argument(
-        "--config", metavar="FILE", help=f"configuration (default: {REGISTER}, where there is none {RENDER})"
-    )
+    group.add_argument("--config", metavar="FILE", help=f"configuration file (default: {REGISTER}, otherwise {RENDER})")
     for name, flags, value, words in _FLAGS:
         group.add_argument(*flags, dest=name, metavar=value, help=words)
     group.add_argument(
@@ -88,13 +92,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="discovery_srv_insecure",
         action="store_const",
         const=True,
-        help="let the SRV records name members without TLS, or hosts outside of the domain",
+        help="accept SRV records that name members without TLS or hosts outside the domain",
     )
-    group.add_argument("--password-file", metavar="FILE", help="file with the password of --user")
+    group.add_argument("--password-file", metavar="FILE", help="file that holds the password of --user")
     registry = (
-        ("prefix", f"prefix of the nodes' keys (default: as configured, else {DEFAULT_PREFIX})"),
-        ("layout", f"{' or '.join(LAYOUTS)} (default: as configured, else {ROLE_NAME})"),
-        ("state-prefix", "prefix of the kept keys (default: as configured, else /rollcall and the prefix)"),
+        ("prefix", f"prefix of the keys of nodes (default: as configured, otherwise {DEFAULT_PREFIX})"),
+        ("layout", f"{' or '.join(LAYOUTS)} (default: as configured, otherwise {ROLE_NAME})"),
+        ("state-prefix", "prefix of the persistent keys (default: as configured, otherwise /rollcall and the prefix)"),
     )
     for name, words in registry:
         group.add_argument(f"--{name}", metavar=name.upper(), help=words)
@@ -114,7 +118,9 @@ def access(args: argparse.Namespace) -> Access:
     if file is None:
         file = next(filter(os.path.exists, (REGISTER, RENDER)), "")
     if not file and not elsewhere:
-        raise NoAccess(f"Where is etcd? There is no {REGISTER} on this host: say --endpoints, or set ETCDCTL_ENDPOINTS")
+        raise NoAccess(
+            f"No endpoints of etcd: there is no {REGISTER} on this host. Set --endpoints or ETCDCTL_ENDPOINTS"
+        )
     root = read(file) if file else Section("", "", {})
     if not elsewhere:
         given = {**_configured(root, not own_user), **given}
@@ -122,7 +128,7 @@ def access(args: argparse.Namespace) -> Access:
     try:
         settings = Settings.from_mapping(given)
     except InvalidSettings as exc:
-        raise NoAccess(f"Cannot tell how to get to etcd: {exc}") from exc
+        raise NoAccess(f"Cannot connect to etcd: {exc}") from exc
     layout = Layout(
         root.text("prefix", DEFAULT_PREFIX) if args.prefix is None else args.prefix,
         root.text("layout", ROLE_NAME) if args.layout is None else args.layout,
@@ -146,7 +152,7 @@ def _configured(root: Section, with_password: bool) -> t.Dict[str, t.Any]:
     try:
         options = etcd_options(root, with_password)
     except RollcallError as exc:
-        raise NoAccess(f"{exc}. Do this as root, or say --user or --endpoints") from exc
+        raise NoAccess(f"{exc}. Run the command as root, or set --user or --endpoints") from exc
     return {name: value for name, value in options.items() if value not in ("", None) and value != []}
 
 

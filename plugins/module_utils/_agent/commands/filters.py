@@ -16,29 +16,29 @@ from ..._registry.model import HEALTHS, Node
 from ..._registry.node_set import Admission
 from ..._registry.select import select
 
-_WORDS = (
-    ("role", "only nodes that answer under this role"),
+_TEXTS = (
+    ("role", "only nodes with this role"),
     ("dc", "only nodes in this data centre"),
     ("service", "only nodes with this service"),
     ("tag", "only nodes with this tag"),
-    ("name", "only the node of this name"),
+    ("name", "only the node with this name"),
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command line may say of it."""
-    group = parser.add_argument_group("filters", "All that are given must match; one given twice matches either value.")
-    for name, words in _WORDS:
+    """Add the options that choose nodes."""
+    group = parser.add_argument_group("filters", "A node must match each filter. One given twice matches either value.")
+    for name, words in _TEXTS:
         group.add_argument(f"--{name}", action="append", metavar=name.upper(), help=words)
     group.add_argument(
         "--health",
         action="append",
         choices=HEALTHS,
-        help="only nodes of this health; with --service that of the service counts",
+        help="only nodes with this health; with --service the health of that service",
     )
     which = group.add_mutually_exclusive_group()
     which.add_argument("--maintenance", dest="maintenance", action="store_true", help="only nodes in maintenance")
-    which.add_argument("--no-maintenance", dest="maintenance", action="store_false", help="only nodes that are not")
+    which.add_argument("--no-maintenance", dest="maintenance", action="store_false", help="only nodes in service")
     group.add_argument(
         "--serving",
         action="store_true",
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-unleased",
         action="store_true",
-        help="take nodes that no lease holds, too, though nothing removes them when their host dies",
+        help="also take nodes without a lease, which etcd does not remove when their host dies",
     )
     parser.set_defaults(maintenance=None)
 
@@ -60,5 +60,5 @@ def admission(args: argparse.Namespace, configured: Admission) -> Admission:
 
 def chosen(args: argparse.Namespace, nodes: t.Iterable[Node]) -> t.List[Node]:
     """The nodes that the command line is about."""
-    words = {name: getattr(args, name) for name, _help in _WORDS}
+    words = {name: getattr(args, name) for name, _help in _TEXTS}
     return select(nodes, health=args.health, maintenance=args.maintenance, serving=args.serving, **words)

@@ -25,23 +25,33 @@ from .terminal import maintenance as in_words
 from .terminal import say, warn
 
 _DESCRIPTION = (
-    "A node in maintenance stays registered, but load balancers give it no new traffic. It outlives a reboot, and ends "
-    "by itself where --for or --until says when."
+    "A node in maintenance stays registered, but load balancers send it no new traffic. Maintenance survives a reboot. "
+    "It ends by itself at the time that --for or --until gives."
+)
+
+
+EXAMPLES = (
+    'rollcall maintenance on --reason "new kernel" --for 30m',
+    "rollcall maintenance off",
+    "rollcall maintenance on --node web/web1 --node web/web2 --until 06:30",
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command line may say."""
+    """Add the options of the command."""
     parser.description = f"{parser.description} {_DESCRIPTION}"
-    parser.add_argument("state", choices=("on", "off"), help="whether the node is in maintenance from now on")
+    parser.add_argument("state", choices=("on", "off"), help="begin or end the maintenance of the node")
     parser.add_argument(
-        "--node", action="append", help="name or role/name of another node, any number of times (default: this host)"
+        "--node",
+        action="append",
+        metavar="NAME",
+        help="another node, as name or role/name; can be repeated (default: this host)",
     )
-    parser.add_argument("--reason", help="why (default: what is said already)")
-    parser.add_argument("--by", help="who says so (default: what is said already, else the user who calls this)")
+    parser.add_argument("--reason", metavar="TEXT", help="the reason (default: the present one)")
+    parser.add_argument("--by", metavar="NAME", help="your name (default: the present one, otherwise your user)")
     end = parser.add_mutually_exclusive_group()
-    end.add_argument("--for", dest="duration", metavar="TIME", help="how long from now on, as 30m, 2h or 1d")
-    end.add_argument("--until", metavar="TIME", help="until when, as 06:30 or 2026-11-23T06:30; 'never': no end")
+    end.add_argument("--for", dest="duration", metavar="TIME", help="duration from now, such as 30m, 2h or 1d")
+    end.add_argument("--until", metavar="TIME", help="end, such as 06:30 or 2026-11-23T06:30; 'never' for no end")
     access.add_arguments(parser)
 
 

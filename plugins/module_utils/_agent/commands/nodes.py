@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`rollcall nodes`: who answers the roll call.
+"""`rollcall nodes`: the registered nodes.
 
 Internal to the collection: no promise is made to other users of this file.
 """
@@ -14,17 +14,24 @@ import json
 import typing as t
 
 from ..._registry import node_set, roster
+from ..._registry.errors import NODE_NOTE, REJECTED
 from ..._registry.model import Node
 from . import access, filters
-from .terminal import maintenance, note, say, table
+from .terminal import maintenance, note, say, table, warn
 
 _HEADER = ("NAME", "ROLE", "DC", "ADDRESS", "HEALTH", "SERVICES", "TAGS", "MAINTENANCE")
 
 
+EXAMPLES = (
+    "rollcall nodes --role web --serving",
+    "rollcall nodes --endpoints https://10.0.0.11:2379 --ca-cert ca.crt --user inventory --json",
+)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command line may say."""
-    parser.add_argument("--all", action="store_true", help="also those that left or were lost, as the roster has them")
-    parser.add_argument("--json", action="store_true", help="a JSON list, with all that is known of each node")
+    """Add the options of the command."""
+    parser.add_argument("--all", action="store_true", help="also list the nodes of the roster that left or were lost")
+    parser.add_argument("--json", action="store_true", help="print a JSON list with all fields of each node")
     filters.add_arguments(parser)
     access.add_arguments(parser)
 
@@ -38,8 +45,10 @@ def run(args: argparse.Namespace) -> int:
     call = node_set.hosts(node_set.assemble(keys.revision, keys.tree, keys.kept, way.layout, admission))
     absent = roster.absent(keys, way.layout, admission.networks)
     found = sorted([*call.nodes, *absent], key=lambda node: node.name)
-    for words in (*call.notes, *(f"left out: {rejected}" for rejected in call.rejected)):
-        note(words)
+    for text in call.notes:
+        warn(text, NODE_NOTE)
+    for rejected in call.rejected:
+        warn(f"rejected: {rejected}", REJECTED)
     nodes = filters.chosen(args, found)
     if args.json:
         say(json.dumps([node.leased() for node in nodes], indent=2, sort_keys=True))
@@ -47,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     if nodes:
         say("\n".join(table(_HEADER, [_row(node) for node in nodes], colours=("HEALTH",))))
     elif found:
-        note(f"none of the {len(found)} nodes under {way.layout.prefix} is like that")
+        note(f"no node of the {len(found)} under {way.layout.prefix} matches the filters")
     else:
         note(f"no node is registered under {way.layout.prefix} (etcd at {client.endpoint}, revision {call.revision})")
     return 0

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`rollcall register`: answer the roll call.
+"""`rollcall register`: register this host under a lease.
 
 Internal to the collection: no promise is made to other users of this file.
 """
@@ -17,16 +17,27 @@ from ..registering.agent import Agent
 from ..registering.register_config import load
 from ..registering.run_directory import RunDirectory
 
+EXAMPLES = (
+    "rollcall register --check",
+    "rollcall register --config ./register.json --run-dir ./run",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command line may say."""
-    parser.add_argument("--config", default="/etc/rollcall/register.json", help="configuration (default: %(default)s)")
+    """Add the options of the command."""
     parser.add_argument(
-        "--run-dir", default="/run/rollcall", help="lease, lock and status.json, lost at reboot (default: %(default)s)"
+        "--config",
+        metavar="FILE",
+        default="/etc/rollcall/register.json",
+        help="configuration file (default: %(default)s)",
     )
     parser.add_argument(
-        "--check", action="store_true", help="only read the configuration and tell what is wrong with it"
+        "--run-dir",
+        metavar="DIRECTORY",
+        default="/run/rollcall",
+        help="directory of the lock, the lease and status.json, which are lost at reboot (default: %(default)s)",
     )
+    parser.add_argument("--check", action="store_true", help="only check the configuration, and exit")
 
 
 def run(args: argparse.Namespace) -> int:

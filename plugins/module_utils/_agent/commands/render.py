@@ -15,6 +15,7 @@ import os
 import sys
 
 from ..._etcd.client import Client
+from ..._etcd.settings import refuse_empty
 from ..._etcd.text import printable
 from ..._registry.errors import NODE_NOTE, REJECTED
 from ..._registry.following.mirror import State, read_state
@@ -34,20 +35,41 @@ from ..rendering.templates import require_jinja2
 _LAST_WRITES = 5.0  # seconds at the end for a disk to take the last of it
 
 
+EXAMPLES = (
+    "rollcall render --check --diff",
+    "rollcall render --once --config ./render.json --run-dir ./run --state-dir ./state",
+)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command line may say."""
-    parser.add_argument("--config", default="/etc/rollcall/render.json", help="configuration (default: %(default)s)")
-    parser.add_argument("--run-dir", default="/run/rollcall", help="for render.json and locks (default: %(default)s)")
+    """Add the options of the command."""
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        default="/etc/rollcall/render.json",
+        help="configuration file (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--run-dir",
+        metavar="DIRECTORY",
+        default="/run/rollcall",
+        help="directory of the locks and of render.json, the status (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--state-dir",
+        metavar="DIRECTORY",
+        help="directory of the snapshot of the registry and of refused files (default: state_dir of the configuration)",
+    )
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--once", action="store_true", help="render everything once and exit, with 1 where that failed")
-    how.add_argument("--check", action="store_true", help="only tell what --once would change; writes nothing")
-    parser.add_argument("--diff", action="store_true", help="with --once or --check: show how the files change")
+    how.add_argument("--once", action="store_true", help="render all files once and exit, with 1 after a failure")
+    how.add_argument("--check", action="store_true", help="show the changes that --once would make, and write nothing")
+    parser.add_argument("--diff", action="store_true", help="with --once or --check: show the difference of each file")
 
 
 def run(args: argparse.Namespace) -> int:
     """Render until told to stop, or once; returns the exit status."""
     once = args.check or args.once
-    config = load(args.config) if once else patiently(lambda: load(args.config), "read the configuration")
+    config = _load(args) if once else patiently(lambda: _load(args), "read the configuration")
     require_jinja2()
     if args.check:
         return _render(config, args)
@@ -59,6 +81,12 @@ def run(args: argparse.Namespace) -> int:
         patiently(lambda: _lock(locks, config), "take the locks")
         patiently(lambda: Renderer(config, args.run_dir), "start").run()
     return 0
+
+
+def _load(args: argparse.Namespace) -> RenderConfig:
+    """The configuration, with the state directory of the command line. Raises RollcallError."""
+    refuse_empty({"--state-dir": args.state_dir})
+    return load(args.config, args.state_dir)
 
 
 def _lock(locks: Locks, config: RenderConfig) -> None:

@@ -31,18 +31,29 @@ _STATES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 _OK, _WARNING, _CRITICAL, _UNKNOWN = range(4)
 
 _DESCRIPTION = (
-    "The exit status is 0 where the host is registered and passing; 1 where that is in danger: its health is warning "
-    "or drain, a changed configuration is refused, or etcd is away for less than the lease's time; 2 where its health "
-    "is critical or it is not registered; 3 where no agent runs."
+    "The exit status is 0 if the host is registered and passing; 1 if that is in danger: its health is warning or "
+    "drain, a changed configuration is not valid, or etcd is away and the lease still runs; 2 if its health is "
+    "critical or it is not registered; 3 if no agent runs."
 )
 _CHECKS = ("CHECK", "SERVICE", "STATUS", "FOR", "OUTPUT")
 
 
+EXAMPLES = (
+    "rollcall status",
+    "rollcall status --json | jq .status.lease",
+)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command line may say."""
+    """Add the options of the command."""
     parser.description = f"{parser.description} {_DESCRIPTION}"
-    parser.add_argument("--json", action="store_true", help="all of it, as a JSON object")
-    parser.add_argument("--run-dir", default="/run/rollcall", help="where the agent's files are (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print all fields as a JSON object")
+    parser.add_argument(
+        "--run-dir",
+        metavar="DIRECTORY",
+        default="/run/rollcall",
+        help="directory of status.json (default: %(default)s)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:

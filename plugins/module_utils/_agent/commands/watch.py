@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`rollcall watch`: who joins, leaves, is lost or changes, as it happens.
+"""`rollcall watch`: each node that joins, leaves, is lost or changes.
 
 Internal to the collection: no promise is made to other users of this file.
 """
@@ -32,10 +32,16 @@ from .terminal import coloured, moment, note, say, warn
 _TICK = 1.0  # seconds between two looks at whether anybody still reads what we write
 
 
+EXAMPLES = (
+    "rollcall watch --role web",
+    "rollcall watch --json | jq 'select(.event == \"lost\")'",
+)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command line may say."""
-    parser.description = f"{parser.description} Goes on until it is interrupted, also while etcd is away."
-    parser.add_argument("--json", action="store_true", help="a JSON object on a line for each event")
+    """Add the options of the command."""
+    parser.description = f"{parser.description} It runs until it is interrupted, also while etcd is away."
+    parser.add_argument("--json", action="store_true", help="print a JSON object on a line for each event")
     filters.add_arguments(parser)
     access.add_arguments(parser)
 

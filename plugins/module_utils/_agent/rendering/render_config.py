@@ -96,12 +96,13 @@ class RenderConfig:
         return distinct([Selector(self.layout.prefix), Selector(self.layout.maintenance_prefix), *single, *below])
 
 
-def load(path: str) -> RenderConfig:
-    """Read and check the configuration file. Raises ConfigError."""
+def load(path: str, state_dir: t.Optional[str] = None) -> RenderConfig:
+    """Read and check the configuration file. `state_dir` replaces the one of the file. Raises ConfigError."""
     root = config.read(path)
     settings, layout = config.etcd_settings(root), config.registry_layout(root)
     name = root.text("name") or socket.gethostname()
     networks = root.some_texts("allowed_networks")
+    configured = _absolute(root, "state_dir", "/var/lib/rollcall")
     loaded = RenderConfig(
         settings=settings,
         layout=layout,
@@ -110,7 +111,7 @@ def load(path: str) -> RenderConfig:
             root.flag("allow_unleased", False),
         ),
         name=config.checked(root, "name", lambda: valid_name(name)),
-        state_dir=_absolute(root, "state_dir", "/var/lib/rollcall"),
+        state_dir=configured if state_dir is None else os.path.abspath(state_dir),
         allow_empty=root.flag("allow_empty", False),
         consumer_ttl=root.whole("consumer_ttl", 30, 2, 3600),
         files=tuple(_file(section, layout) for section in root.sections_list("templates")),

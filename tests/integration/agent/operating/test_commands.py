@@ -152,12 +152,12 @@ def test_nodes_lists_everyone_and_filters(etcd: Cluster, rollcall: Command, agen
         "db1   db    10.0.0.9  passing  -",
         "web1  web   10.0.0.5  passing  web:8080",
     ]
-    assert "rollcall: left out: 'db/bad': the address 'here' is not an IP address" in done.stderr
+    assert "rollcall: rejected: 'db/bad': the address 'here' is not an IP address" in done.stderr
     named = rollcall("nodes", "--json", "--role=db", "--health=passing", ETCDCTL_ENDPOINTS=etcd.endpoints[0])
     assert [node["name"] for node in json.loads(named.stdout)] == ["db1"]
     nobody = rollcall("nodes", config, "--tag=none")
     assert (nobody.returncode, nobody.stdout) == (0, "")
-    assert "none of the 2 nodes under /infrastructure/ is like that" in nobody.stderr
+    assert "no node of the 2 under /infrastructure/ matches the filters" in nobody.stderr
     empty = rollcall("nodes", config, "--prefix=/staging")
     assert (empty.returncode, empty.stdout) == (0, "")
     assert "no node is registered under /staging/ (etcd at http://127.0.0.1:" in empty.stderr
