@@ -302,7 +302,7 @@ CRLF = "\r\n"
 
 @pytest.mark.parametrize("interim", ["103 Early Hints\r\nLink: </a.css>", "100 Continue", "102 Processing"])
 def test_http_skips_interim_answers(serve: Serve, interim: str) -> None:
-    text = f"HTTP/1.1 {interim}\r\n\r\n" * 3 + HEAD + "Content-Length: 2\r\n\r\nok"
+    text = f"HTTP/1.1 {interim}\r\n\r\n" * 30 + HEAD + "Content-Length: 2\r\n\r\nok"
     url = f"http://127.0.0.1:{serve(answering(text))}/"
     assert Http(url)(2.0) == ("passing", f"GET {url}: HTTP 200")
 
@@ -312,6 +312,13 @@ def test_http_gives_up_on_a_flood_of_interim_answers(serve: Serve) -> None:
     status, output = Http(url)(2.0)
     assert status == "critical"
     assert "interim answers" in output
+
+
+@pytest.mark.parametrize("fields", ["X: y\r\n" * 150, f"Set-Cookie: {'y' * 70_000}\r\n", "no field\r\n X\r\n"])
+def test_http_reads_as_many_header_fields_as_there_are(serve: Serve, fields: str) -> None:
+    text = f"{HEAD}{fields}Content-Type: text/plain; charset=utf-16-le\r\nContent-Length: 4\r\n\r\no\0k\0"
+    url = f"http://127.0.0.1:{serve(answering(text))}/"
+    assert Http(url, contains="ok")(2.0).status == "passing"
 
 
 def flooding(connection: socket.socket) -> None:

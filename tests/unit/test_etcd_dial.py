@@ -50,7 +50,8 @@ class Resolver:
 def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
     made = Resolver()
     monkeypatch.setattr(dial.socket, "getaddrinfo", made.getaddrinfo)
-    monkeypatch.setattr(dial, "_last", {})
+    for memory in ("_last", "_used", "_avoided"):
+        monkeypatch.setattr(dial, memory, {})
     yield made
     made.over.set()
 
@@ -105,6 +106,23 @@ def test_every_address_of_a_name_is_tried(fake_etcd: FakeEtcd, connect: Connect,
     resolver.answers[GOOD] = ["127.0.0.2"]
     with pytest.raises(Unreachable, match="connection refused"):
         connect(endpoints=[f"http://{GOOD}:{port}"], timeout=1).get("/key")
+
+
+def test_after_a_member_that_hangs_the_other_addresses_of_its_name_are_asked(
+    fake_etcd: FakeEtcd, connect: Connect, resolver: Resolver
+) -> None:
+    port = int(fake_etcd.endpoint.rpartition(":")[2])
+    resolver.answers[GOOD] = ["127.0.0.2", "127.0.0.3", "127.0.0.1"]
+    with socket.create_server(("127.0.0.2", port)), socket.create_server(("127.0.0.3", port)):  # they take connections
+        client = connect(endpoints=[f"http://{GOOD}:{port}"], timeout=0.5)
+        for _hangs in range(2):
+            with pytest.raises(Unreachable, match="no answer within"):
+                client.get("/key")
+        for _works in range(3):
+            begun = time.monotonic()
+            client.get("/key")
+            client.close()
+            assert time.monotonic() - begun < 0.4
 
 
 def test_an_address_is_not_looked_up(fake_etcd: FakeEtcd, connect: Connect, resolver: Resolver) -> None:

@@ -22,17 +22,26 @@ import typing as t
 Addresses = t.Sequence[t.Any]  # as getaddrinfo gives them: family, type, protocol, name, address
 Found = t.Union[Addresses, OSError]
 
+_MOST_AVOIDED = 16  # addresses of one name
 _MIN_SHARE = 0.2  # seconds one address is given, even where the deadline is all but used up
 
 _last: t.Dict[t.Tuple[str, int], Addresses] = {}  # what this process found for a name, and still uses without DNS
+_used: t.Dict[t.Tuple[str, int], t.Any] = {}  # the address of a name that was connected to last
+_avoided: t.Dict[t.Tuple[str, int], t.List[t.Any]] = {}  # addresses of a name that failed, the last of them last
 
 
 def dial(host: str, port: int, seconds: float) -> socket.socket:
-    """Connect to the first address of `host` that takes the connection, within `seconds`. Raises OSError."""
+    """Connect to the first address of `host` that takes the connection, within `seconds`. Raises OSError.
+
+    Addresses that failed before are tried last: the resolver gives them in the same order every time.
+    """
     deadline = time.monotonic() + seconds
+    avoided = list(_avoided.get((host, port), ()))
     waiting = list(_addresses(host, port, seconds))
+    waiting.sort(key=lambda entry: avoided.index(entry[4]) if entry[4] in avoided else -1)
     while True:
         family, kind, protocol, _name, address = waiting.pop(0)
+        _used[host, port] = address
         sock = socket.socket(family, kind, protocol)
         sock.settimeout(max((deadline - time.monotonic()) / (len(waiting) + 1), _MIN_SHARE))
         try:
@@ -40,8 +49,17 @@ def dial(host: str, port: int, seconds: float) -> socket.socket:
             return sock
         except OSError:
             sock.close()
+            avoid(host, port)
             if not waiting:
                 raise
+
+
+def avoid(host: str, port: int) -> None:
+    """Try the address that was used last for this name after its others: it took the connection, but is of no use."""
+    address = _used.get((host, port))
+    if address is not None:
+        others = [other for other in _avoided.get((host, port), ()) if other != address]
+        _avoided[host, port] = [*others, address][-_MOST_AVOIDED:]
 
 
 def look_up(host: str, seconds: float) -> t.List[str]:

@@ -19,6 +19,7 @@ import typing as t
 
 from .certificates import certificates
 from .connection import Connection
+from .dial import avoid
 from .endpoints import Endpoint
 from .errors import (
     AnswerTooLarge,
@@ -258,8 +259,9 @@ class Transport:
         return Unreachable(f"{what} failed: no etcd endpoint answered: {'; '.join(failures)}", *_kinds(causes))
 
     def _demote(self, endpoint: Endpoint) -> None:
-        """Ask `endpoint` last from now on, on a new connection."""
+        """Ask `endpoint` last from now on, on a new connection, and of its addresses another one first."""
         self.close()
+        avoid(endpoint.host, endpoint.port)
         self._order.remove(endpoint)
         self._order.append(endpoint)
 

@@ -35,7 +35,9 @@ _PORTS = {"http": 80, "https": 443}
 _DEFAULT_STATUS = ((200, 399),)  # as with HAProxy's httpchk
 _MOST = 65536  # characters of a body that are looked at
 _CHUNK = 4096
-_MOST_INTERIM = 10  # answers 1xx before the final one (RFC 9110, 15.2), such as 103 Early Hints
+_MOST_INTERIM = 100  # answers 1xx before the final one (RFC 9110, 15.2), such as 103 Early Hints
+_MOST_OF_HEAD = 1 << 20  # bytes of status lines and header fields, those of interim answers included
+_HEADERS = (b"connection", b"content-encoding", b"content-length", b"content-type", b"transfer-encoding")  # that count
 _NO_BODY = frozenset({"HEAD", "CONNECT"})
 _STATUSES_WITHOUT_BODY = frozenset({101, 204, 304})
 
@@ -142,7 +144,19 @@ def _piece(answer: http.client.HTTPResponse) -> t.Tuple[bytes, bool]:
 
 
 class _FinalAnswer(http.client.HTTPResponse):
-    """The first answer that is not an interim one. http.client itself skips the status 100 only."""
+    """The first answer that is not an interim one.
+
+    http.client itself skips the status 100 only, and takes 100 header fields at most, of 64 KiB each.
+    """
+
+    def begin(self) -> None:
+        stream = self.fp
+        self.fp = t.cast(t.Any, _Head(stream))
+        try:
+            super().begin()
+        finally:
+            if self.fp is not None:  # not closed since
+                self.fp = stream
 
     def _read_status(self) -> t.Tuple[str, int, str]:
         for _answer in range(_MOST_INTERIM):
@@ -151,6 +165,33 @@ class _FinalAnswer(http.client.HTTPResponse):
                 return version, status, words
             http.client.parse_headers(self.fp)
         raise http.client.HTTPException(f"more than {_MOST_INTERIM} interim answers (HTTP 1xx)")
+
+
+class _Head:
+    """The lines of a head, without the header fields that do not matter to a check."""
+
+    def __init__(self, stream: t.Any) -> None:
+        self.close = stream.close
+        self._stream = stream
+        self._left = _MOST_OF_HEAD
+        self._first = True
+
+    def readline(self, _limit: int = -1) -> bytes:
+        """The next line that matters: a status line, a field that counts, or the empty line at the end."""
+        while True:
+            line = self._line()
+            name, colon, _value = line.partition(b":")
+            counts = colon and name.strip().lower() in _HEADERS
+            if counts or self._first or line.startswith(b"HTTP/") or not line.strip():
+                self._first = False
+                return line
+
+    def _line(self) -> bytes:
+        line: bytes = self._stream.readline(self._left + 1)
+        self._left -= len(line)
+        if self._left < 0:
+            raise http.client.HTTPException(f"more than {_MOST_OF_HEAD >> 20} MiB of header fields")
+        return line
 
 
 def _decoder(answer: http.client.HTTPResponse, start: bytes) -> codecs.IncrementalDecoder:
