@@ -85,7 +85,22 @@ def _redacted_value(value: t.Any, option: t.Optional[Json]) -> t.Any:
         return HIDDEN
     if "options" in option:
         return redacted(value, option["options"])
-    return value if option.get("type") in ("dict", "raw") or option.get("elements") == "dict" else _without_keys(value)
+    return value if _is_data(option) else _without_keys(value)
+
+
+def _is_data(option: Json) -> bool:
+    """Whether the option holds mappings of the user's own."""
+    return option.get("type") in ("dict", "raw") or option.get("elements") in ("dict", "raw")
+
+
+def _misplaced(value: t.Any) -> t.Iterator[str]:
+    """Passwords in the mappings of an option that should hold none: Ansible makes text of them, and shows it."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _leaves(inner) if "passw" in str(name).lower() else _misplaced(inner)
+    elif _is_list(value):
+        for inner in value:
+            yield from _misplaced(inner)
 
 
 def _without_keys(value: t.Any) -> t.Any:
@@ -116,6 +131,8 @@ def _of_spec(params: t.Any, spec: Json) -> t.Iterator[str]:
             yield str(value or "")  # AnsibleModule converts a list to its text
         elif "options" in option:
             yield from _of_spec(value, option["options"])
+        elif not _is_data(option):
+            yield from _misplaced(value)
 
 
 def _passwords(params: Json) -> t.Iterator[str]:

@@ -39,6 +39,7 @@ SHARED_OPTIONS = (*_options.CONNECTION, *_options.REGISTRY, *_options.READING)
 _NEAR = ("Direct", "var: ", "env: ANSIBLE_ROLLCALL_", "env: ETCDCTL_")
 
 KEY = "RC-E-KEY"  # a key that a lookup cannot return
+_TEXTS = ("str", "path", "int", "float")  # types of options whose value is no list or mapping
 
 MAX_WARNINGS = 10  # one broken agent on a thousand nodes must not hide everything else
 
@@ -104,8 +105,8 @@ def source_variables(plugin: AnsiblePlugin, templar: t.Any, variables: t.Mapping
 def refuse_misread(plugin: AnsiblePlugin, given: t.Mapping[str, t.Any], variables: t.Mapping[str, t.Any]) -> None:
     """Raises AnsibleError for what Ansible would take for something else, or show where it must not.
 
-    A misspelt truth value is false to Ansible (and certificates are not verified), and its error about a connection
-    option of a wrong type has the value in it, which may be or contain a secret. `given` and `variables` are decrypted.
+    A misspelt truth value is false to Ansible (and certificates are not verified), and its error about an option of a
+    wrong type has the value in it, which may be or contain a secret. `given` and `variables` are decrypted.
     """
     if isinstance(given.get("clusters"), dict):
         raise PluginError("clusters must be a list, each with a name: [{name: eu, endpoints: [...]}]")
@@ -116,7 +117,7 @@ def refuse_misread(plugin: AnsiblePlugin, given: t.Mapping[str, t.Any], variable
             _refuse_no_bool(given, names)
             _refuse_no_bool(variables, sources)
             _refuse_no_bool(os.environ, [source["name"] for source in about.get("env", ())])
-        elif option in _options.CONNECTION:
+        elif about.get("type") in _TEXTS or (about.get("type"), about.get("elements")) == ("list", "str"):
             _refuse_wrong_type(given, names, about["type"])
             _refuse_wrong_type(variables, sources, about["type"])
 
@@ -135,7 +136,8 @@ def _refuse_no_bool(given: t.Mapping[str, t.Any], names: t.Iterable[str]) -> Non
         try:
             boolean(False if value is None else value)
         except TypeError:
-            raise PluginError(f"{name} must be true or false, not {value!r}") from None
+            shown = f", not {value!r}" if isinstance(value, (str, int, float)) else ""
+            raise PluginError(f"{name} must be true or false{shown}") from None
 
 
 def suggestion(word: t.Any, known: t.Iterable[str]) -> str:

@@ -79,6 +79,8 @@ PEM = "-----BEGIN PRIVATE KEY-----\nhunter2MIGHAgEAMBMGByqGSM49AgEGs3cret\n-----
         {"users": [{"name": "web"}], "user": [f"root:{SECRET}"]},
         {"users": [{"name": "web"}], "endpoints": {f"http://root:{SECRET}@etcd1": 1}},
         {"users": [{"name": "web"}], "discovery_srv": f"root:{SECRET}@example.com", "endpoints": None},
+        {"users": [{"name": "web"}], "ca_cert": {"password": SECRET}},
+        {"users": [{"name": "web"}], "tls_server_name": [{"etcd": {"root_passwd": [SECRET]}}]},
         {"users": [{"name": "web"}], "client_key": PEM, "client_cert": "/nonexistent"},
         {"users": [{"name": "web"}], "key_file": PEM, "client_cert": "/nonexistent"},
     ],

@@ -169,6 +169,10 @@ SECRET = "swordfish"
             "an inventory file of each",
         ),
         ([{"name": "eu", "host": "x", "user": "me", "password": [SECRET]}], "password must be text"),
+        ([{"name": {"eu": SECRET}, "host": "x"}], "clusters: each must be a mapping with a name"),
+        ([{"name": "eu", "host": "x", "prefix": {"password": SECRET}}], "prefix must be text"),
+        ([{"name": "eu", "host": "x", "allowed_networks": [{"password": SECRET}]}], "must be a list of texts"),
+        ([{"name": "eu", "host": "x", "validate_certs": {"password": SECRET}}], "validate_certs must be true or false"),
         ({"eu": {"host": "x", "user": "me", "password": SECRET}}, "clusters must be a list"),
     ],
 )

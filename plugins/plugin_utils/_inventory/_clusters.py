@@ -117,7 +117,7 @@ def where(clusters: t.Sequence[Cluster]) -> str:
 
 def _entry(entry: t.Any) -> tuple[str, str, Json]:
     """Name, data centre and own options of one of `clusters`."""
-    if not isinstance(entry, dict) or "name" not in entry:
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
         raise PluginError("clusters: each must be a mapping with a name, as {name: eu, endpoints: [...]}")
     own = dict(entry)
     name, dc = valid_word(own.pop("name"), "cluster"), own.pop("dc", None)
