@@ -360,6 +360,7 @@ class InventoryModule(BaseInventoryPlugin, Constructed, Cacheable):
         _plugin.refuse_unknown(config, _plugin.option_names(self))
         names = (*_plugin.SHARED_OPTIONS, "clusters", "filters", "exclude_filters", "state_dir")
         config = {name: self.templar.template(value) if name in names else value for name, value in config.items()}
+        _plugin.refuse_blank(config, _plugin.option_names(self))
         if _guards.ENVIRONMENT in os.environ:  # here it wins, so that one run can be accepted
             config.pop("max_shrink", None)
         with _plugin.ansible_errors():

@@ -106,7 +106,7 @@ class LookupModule(LookupBase):
         authority = _pki.Authority(directory, options["create_ca"])
         found = []
         for name in _terms.texts(terms, "The name of a certificate", empty=True):
-            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:-]*", name) or name == "ca":
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,199}", name) or name == "ca":
                 raise PluginError(f"The certificate {name!r} cannot have that name: it is also the name of its files")
             paths = authority.ensure(name, options["names"], options["days"], options["renew_before"])
             found.append({field: str(path) for field, path in paths._asdict().items()})

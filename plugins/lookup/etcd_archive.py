@@ -83,6 +83,7 @@ class LookupModule(LookupBase):
 
     def run(self, terms: list[t.Any], variables: t.Any = None, **kwargs: t.Any) -> list[dict[str, t.Any]]:
         options = _plugin.lookup_options(self, variables, kwargs)
+        _terms.require(terms, "The path of an archive")
         try:
             paths = [self._loader.path_dwim(path) for path in _terms.texts(terms, "The path of an archive")]
             return [{"path": path, **_etcd_archive.read(path, options["checksum"])._asdict()} for path in paths]

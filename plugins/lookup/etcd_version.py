@@ -82,6 +82,7 @@ class LookupModule(LookupBase):
 
     def run(self, terms: list[t.Any], variables: t.Any = None, **kwargs: t.Any) -> list[dict[str, t.Any]]:
         running = _plugin.lookup_options(self, variables, kwargs)["running"]
+        _terms.require(terms, "A version of etcd")
         try:
             return [
                 {

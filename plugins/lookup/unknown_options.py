@@ -52,8 +52,7 @@ import typing as t
 
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin, _roles
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._errors import PluginError
+from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin, _roles, _terms
 
 _NEARLY = 0.9  # of difflib: a letter or two of a name of this length
 
@@ -62,9 +61,9 @@ class LookupModule(LookupBase):
     """Compares the names of variables with a role's argument specification."""
 
     def run(self, terms: list[t.Any], variables: t.Any = None, **kwargs: t.Any) -> list[str]:
-        if not terms:
-            raise PluginError("The lookup rollcall.discovery.unknown_options needs the name of a role")
         foreign = _plugin.lookup_options(self, variables, kwargs)["foreign"]
+        _terms.require(terms, "The name of a role")
+        roles = _terms.texts(terms, "The name of a role")
         names = [
             name
             for name in sorted(variables or ())
@@ -72,7 +71,7 @@ class LookupModule(LookupBase):
         ]
         unknown = [
             f"{name} is not an option of the role {role}{_plugin.suggestion(name, options)}"
-            for role, options in ((role, _roles.options(role)) for role in terms)
+            for role, options in ((role, _roles.options(role)) for role in roles)
             for name in names
             if name.startswith(f"{role}_") and name not in options
         ]

@@ -149,6 +149,7 @@ def connect(module: AnsibleModule) -> t.Iterator[Client]:
 
 def diff(header: str, before: t.Optional[Json], after: t.Optional[Json]) -> Json:
     """The diff of one thing, for `finish`; None: it does not exist before or after."""
+    header = printable(header)  # Ansible shows it as it is
     return {
         "before_header": header,
         "after_header": header,

@@ -243,7 +243,10 @@ def _own(mode: int) -> Attributes:
 
 
 def _refuse_link(path: Path) -> None:
-    if path.is_symlink():
+    is_link = False
+    with contextlib.suppress(OSError):  # such as a name that is too long
+        is_link = path.is_symlink()
+    if is_link:
         quoted = shlex.quote(str(path))
         raise CredentialsError(
             f"{path} is a symbolic link, and the credentials directory must hold the file itself. "

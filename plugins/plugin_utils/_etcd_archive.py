@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import re
+import stat
 import struct
 import tarfile
 import typing as t
@@ -54,6 +56,8 @@ def read(path: str, checksum: str) -> Archive:
     wanted = _digest_of(checksum)
     try:
         with open(path, "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ArchiveError(f"Cannot read the archive {path}: it is no regular file")
             digest = hashlib.sha256()
             for block in iter(lambda: file.read(_BLOCK), b""):
                 digest.update(block)

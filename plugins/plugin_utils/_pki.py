@@ -12,8 +12,10 @@ client that shows a certificate without CN, and no token, for the user named by 
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import ipaddress
+import re
 import typing as t
 from pathlib import Path
 
@@ -33,7 +35,8 @@ else:
 
 CA_CERT = "ca.crt"
 
-_CA_DAYS = 3650
+_CA_DAYS = _MAX_DAYS = 3650
+_DNS_NAME = re.compile(r"(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]{0,250}[A-Za-z0-9_])?\.?")
 _SKEW = datetime.timedelta(hours=1)  # how far behind the clock of a host may be
 
 
@@ -67,6 +70,7 @@ class Authority:
         CA; its key stays, so that a program which reads the two files at any moment finds that they fit together.
         Nothing is written, and no lock is taken, if all is there and valid. Raises AnsibleError.
         """
+        _require_days(days, renew_before)
         soon = _now() + datetime.timedelta(days=renew_before)
         if not self._is_complete(name, names, soon):
             with self._directory.lock():
@@ -224,16 +228,26 @@ def _usage(**given: bool) -> x509.KeyUsage:
 
 def _general_names(names: t.Iterable[str]) -> list[x509.GeneralName]:
     """Each name once. Raises AnsibleError where one is neither an IP address nor a DNS name."""
-    found: list[x509.GeneralName] = []
-    for name in dict.fromkeys(names):
-        try:
-            found.append(x509.IPAddress(ipaddress.ip_address(name)))
-        except ValueError:
-            try:
-                found.append(x509.DNSName(name))
-            except ValueError as exc:
-                raise CertificateError(f"{name!r} is neither an IP address nor a DNS name: {exc}") from None
-    return found
+    return [_general_name(name) for name in dict.fromkeys(names)]
+
+
+def _general_name(name: t.Any) -> x509.GeneralName:
+    with contextlib.suppress(ValueError):
+        return x509.IPAddress(ipaddress.ip_address(str(name)))
+    if not isinstance(name, str) or not _DNS_NAME.fullmatch(name):
+        raise CertificateError(
+            f"names: expected IP addresses and DNS names, got {name!r}. Write other letters than those of ASCII as "
+            "their IDNA form, which begins with xn--"
+        )
+    return x509.DNSName(name)
+
+
+def _require_days(days: int, renew_before: int) -> None:
+    """A certificate that is no longer valid, or due as soon as it is made, would be made anew by each run."""
+    if not 1 <= days <= _MAX_DAYS:
+        raise CertificateError(f"days: expected a number from 1 to {_MAX_DAYS}, got {days}")
+    if not 0 <= renew_before < days:
+        raise CertificateError(f"renew_before: expected a number from 0 to {days - 1} (days - 1), got {renew_before}")
 
 
 def _pem(cert: x509.Certificate) -> bytes:

@@ -84,6 +84,16 @@ def refuse_unknown(given: t.Iterable[str], known: t.Collection[str]) -> None:
             raise PluginError(f"Unknown option {name!r}{suggestion(name, known)}")
 
 
+def refuse_blank(given: t.Mapping[str, t.Any], names: t.Mapping[str, str]) -> None:
+    """Raises AnsibleError for an option of the connection or the registry that a file has with no value: `endpoints:`.
+
+    `names` has the option for each name.
+    """
+    for name, value in given.items():
+        if value is None and names[name] in SHARED_OPTIONS:
+            raise PluginError(f"{name}: expected a value, got an empty one. Leave the option out for its default")
+
+
 def decrypted(value: t.Any) -> t.Any:
     """`value` with the plain text in the place of each `!vault` in it. Raises the vault's AnsibleError."""
     if isinstance(value, EncryptedString):
@@ -105,8 +115,9 @@ def source_variables(plugin: AnsiblePlugin, templar: t.Any, variables: t.Mapping
 def refuse_misread(plugin: AnsiblePlugin, given: t.Mapping[str, t.Any], variables: t.Mapping[str, t.Any]) -> None:
     """Raises AnsibleError for what Ansible would take for something else, or show where it must not.
 
-    A misspelt truth value is false to Ansible (and certificates are not verified), and its error about an option of a
-    wrong type has the value in it, which may be or contain a secret. `given` and `variables` are decrypted.
+    A misspelt truth value is false to Ansible (and certificates are not verified), an empty path is the working
+    directory, and its error about an option of a wrong type has the value in it, which may be or contain a secret.
+    `given` and `variables` are decrypted.
     """
     if isinstance(given.get("clusters"), dict):
         raise PluginError("clusters must be a list, each with a name: [{name: eu, endpoints: [...]}]")
@@ -120,6 +131,9 @@ def refuse_misread(plugin: AnsiblePlugin, given: t.Mapping[str, t.Any], variable
         elif about.get("type") in _TEXTS or (about.get("type"), about.get("elements")) == ("list", "str"):
             _refuse_wrong_type(given, names, about["type"])
             _refuse_wrong_type(variables, sources, about["type"])
+        if about.get("type") == "path":
+            _refuse_no_path(given, names)
+            _refuse_no_path(variables, sources)
 
 
 def _refuse_wrong_type(given: t.Mapping[str, t.Any], names: t.Iterable[str], kind: str) -> None:
@@ -128,6 +142,12 @@ def _refuse_wrong_type(given: t.Mapping[str, t.Any], names: t.Iterable[str], kin
         items = value if kind == "list" and isinstance(value, (list, tuple)) else [value]
         if not all(item is None or isinstance(item, (str, int, float)) for item in items):
             raise PluginError(f"{name} must be {'a list of texts' if kind == 'list' else 'text'}")
+
+
+def _refuse_no_path(given: t.Mapping[str, t.Any], names: t.Iterable[str]) -> None:
+    for name in names:
+        if not str(given.get(name, "-")).strip():
+            raise PluginError(f"{name}: expected a path, got an empty one. Leave the option out for its default")
 
 
 def _refuse_no_bool(given: t.Mapping[str, t.Any], names: t.Iterable[str]) -> None:

@@ -29,9 +29,10 @@ def read_inventory(*sources: Path) -> InventoryManager:
 
 
 def write_config(directory: Path, name: str = "test.etcd.yml", **options: Any) -> Path:
-    """A configuration file of the plugin; JSON is YAML, too."""
+    """A configuration file of the plugin; JSON is YAML, too. An option that is `...` is left out."""
     path = directory / name
-    path.write_text(json.dumps({"plugin": "rollcall.discovery.etcd", **options}))
+    given = {option: value for option, value in options.items() if value is not ...}
+    path.write_text(json.dumps({"plugin": "rollcall.discovery.etcd", **given}))
     return path
 
 

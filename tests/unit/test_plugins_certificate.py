@@ -12,6 +12,7 @@ import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible.errors import AnsibleError
@@ -28,7 +29,7 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path / "credentials" / "tls"
 
 
-def ensure(directory: Path, name: str = "etcd1", names: list[str] = NAMES, days: int = 365, before: int = 30) -> Paths:
+def ensure(directory: Path, name: str = "etcd1", names: list[Any] = NAMES, days: int = 365, before: int = 30) -> Paths:
     return Authority(CredentialsDirectory(directory)).ensure(name, names, days, before)
 
 
@@ -134,9 +135,16 @@ def test_many_at_once_make_one_authority(directory: Path) -> None:
         openssl("verify", "-CAfile", paths.ca_cert, paths.cert)
 
 
-def test_a_name_that_is_none_is_refused(directory: Path) -> None:
-    with pytest.raises(AnsibleError, match="neither an IP address nor a DNS name"):
-        ensure(directory, names=["étcd"])
+@pytest.mark.parametrize("name", ["étcd", "a b", "", "-a", None, 5, "a/b", "x" * 300])
+def test_a_name_that_is_none_is_refused(directory: Path, name: Any) -> None:
+    with pytest.raises(AnsibleError, match="names: expected IP addresses and DNS names, got"):
+        ensure(directory, names=[name])
+
+
+@pytest.mark.parametrize(("days", "before"), [(0, 0), (-1, 0), (10**9, 30), (30, 30), (30, -1), (365, 10**9)])
+def test_a_certificate_that_each_run_would_make_anew_is_refused(directory: Path, days: int, before: int) -> None:
+    with pytest.raises(AnsibleError, match=r"^(days|renew_before): expected a number from"):
+        ensure(directory, days=days, before=before)
 
 
 def test_the_lookup_returns_paths_and_refuses_names_that_lead_elsewhere(directory: Path) -> None:

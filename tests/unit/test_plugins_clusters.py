@@ -155,6 +155,7 @@ SECRET = "swordfish"
         ([{"endpoints": ["http://127.0.0.1:1"]}], "clusters: each must be a mapping with a name"),
         ([{"name": "a b", "endpoints": ["http://127.0.0.1:1"]}], "the cluster 'a b' is not a plain word"),
         ([{"name": "eu", "dc": "a b", "host": "x"}], "the data centre 'a b' is not a plain word"),
+        ([{"name": "eu", "endpoints": None}], "endpoints: expected a value, got an empty one"),
         ([{"name": "eu"}], "neither the cluster nor the file gives endpoints"),
         ([{"name": "eu", "host": "x"}, {"name": "eu", "host": "y"}], "clusters: eu is there twice"),
         ([{"name": "eu", "host": "x"}, {"name": "us", "host": "x"}], "eu and us are the same keys of the same etcd"),

@@ -126,7 +126,7 @@ def test_templates_know_the_directory_of_the_file(fake_etcd, config):
 def test_the_environment_may_say_where_etcd_is(fake_etcd, config, monkeypatch):
     register(fake_etcd)
     monkeypatch.setenv("ETCDCTL_ENDPOINTS", fake_etcd.endpoint)
-    assert list(read_inventory(config(endpoints=None)).hosts) == ["web1"]
+    assert list(read_inventory(config(endpoints=...)).hosts) == ["web1"]
 
 
 def test_what_the_file_says_of_it_counts_more(fake_etcd, config, monkeypatch):
@@ -134,7 +134,7 @@ def test_what_the_file_says_of_it_counts_more(fake_etcd, config, monkeypatch):
     monkeypatch.setenv("ETCDCTL_DISCOVERY_SRV", "etcd.example.com")
     assert list(read_inventory(config()).hosts) == ["web1"]
     clusters = [{"name": "eu", "endpoints": [fake_etcd.endpoint]}]
-    assert list(read_inventory(config(endpoints=None, clusters=clusters)).hosts) == ["web1"]
+    assert list(read_inventory(config(endpoints=..., clusters=clusters)).hosts) == ["web1"]
 
 
 def test_bad_nodes_are_left_out_with_a_warning_each(fake_etcd, config, capsys):
@@ -195,6 +195,9 @@ def test_fewer_than_min_hosts_is_an_error(fake_etcd, config, failure):
         ({"min_hosts": "some"}, "min_hosts"),
         ({"timeout": "soon"}, "timeout must be seconds or a duration"),
         ({"user": "inventory"}, "user and password belong together"),
+        ({"endpoints": None}, "endpoints: expected a value, got an empty one"),
+        ({"password": None}, "password: expected a value, got an empty one"),
+        ({"ca_cert": ""}, "ca_cert: expected a path, got an empty one"),
         ({"ca_cert": "/nowhere.pem", "endpoints": "https://127.0.0.1:1"}, "/nowhere.pem"),
     ],
 )

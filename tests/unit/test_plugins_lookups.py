@@ -449,11 +449,35 @@ def test_terms_given_by_name_are_an_error(lookup, app, tmp_path, name):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["etcd", "certificate"])
-def test_no_term_at_all_is_an_error(lookup, app, tmp_path, name):
-    options = {} if name != "certificate" else {"directory": str(tmp_path / "tls")}
+# What each lookup that needs a term requires besides
+NEEDED = {
+    "etcd": {},
+    "etcd_archive": {"checksum": f"sha256:{'0' * 64}"},
+    "etcd_version": {},
+    "fingerprints": {},
+    "unknown_options": {},
+    "certificate": {"directory": "/nowhere"},
+    "password": {"directory": "/nowhere"},
+}
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_no_term_at_all_is_an_error(lookup, app, name):
     with pytest.raises(AnsibleError, match="no term was given"):
-        lookup(name, variables={"x": 1}, **options)
+        lookup(name, variables={"x": 1}, **NEEDED[name])
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_a_term_that_is_no_text_is_an_error(lookup, app, name):
+    for term in (None, 5, {"a": 1}):
+        with pytest.raises(AnsibleError, match="is none"):
+            lookup(name, term, variables={"x": 1}, **NEEDED[name])
+
+
+@pytest.mark.parametrize("name", ["certificate", "password"])
+def test_an_empty_path_is_not_the_working_directory(lookup, name):
+    with pytest.raises(AnsibleError, match="directory: expected a path, got an empty one"):
+        lookup(name, "root", variables={"x": 1}, directory="")
 
 
 def test_an_unknown_option_of_a_lookup_without_options_is_an_error(lookup):

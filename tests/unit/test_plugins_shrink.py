@@ -140,7 +140,7 @@ def test_another_file_or_prefix_is_another_fleet(ten, config, tmp_path):
 
 def test_clusters_are_told_apart_by_their_names(ten, config, failure):
     def of(name, *endpoints):
-        return config(max_shrink=30, endpoints=None, clusters=[{"name": name, "endpoints": list(endpoints)}])
+        return config(max_shrink=30, endpoints=..., clusters=[{"name": name, "endpoints": list(endpoints)}])
 
     read_inventory(of("eu", ten.endpoint))
     lose(ten, *TEN[:5])

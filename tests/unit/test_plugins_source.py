@@ -27,7 +27,11 @@ NAME = "rollcall.discovery.etcd"
         f"{{plugin: {NAME}, endpoints: [http://etcd1]}}",
         json.dumps({"endpoints": ["http://etcd1"], "plugin": NAME}),
         json.dumps({"endpoints": ["http://etcd1"], "plugin": NAME}, indent=2),
-        "#" * 60000 + f"\nplugin: {NAME}\n",
+        "#" * 600000 + f"\nplugin: {NAME}\n",
+        f"\ufeffplugin: {NAME}\n",
+        f"plugin: >-\n  {NAME}\n",
+        f"plugin: !!str {NAME}\n",
+        f"? plugin\n: &name {NAME}\n",
     ],
 )
 def test_a_file_that_names_the_plugin_is_ours(tmp_path, text):
@@ -37,28 +41,37 @@ def test_a_file_that_names_the_plugin_is_ours(tmp_path, text):
     require_ours(str(path), DataLoader())
 
 
+def test_a_file_that_does_not_is_not_read_as_yaml(tmp_path):
+    for text in ("", "all:\n  hosts: {web1: }\n", "plugin: other\n"):
+        path = tmp_path / "prod.yml"
+        path.write_text(text)
+        assert not may_be_ours(str(path))
+
+
 @pytest.mark.parametrize(
     "text",
     [
-        "",
         f"# plugin: {NAME}\nplugin: other\n",
         f"plugin: {NAME}2\n",
         f"plugin: {NAME}.more\n",
         f"my_plugin: {NAME}\n",
         f"plugin: x{NAME}\n",
-        "all:\n  hosts: {web1: }\n",
+        f"all:\n  vars:\n    plugin: {NAME}\n",
     ],
 )
-def test_a_file_that_does_not_is_not_read_as_yaml(tmp_path, text):
-    path = tmp_path / "prod.yml"
-    path.write_text(text)
-    assert not may_be_ours(str(path))
-
-
-def test_a_file_that_only_mentions_the_plugin_is_left_to_other_plugins(tmp_path):
+def test_a_file_that_only_mentions_the_plugin_is_left_to_other_plugins(tmp_path, text):
     path = tmp_path / "hosts.yml"
-    path.write_text(f"all:\n  vars:\n    plugin: {NAME}\n")
+    path.write_text(text)
     with pytest.raises(AnsibleError, match="is no configuration of"):
+        require_ours(str(path), DataLoader())
+
+
+def test_a_broken_file_is_ours_only_if_it_is_meant_to_be(tmp_path):
+    path = tmp_path / "prod.yml"
+    path.write_text(f"plugin: {NAME}\nendpoints: [\n")
+    require_ours(str(path), DataLoader())
+    path.write_text(f"# as with {NAME}\nall: [\n")
+    with pytest.raises(AnsibleError, match="YAML"):
         require_ours(str(path), DataLoader())
 
 

@@ -100,6 +100,15 @@ def test_messages_and_warnings_of_modules_are_printable(capsys, monkeypatch):
     assert_one_line(warned[0])
 
 
+def test_headers_of_differences_are_printable(fake_etcd, modules):
+    """Ansible prints them as they are; what is below them it prints as JSON."""
+    fake_etcd.put(f"/app/{HOSTILE}", "x")
+    done = modules.etcd_kv(key="/app/", prefix=True, state="absent", diff=True)
+    (shown,) = done["diff"]
+    assert_one_line(shown["before_header"])
+    assert_one_line(shown["after_header"])
+
+
 def test_only_one_place_makes_text_printable():
     """Of another one nobody could tell whether it knows every dangerous character."""
     found = set()

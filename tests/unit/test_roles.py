@@ -197,6 +197,24 @@ def test_endpoints_that_are_given_and_empty_never_become_the_hosts_own_etcd(endp
             Settings.from_mapping({name: value for name, value in way.items() if name != "password_file"})
 
 
+@pytest.mark.parametrize(
+    ("sources", "accepted"),
+    [
+        (["a/web.j2", "a/app.j2"], True),
+        (["a/web.j2", "a/web.j2"], True),
+        (["a/web.j2", "b/web.j2"], False),
+        ([], True),
+    ],
+)
+def test_templates_of_one_file_name_do_not_replace_each_other(sources: list[str], accepted: bool) -> None:
+    role = ROLES[0].parent / "render"
+    tasks = DataLoader().load_from_file(str(role / "tasks/main.yml"), trusted_as_template=True)
+    (task,) = [task for task in tasks if task["name"] == "Check that no two templates have the same file name"]
+    variables = {"render_templates": [{"src": src} for src in sources], **task["vars"]}
+    templar = Templar(DataLoader(), variables=variables)
+    assert templar.evaluate_conditional(task["ansible.builtin.assert"]["that"]) is accepted
+
+
 def test_without_any_way_to_etcd_a_role_says_which_variables_there_are() -> None:
     with pytest.raises(
         AnsibleError, match="Set rollcall_etcd_endpoints, for all hosts, .* or rollcall_etcd_discovery_srv"

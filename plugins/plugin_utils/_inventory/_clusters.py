@@ -78,6 +78,7 @@ def configured(plugin: BaseInventoryPlugin, direct: Json, variables: Json) -> li
     for cluster, dc, own in map(_entry, entries):
         try:
             _plugin.refuse_unknown(own, names)
+            _plugin.refuse_blank(own, names)
             own = {names[name]: value for name, value in own.items()}
             plugin.set_options(direct={**direct, **own}, var_options=variables)
             clusters.append(_cluster(cluster, dc, _own_endpoints(_plugin.options_of(plugin), own)))

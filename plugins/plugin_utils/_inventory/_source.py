@@ -6,8 +6,8 @@
 
 Internal to the collection: no promise is made to other users of this file.
 
-If `enable_plugins` lists the plugin, Ansible asks it about every file of an inventory directory. So a file is judged by
-its first bytes, and read as YAML only if these name the plugin or are encrypted.
+If `enable_plugins` lists the plugin, Ansible asks it about every file of an inventory directory. So a file is read as
+YAML only if the name of the plugin is in it, or if it is encrypted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ansible.parsing.dataloader import DataLoader
 NAME = "rollcall.discovery.etcd"
 
 _OWN_NAMES = ("etcd.yml", "etcd.yaml")  # mistakes in such a file are errors, also if `plugin` is missing
-_BEGINNING = 64 * 1024  # bytes
+_LARGEST = 16 << 20  # bytes of a configuration, by far
 _VAULT = b"$ANSIBLE_VAULT;"
 _PLUGIN = re.compile(rb"""(?:^|[{,])\s*["']?plugin["']?\s*:\s*["']?rollcall\.discovery\.etcd(?![\w.])""", re.MULTILINE)
 
@@ -33,10 +33,10 @@ def may_be_ours(path: str) -> bool:
     if not path.endswith((".yml", ".yaml")):
         return False
     try:
-        beginning = _beginning(path)
+        content = _content(path)
     except (OSError, ValueError):
         return False
-    return beginning.startswith(_VAULT) or bool(_PLUGIN.search(beginning))
+    return content.startswith(_VAULT) or NAME.encode() in content
 
 
 def require_ours(path: str, loader: DataLoader) -> None:
@@ -46,13 +46,14 @@ def require_ours(path: str, loader: DataLoader) -> None:
     try:
         config = loader.load_from_file(path, cache="none")
     except AnsibleError:
-        if _beginning(path).startswith(_VAULT):
+        content = _content(path)
+        if content.startswith(_VAULT) or not _PLUGIN.search(content):
             raise
-        return  # its first bytes name the plugin: reading it again says what is wrong
+        return  # it is meant for this plugin: reading it again says what is wrong
     if not isinstance(config, Mapping) or config.get("plugin") != NAME:
         raise AnsibleParserError(f"{path} is no configuration of {NAME}")
 
 
-def _beginning(path: str) -> bytes:
+def _content(path: str) -> bytes:
     with open(path, "rb") as file:
-        return file.read(_BEGINNING)
+        return file.read(_LARGEST)

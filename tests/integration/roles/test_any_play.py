@@ -90,3 +90,24 @@ def test_the_role_etcd_says_in_its_own_words_that_all_members_are_needed_at_once
     printed = play(ansible_bin, tmp_path, hosts, tasks=[*begin, bootstrap], vars=variables, **{keyword: value})
     assert message in printed
     assert "undefined" not in printed
+
+
+def test_a_variable_for_a_place_that_is_given_and_empty_is_an_error_of_every_role(
+    ansible_bin: Path, tmp_path: Path
+) -> None:
+    """An empty path is the working directory, and an empty prefix all of etcd."""
+    for role in ROLES.glob("*/tasks/main.yml"):
+        assert "options" in role.read_text(), role
+    wrong: dict[str, dict[str, Any]] = {
+        "m1": {"rollcall_credentials": ""},
+        "m2": {"rollcall_prefix": "/"},
+        "m3": {"rollcall_prefix": "/staging", "rollcall_credentials": "/srv/credentials"},
+    }
+    task = {
+        "ansible.builtin.include_role": {"name": "rollcall.discovery.agent", "tasks_from": "options"},
+        "vars": {"__agent_role": "etcd"},
+    }
+    printed = play(ansible_bin, tmp_path, wrong, tasks=[task])
+    assert 'rollcall_credentials: expected a directory of the controller, got \\"\\".' in printed
+    assert 'rollcall_prefix: expected a prefix such as /infrastructure, got \\"/\\".' in printed
+    assert printed.count("failed=0") == 1
