@@ -8,27 +8,28 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: etcd_auth
-short_description: Switch the authentication of etcd on or off
+short_description: Enable or disable authentication in etcd
 version_added: 0.1.0
 author:
   - Rollcall contributors (@rollcall)
 description:
-  - Switches etcd's password authentication on or off, in a way that locks nobody out who holds the password of C(root).
-  - B(From the moment it is on, whoever gives no user and password is refused.) Add the users first, with
-    M(rollcall.discovery.etcd_role) and M(rollcall.discovery.etcd_user), and give their passwords to those who use etcd.
-  - With V(enabled), the module warns of a version of etcd in which users or strangers get around authentication.
+  - Enables or disables etcd's password authentication without locking out anyone who knows the password of C(root).
+  - B(As soon as authentication is enabled, etcd rejects all clients without a user and password.) Add the users first,
+    with M(rollcall.discovery.etcd_role) and M(rollcall.discovery.etcd_user), and configure their passwords in all
+    clients.
+  - With O(state=enabled), the module warns if members run a version of etcd whose authentication can be bypassed.
 notes:
-  - While authentication is off, etcd compares no passwords and lets nobody log in. That a password is right can
-    therefore not be proved beforehand, but it can be made so. To switch authentication on, this module adds the user
-    C(root) where it is not there, gives it the role C(root), sets its password to O(password), and reads back that the
-    user has the role. Only then it switches authentication on, and logs in as C(root) at once.
-  - So it is guaranteed that C(root) exists, has the role C(root), and has the password that was given. A wrong
-    O(password) becomes the right one instead of locking you out.
-  - Nobody can switch authentication off again without a login. If the login fails, which takes an etcd that cannot
-    issue tokens at all, the module fails and says so. C(etcdctl --user root auth disable) with the same password is
-    then the way back.
-  - With C(client-cert-auth), etcd's JSON gateway refuses client certificates that carry a CN from the moment
-    authentication is on, for everybody. Give out certificates without a CN first.
+  - While authentication is disabled, etcd does not check passwords, so a password cannot be tested in advance. Instead,
+    the module makes it valid before it enables authentication. It adds the user C(root) if necessary, grants it the
+    role C(root), sets its password to O(password), and reads the role back. Only then does it enable authentication,
+    and immediately logs in as C(root).
+  - This guarantees that C(root) exists, has the role C(root), and has the given password. Even a mistyped O(password)
+    does not lock you out, because it becomes the password of C(root).
+  - Disabling authentication requires a login. If the login fails after authentication was enabled, which only happens
+    if etcd cannot issue tokens at all, the module fails and says so. To recover, run C(etcdctl --user root auth
+    disable) with the same password.
+  - If etcd runs with C(client-cert-auth), its JSON gateway rejects all client certificates with a common name (CN) as
+    soon as authentication is enabled. Deploy certificates without a CN first.
 extends_documentation_fragment:
   - rollcall.discovery.etcd
   - rollcall.discovery.attributes
@@ -42,10 +43,10 @@ attributes:
 options:
   state:
     description:
-      - With V(enabled), authentication is on, and O(user) can log in with O(password).
-      - With V(disabled), it is off. Users, roles and passwords stay.
-      - Both need O(user) and O(password). To switch it on, O(user) must be C(root); to switch it off, any user that has
-        the role C(root) will do.
+      - V(enabled) enables authentication and makes sure that O(user) can log in with O(password).
+      - V(disabled) disables it. Users, roles and passwords remain.
+      - Both require O(user) and O(password). To enable authentication, O(user) must be C(root). To disable it, any
+        user with the role C(root) will do.
     type: str
     choices:
       - enabled
@@ -57,14 +58,14 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Demand a password of everybody
+- name: Enable authentication
   rollcall.discovery.etcd_auth:
     endpoints: https://etcd1:2379
     ca_cert: /etc/ssl/etcd-ca.pem
     user: root
     password: "{{ etcd_root_password }}"
 
-- name: Let everybody in again
+- name: Disable authentication
   rollcall.discovery.etcd_auth:
     endpoints: https://etcd1:2379
     ca_cert: /etc/ssl/etcd-ca.pem
@@ -75,7 +76,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 enabled:
-  description: Whether authentication is on now (in check mode would be).
+  description: Whether authentication is enabled (in check mode, whether it would be).
   returned: success
   type: bool
   sample: true
@@ -98,7 +99,7 @@ OPTIONS = {"state": {"type": "str", "choices": ["enabled", "disabled"], "default
 def enable(module, client, admin):
     user, password = client.settings.user, client.settings.password
     if user != ROOT:
-        module.fail_json(msg=f"Authentication is off. To switch it on, log in as {ROOT}, not as {user}")
+        module.fail_json(msg=f"user: expected {ROOT}, got {user}. Only {ROOT} can enable authentication")
     require_password(module, ROOT, password)
     if module.check_mode:
         return
@@ -110,38 +111,41 @@ def enable(module, client, admin):
         admin.give_role(ROOT, ROOT)
     if ROOT not in admin.roles_of(ROOT):
         module.fail_json(
-            message_id="RC-E-AUTH", msg=f"The user {ROOT} did not get the role {ROOT}: authentication stays off"
+            message_id="RC-E-AUTH",
+            msg=f"Cannot enable authentication: etcd did not grant the role {ROOT} to the user {ROOT}. Authentication "
+            "is still disabled. Check the state of the cluster, then run the task again",
         )
     admin.enable_auth()
     try:
         proved = client.authenticate(ROOT, password)
     except EtcdError as exc:
         module.fail_json(
-            msg=f"Authentication is on, but the login as {ROOT} that should prove it failed: {exc}. {ROOT} has the "
-            f"password that was given: with etcdctl --user {ROOT} auth disable you get back to where you were",
+            msg=f"Cannot log in as {ROOT} after authentication was enabled: {exc}. {ROOT} has the password of this "
+            f"task. To disable authentication again, run etcdctl --user {ROOT} auth disable",
             message_id="RC-E-AUTH",
         )
     if not proved:
         module.fail_json(
-            msg="etcd said that authentication is on now, and lets nobody log in: somebody switched it off",
+            msg="Authentication is disabled again right after it was enabled: another client has disabled it. Find "
+            "that client, then run the task again",
             message_id="RC-E-AUTH",
         )
 
 
 def disable(module, client, admin):
     user = client.settings.user
-    if ROOT not in admin.roles_of(user):  # everybody may read that of oneself
-        module.fail_json(msg=f"To switch authentication off, log in as a user that has the role {ROOT}: {user} has not")
+    if ROOT not in admin.roles_of(user):  # each user may read its own roles
+        module.fail_json(msg=f"user: expected a user with the role {ROOT}, got {user}, which does not have it")
     if not module.check_mode:
         admin.disable_auth()
 
 
 def warn_of_version(module, client):
-    """Authentication with a version that is known not to keep it: that is worth a warning in every run."""
+    """Warn in each run if members run a version whose authentication is known to be broken."""
     try:
         text = warning(client.status().version)
     except (EtcdError, ValueError):
-        return  # what matters was done
+        return  # the change itself succeeded
     if text:
         module.warn(text, "RC-E-ADVISORY")
 
@@ -151,7 +155,7 @@ def main():
     wanted = module.params["state"] == "enabled"
     with connect(module) as client:
         if not client.settings.user:
-            module.fail_json(msg="user and password are required: the login of a user that has the role root")
+            module.fail_json(msg="user, password: expected the login of a user with the role root, got none")
         admin = Admin(client)
         enabled = bool(client.authenticate(client.settings.user, client.settings.password))
         if wanted and not enabled:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: etcd_cluster_info
-short_description: Tell the state of an etcd cluster
+short_description: Report the health of an etcd cluster
 version_added: 0.1.0
 author:
   - Rollcall contributors (@rollcall)
 description:
-  - Asks every member of the cluster, and every endpoint that is given, at the same time, and tells of all of them.
-  - A member that does not answer is no error. It is listed with what happened, and RV(healthy) is then V(false).
-    It is an error when no endpoint at all tells which members there are.
-  - While authentication is on and the cluster has no quorum, etcd lets nobody log in, so that this is an error, too.
+  - Queries all members of the cluster and all given endpoints in parallel, and reports the status of each.
+  - A member that does not answer is not an error. The module reports why, and RV(healthy) is V(false). The module fails
+    only if no endpoint returns the list of members.
+  - If authentication is enabled and the cluster has no quorum, no one can log in to etcd, so the module fails as well.
 extends_documentation_fragment:
   - rollcall.discovery.etcd
   - rollcall.discovery.attributes
@@ -27,7 +27,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look at the cluster
+- name: Query the cluster
   rollcall.discovery.etcd_cluster_info:
     endpoints:
       - http://etcd1:2379
@@ -35,15 +35,15 @@ EXAMPLES = r"""
       - http://etcd3:2379
   register: cluster
 
-- name: Go on only where every member is well and no alarm is raised
+- name: Continue only if every member is healthy and no alarm is raised
   ansible.builtin.assert:
     that: cluster.healthy
 
-- name: Go on only if authentication protects something
+- name: Continue only if authentication cannot be bypassed
   ansible.builtin.assert:
     that: cluster.advisories | selectattr('breaks_authentication') | length == 0
 
-- name: Tell what is wrong
+- name: Show why members are unhealthy
   ansible.builtin.debug:
     msg: "{{ item.name }}: {{ item.error }}"
   loop: "{{ cluster.members | rejectattr('healthy') }}"
@@ -51,29 +51,29 @@ EXAMPLES = r"""
 
 RETURN = r"""
 healthy:
-  description: Whether every member is healthy, and no alarm is raised.
+  description: Whether every member is healthy and no alarm is raised.
   returned: success
   type: bool
   sample: true
 cluster_id:
-  description: ID of the cluster, hexadecimal as C(etcdctl) has it.
+  description: ID of the cluster, in hexadecimal as in C(etcdctl).
   returned: success
   type: str
   sample: cdf818194e3a8c32
 leader:
-  description: Name of the member that leads, V(null) where none does.
+  description: Name of the leader, V(null) if there is no leader.
   returned: success
   type: str
   sample: etcd1
 versions:
-  description: The versions that the members run, each once. More than one means that an upgrade is under way.
+  description: The versions that the members run, without duplicates. During an upgrade there is more than one.
   returned: success
   type: list
   elements: str
   sample:
     - 3.5.16
 alarms:
-  description: The alarms that are raised, V(null) where etcd cannot tell, as without a quorum.
+  description: The raised alarms, V(null) if etcd cannot list them, such as without a quorum.
   returned: success
   type: list
   elements: dict
@@ -90,33 +90,33 @@ alarms:
       sample: NOSPACE
 advisories:
   description:
-    - Known faults of the versions that members run. Those that matter only with authentication are listed unless it
-      is off.
-    - The table is part of this collection; nothing is downloaded. A fix that a distribution has added to an older
-      version is not seen.
+    - Known vulnerabilities and defects of the versions that members run. Those that only affect authentication are
+      omitted if authentication is disabled.
+    - The table is part of this collection; nothing is downloaded. The module cannot see fixes that a distribution has
+      backported to an older version.
   returned: success
   type: list
   elements: dict
   contains:
     id:
-      description: The CVE, or the advisory on GitHub, or a name for what has neither.
+      description: The CVE, the GitHub advisory, or a name if there is neither.
       returned: always
       type: str
       sample: CVE-2026-33413
     kind:
       description: >-
-        V(takeover) (authentication can be got around altogether), V(permissions) (users get more than they may),
-        V(service) (etcd can be stopped), V(data), V(operation) or V(support) (no fixes are published any more).
+        V(takeover) (authentication can be bypassed completely), V(permissions) (users can exceed their permissions),
+        V(service) (etcd can be made unavailable), V(data), V(operation) or V(support) (end of life, no more fixes).
       returned: always
       type: str
       sample: takeover
     breaks_authentication:
-      description: Whether users and permissions protect too little while members run such a version.
+      description: Whether users and permissions do not protect the cluster while members run such a version.
       returned: always
       type: bool
       sample: true
     who:
-      description: Who can use it, or whom it affects.
+      description: Who can exploit it, or who is affected.
       returned: always
       type: str
       sample: anybody who reaches the client port, without a password
@@ -126,7 +126,7 @@ advisories:
       type: str
       sample: Full takeover of the cluster
     fixed_in:
-      description: The first version of each minor series without it.
+      description: The first fixed version of each minor release.
       returned: always
       type: list
       elements: str
@@ -142,94 +142,94 @@ advisories:
       sample:
         - etcd1
 members:
-  description: The members, in etcd's own order. Figures are V(null) of a member that did not answer.
+  description: The members, in etcd's own order. Numbers are V(null) if the member did not answer.
   returned: success
   type: list
   elements: dict
   contains:
     id:
-      description: ID of the member, hexadecimal as C(etcdctl member remove) wants it.
+      description: ID of the member, in hexadecimal as C(etcdctl member remove) expects it.
       returned: always
       type: str
       sample: 8e9e05c52164694d
     name:
-      description: Name of the member, empty where it was added and has not started yet.
+      description: Name of the member, empty if it was added but has not started yet.
       returned: always
       type: str
       sample: etcd1
     peer_urls:
-      description: Where the other members reach it.
+      description: URLs at which the other members reach it.
       returned: always
       type: list
       elements: str
       sample:
         - http://etcd1:2380
     client_urls:
-      description: Where it says that clients reach it.
+      description: URLs that it advertises to clients.
       returned: always
       type: list
       elements: str
       sample:
         - http://etcd1:2379
     learner:
-      description: Whether it is a learner, which has no vote.
+      description: Whether it is a learner, a member that does not vote.
       returned: always
       type: bool
       sample: false
     healthy:
-      description: Whether it answers, knows a leader, and reads through the quorum.
+      description: Whether it answers, has a leader, and serves linearizable reads.
       returned: always
       type: bool
       sample: true
     error:
-      description: Why it is not healthy, empty where it is.
+      description: Why it is unhealthy, empty if it is healthy.
       returned: always
       type: str
       sample: ""
     leader:
-      description: Whether it leads.
+      description: Whether it is the leader.
       returned: always
       type: bool
       sample: true
     version:
-      description: The version it runs, empty where it did not answer.
+      description: The version it runs, empty if it did not answer.
       returned: always
       type: str
       sample: 3.5.16
     db_size:
-      description: Bytes of its database on disk.
+      description: Size of its database on disk in bytes.
       returned: always
       type: int
       sample: 24576
     db_size_in_use:
-      description: Bytes of it that are in use. A defragmentation frees the rest.
+      description: Bytes of the database that are in use. Defragmentation frees the rest.
       returned: always
       type: int
       sample: 20480
     raft_term:
-      description: The term of raft, which grows with every election.
+      description: The Raft term, which increases with each election.
       returned: always
       type: int
       sample: 2
     raft_index:
-      description: The last entry of raft that it knows to be committed.
+      description: Index of the last Raft entry that it knows to be committed.
       returned: always
       type: int
       sample: 47
     raft_applied_index:
-      description: The last entry of raft that it has applied.
+      description: Index of the last Raft entry that it has applied.
       returned: always
       type: int
       sample: 47
     raft_lag:
       description:
-        - How many entries it has yet to apply, compared with the furthest member.
-        - The members are asked one moment apart, so a few entries mean nothing in a cluster that is written to.
+        - How many Raft entries it is behind the most advanced member.
+        - The members do not answer at exactly the same time, so a lag of a few entries is normal during writes.
       returned: always
       type: int
       sample: 0
 endpoints:
-  description: The endpoints that were asked, those that are given and those that members advertise.
+  description: The endpoints that were queried, both the given ones and those that members advertise.
   returned: success
   type: list
   elements: dict
@@ -240,17 +240,17 @@ endpoints:
       type: str
       sample: http://etcd1:2379
     member:
-      description: ID of the member that answered, empty for none.
+      description: ID of the member that answered, empty if there was no answer.
       returned: always
       type: str
       sample: 8e9e05c52164694d
     healthy:
-      description: Whether what answered there is healthy.
+      description: Whether the member behind this endpoint is healthy.
       returned: always
       type: bool
       sample: true
     error:
-      description: Why it is not, empty where it is.
+      description: Why it is unhealthy, empty if it is healthy.
       returned: always
       type: str
       sample: ""
@@ -259,7 +259,7 @@ endpoints:
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.cluster import survey
 from ansible_collections.rollcall.discovery.plugins.module_utils._module import answer, connect, create_module
 
-OPTIONS = {}  # none but those of the connection
+OPTIONS = {}  # only the connection options
 
 
 def main():

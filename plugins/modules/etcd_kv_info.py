@@ -13,11 +13,11 @@ version_added: 0.1.0
 author:
   - Rollcall contributors (@rollcall)
 description:
-  - Reads one key, or all keys under a prefix, with all that etcd knows of them.
-  - However many there are, all keys are read as of one revision.
+  - Reads one key, or all keys under a prefix, with their revisions, versions and leases.
+  - All keys are read at the same revision, regardless of their number.
 notes:
-  - A value or key that contains the password of the task, or another secret among its options, is an error, since
-    Ansible would replace that part by asterisks. The lookup P(rollcall.discovery.etcd#lookup) has no such limit.
+  - The module fails if a key or value contains the password or another secret option of the task, since Ansible would
+    replace that part with asterisks. The lookup P(rollcall.discovery.etcd#lookup) does not have this limitation.
 extends_documentation_fragment:
   - rollcall.discovery.etcd
   - rollcall.discovery.attributes
@@ -25,26 +25,26 @@ extends_documentation_fragment:
 options:
   key:
     description:
-      - The key to read, or with O(prefix=true) what the keys to read start with.
-      - An empty O(key) with O(prefix=true) reads all of etcd.
+      - The key to read. With O(prefix=true), the prefix of the keys to read.
+      - An empty O(key) with O(prefix=true) reads all keys in etcd.
     type: str
     required: true
   prefix:
     description:
       - Read all keys that start with O(key).
-      - V(/app) is a prefix of C(/apple), too. End it in a slash to stay within a directory.
+      - V(/app) is a prefix of C(/apple) as well. End the prefix with a slash to match only the keys of a directory.
     type: bool
     default: false
   keys_only:
     description:
-      - Read the keys without their values; RV(kvs[].value) is then V(null).
+      - Read the keys without their values. RV(kvs[].value) is then V(null).
     type: bool
     default: false
   revision:
     description:
-      - Read the keys as they were at this revision of etcd.
-      - It is an error when etcd has compacted it meanwhile.
-      - With V(0), the keys are read as they are now.
+      - Read the keys as of this revision of etcd.
+      - The module fails if etcd has compacted this revision.
+      - V(0) reads the current keys.
     type: int
     default: 0
 seealso:
@@ -58,7 +58,7 @@ EXAMPLES = r"""
     key: /app/colour
   register: colour
 
-- name: Use its value, or a default where the key is not there
+- name: Use its value, or a default if the key does not exist
   ansible.builtin.debug:
     msg: "{{ (colour.kvs | first | default({'value': 'blue'})).value }}"
 
@@ -71,7 +71,7 @@ EXAMPLES = r"""
     prefix: true
   register: app
 
-- name: Read them again as they were then, whatever has been written since
+- name: Read them again as of the same revision, regardless of later writes
   rollcall.discovery.etcd_kv_info:
     endpoints: http://etcd1:2379
     key: /app/
@@ -81,7 +81,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 kvs:
-  description: The keys, in the order of their names. It is empty where there are none.
+  description: The keys, sorted by name. The list is empty if no key exists.
   returned: success
   type: list
   elements: dict
@@ -92,7 +92,7 @@ kvs:
       type: str
       sample: /app/colour
     value:
-      description: Its value, always text; V(null) with O(keys_only=true).
+      description: Its value, always a string; V(null) with O(keys_only=true).
       returned: always
       type: str
       sample: green
@@ -107,22 +107,22 @@ kvs:
       type: int
       sample: 42
     version:
-      description: How often the key was written since it was created.
+      description: How many times the key has been written since it was created.
       returned: always
       type: int
       sample: 3
     lease:
-      description: ID of the lease that holds the key, V(0) where none does.
+      description: ID of the lease that the key is attached to, V(0) if there is no lease.
       returned: always
       type: int
       sample: 0
 count:
-  description: How many keys there are.
+  description: Number of keys.
   returned: success
   type: int
   sample: 1
 revision:
-  description: The revision of etcd as of which the keys were read.
+  description: The revision of etcd at which the keys were read.
   returned: success
   type: int
   sample: 45
@@ -141,8 +141,8 @@ OPTIONS = {
 def main():
     module = create_module(OPTIONS)
     key, revision, keys_only = (module.params[name] for name in ("key", "revision", "keys_only"))
-    if revision < 0:  # etcd takes it for now
-        module.fail_json(msg=f"revision must not be negative, and is {revision}: 0 reads the keys as they are now")
+    if revision < 0:  # etcd would read the current keys
+        module.fail_json(msg=f"revision: expected 0 (the current keys) or a revision, got {revision}")
     with connect(module) as client:
         if module.params["prefix"]:
             found = client.read_all(key, revision, keys_only)

@@ -13,11 +13,11 @@ version_added: 0.1.0
 author:
   - Rollcall contributors (@rollcall)
 description:
-  - A lease holds keys, and etcd deletes them when it ends.
-  - B(A lease ends by itself unless somebody keeps it alive.) This module renews a lease once each time it runs, and no
-    more. Where nothing else renews it within O(ttl) seconds, the lease and all its keys are gone.
-  - Let P(rollcall.discovery.register#role) or C(etcdctl lease keep-alive) be the keeper of what must stay, or run the
-    play more often than every O(ttl) seconds.
+  - Keys can be attached to a lease. When the lease expires or is revoked, etcd deletes them.
+  - B(A lease expires unless a client keeps it alive.) This module renews a lease only once each time it runs. If
+    nothing else renews it within O(ttl) seconds, etcd deletes the lease and all its keys.
+  - For keys that must stay, use P(rollcall.discovery.register#role) or C(etcdctl lease keep-alive) to keep the lease
+    alive, or run the play more often than every O(ttl) seconds.
 extends_documentation_fragment:
   - rollcall.discovery.etcd
   - rollcall.discovery.attributes
@@ -25,43 +25,43 @@ attributes:
   check_mode:
     support: full
     details:
-      - Whether etcd raises O(ttl) shows only as it grants the lease.
-      - There is a warning where one of O(keys) is not there, for an earlier task may be to write it.
+      - Cannot predict whether etcd will grant a longer lease than O(ttl).
+      - If one of O(keys) does not exist, there is only a warning, since an earlier task may create it.
   diff_mode:
     support: full
   idempotent:
     support: partial
     details:
       - A second run renews the lease, which is not a change.
-      - Without O(lease) every run grants another lease.
+      - Without O(lease), each run grants another lease.
 options:
   lease:
     description:
-      - ID of the lease, a positive number of your choice, or one that this module returned.
-      - It is decimal here, while C(etcdctl) shows it as hexadecimal. RV(hex) has that form, and
-        C({{ '694d71a5' | int(base=16) }}) reads it.
-      - Required unless O(state=present); without it etcd chooses one.
+      - ID of the lease, either a positive number of your choice or one that this module has returned.
+      - The ID is decimal here, while C(etcdctl) shows it in hexadecimal. RV(hex) has that form, and
+        C({{ '694d71a5' | int(base=16) }}) converts it.
+      - Required unless O(state=present). By default, etcd chooses the ID.
     type: int
   ttl:
     description:
       - Time to live in seconds, required with O(state=present).
-      - etcd raises it to one and a half times its election timeout (V(2) with etcd's defaults).
-      - A lease that is there keeps the time to live it was granted; etcd cannot change that.
+      - The minimum is 1.5 times etcd's election timeout (V(2) with etcd's defaults). etcd raises smaller values to it.
+      - An existing lease keeps its granted time to live; etcd cannot change it.
     type: int
   keys:
     description:
-      - Keys that the lease must hold, at most 128, with O(state=present). They must be there, and keep their values.
-      - A key that another lease holds changes over to this one. What else the lease holds stays with it.
-      - M(rollcall.discovery.etcd_kv) writes a key with its value and its lease at once.
+      - With O(state=present), existing keys to attach to the lease, at most 128. Their values do not change.
+      - A key that is attached to another lease moves to this one. Other keys of this lease remain attached to it.
+      - To write a key together with its value and lease, use M(rollcall.discovery.etcd_kv).
     type: list
     elements: str
     default: []
     version_added: 0.2.0
   state:
     description:
-      - With V(present), grant the lease, or renew it once where it is there.
-      - With V(renewed), renew it once; it is an error when it has ended, for its keys are gone with it.
-      - With V(absent), revoke it, which deletes its keys.
+      - V(present) grants the lease, or renews it once if it exists.
+      - V(renewed) renews it once, and fails if it has expired, since etcd has then deleted its keys.
+      - V(absent) revokes it, which deletes its keys.
     type: str
     choices:
       - present
@@ -74,20 +74,20 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Grant a lease for as long as the deployment takes
+- name: Grant a lease for the duration of the deployment
   rollcall.discovery.etcd_lease:
     endpoints: http://etcd1:2379
     ttl: 600
   register: deployment
 
-- name: Tell everybody of the deployment
+- name: Announce the deployment
   rollcall.discovery.etcd_kv:
     endpoints: http://etcd1:2379
     key: /deployments/app
     value: running
     lease: "{{ deployment.lease }}"
 
-- name: Win more time, or fail where the deployment took longer than that
+- name: Renew the lease, or fail if the deployment took longer than that
   rollcall.discovery.etcd_lease:
     endpoints: http://etcd1:2379
     lease: "{{ deployment.lease }}"
@@ -105,7 +105,7 @@ EXAMPLES = r"""
     lease: 4711
     ttl: 86400
 
-- name: Let keys that are there end with a lease
+- name: Attach existing keys to a lease
   rollcall.discovery.etcd_lease:
     endpoints: http://etcd1:2379
     lease: 4711
@@ -117,27 +117,27 @@ EXAMPLES = r"""
 
 RETURN = r"""
 lease:
-  description: ID of the lease, V(null) in check mode where etcd would choose it.
+  description: ID of the lease, V(null) in check mode if etcd would choose it.
   returned: success
   type: int
   sample: 7587895427541393521
 hex:
-  description: The same as C(etcdctl) shows it.
+  description: ID of the lease in hexadecimal, as C(etcdctl) shows it.
   returned: success
   type: str
   sample: 694d9c3f8e1a2c71
 ttl:
-  description: Seconds that the lease has left, V(0) where it is not there.
+  description: Remaining time to live in seconds, V(0) if the lease does not exist.
   returned: success
   type: int
   sample: 600
 granted_ttl:
-  description: Seconds that the lease was granted, V(0) where it is not there.
+  description: Granted time to live in seconds, V(0) if the lease does not exist.
   returned: success
   type: int
   sample: 600
 held:
-  description: The keys that the lease holds; with O(state=absent) those that were deleted with it.
+  description: The keys that are attached to the lease. With O(state=absent), the keys that were deleted with it.
   returned: success
   type: list
   elements: str
@@ -172,8 +172,8 @@ OPTIONS = {
 }
 
 
-def look(client, lease):
-    """The seconds that a lease has left, and what users see of it; 0 and None where it is not there."""
+def read_lease(client, lease):
+    """The remaining seconds of a lease and its data for the diff; 0 and None if it does not exist."""
     now = client.lease_status(lease, keys=True) if lease else None
     return (now.ttl, shown(now.granted, now.keys)) if now and now.ttl >= 0 else (0, None)
 
@@ -183,12 +183,12 @@ def shown(granted, held):
 
 
 def apply(client, module):
-    """Do what the options say. Returns the lease, its seconds left, and what it was and what it is for users."""
+    """Apply the options. Returns the lease, its remaining seconds, and its data for the diff before and after."""
     lease, ttl, state = (module.params[name] for name in ("lease", "ttl", "state"))
-    left, before = look(client, lease)
+    left, before = read_lease(client, lease)
     if state == "absent":
         if before and not module.check_mode:
-            with contextlib.suppress(LeaseNotFound):  # it has ended by itself
+            with contextlib.suppress(LeaseNotFound):  # it has just expired
                 client.lease_revoke(lease)
         return lease, 0, before, None
     found = wanted(client, module)
@@ -196,7 +196,8 @@ def apply(client, module):
         left, before = renew(client, lease, before)
     if state == "renewed" and not before:
         module.fail_json(
-            msg=f"Lease {lease} ({lease:x}) cannot be renewed: it has ended, and its keys are gone with it",
+            msg=f"Cannot renew lease {lease} ({lease:x}): it has expired or was revoked, and etcd has deleted its "
+            "keys. Grant it again with state=present and write the keys again",
             message_id="RC-E-LEASE-NOT-FOUND",
         )
     loose = [key for key in module.params["keys"] if not (before and key in found and found[key].lease == lease)]
@@ -209,34 +210,40 @@ def apply(client, module):
 
 
 def wanted(client, module):
-    """The keys that the lease must hold, by name, as they are now: before anything is granted."""
+    """Reads the keys to attach, before a lease is granted. Returns them by name."""
     found = client.get_many(module.params["keys"])
     for key in module.params["keys"]:
         if key not in found:
-            fail_for_missing(module, f"{key} is not there, so no lease can hold it: etcd_kv writes it with its lease")
+            fail_for_missing(
+                module,
+                f"Cannot attach {key} to a lease: the key does not exist. Write it with its lease, using etcd_kv",
+            )
     return found
 
 
 def renew(client, lease, before):
-    """Returns as `look` does."""
+    """Renew a lease. Returns the same as `read_lease`."""
     try:
         return client.lease_keepalive(lease), before
-    except LeaseNotFound:  # it has ended since
+    except LeaseNotFound:  # it has expired since it was read
         return 0, None
 
 
 def attach(client, kvs, lease, granted):
-    """Attach all keys, or none. A lease that was `granted` for them is then revoked."""
+    """Attach all keys, or none of them and revoke the lease if it was `granted` for them."""
     guards = [wire.unchanged(kv.key, kv.mod_revision) for kv in kvs]
     puts = [wire.put(kv.key, kv.value, lease) for kv in kvs]
     try:
         if not client.txn(guards, puts, what=f"Attaching {kvs[0].key} to lease {lease:x}").succeeded:
-            raise KeyChanged(f"One of the keys for lease {lease} ({lease:x}) was changed meanwhile: run the task again")
+            raise KeyChanged(
+                f"Cannot attach keys to lease {lease} ({lease:x}): another client has changed one of them in the "
+                "meantime. Run the task again"
+            )
     except OutcomeUnknown:
-        raise  # the lease may hold the keys by now, and they would go with it
+        raise  # the keys may be attached by now, and revoking the lease would delete them
     except EtcdError:
         if granted:
-            with contextlib.suppress(EtcdError):  # it holds nothing, and ends by itself
+            with contextlib.suppress(EtcdError):  # no key is attached, so the lease may as well expire
                 client.lease_revoke(lease)
         raise
 
@@ -248,9 +255,11 @@ def main():
     require_ttl(module)
     keys = set(module.params["keys"])
     if keys and module.params["state"] != "present":
-        module.fail_json(msg="keys goes with state=present only")
-    if len(keys) > wire.MAX_TXN_OPS:  # in several transactions a failure would leave some of them
-        module.fail_json(msg=f"keys are at most {wire.MAX_TXN_OPS}, which etcd changes at once, and not {len(keys)}")
+        module.fail_json(msg=f"keys: expected only with state=present, got it with state={module.params['state']}")
+    if len(keys) > wire.MAX_TXN_OPS:  # a failure between two transactions would leave some of them attached
+        module.fail_json(
+            msg=f"keys: expected at most {wire.MAX_TXN_OPS} (the operations of one transaction), got {len(keys)}"
+        )
     with connect(module) as client:
         lease, left, before, after = apply(client, module)
     changed = before != after

@@ -8,24 +8,24 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: etcd_lock
-short_description: Take, renew and release a lock in etcd
+short_description: Acquire, renew and release a lock in etcd
 version_added: 0.1.0
 author:
   - Rollcall contributors (@rollcall)
 description:
-  - Makes sure that an owner holds a lock, or that it does not. Whoever else holds it makes the module fail at once.
-    Use C(until) to wait for it.
-  - The lock is a key that has the owner's name as its value, under a lease of O(ttl) seconds. When its owner dies, etcd
-    frees it after that time.
-  - When the same owner runs again, the lock is renewed. Nothing else renews it.
+  - Makes sure that an owner holds a lock, or that it does not. If another owner holds the lock, the module fails
+    immediately. Use C(until) to wait for the lock.
+  - The lock is a key whose value is the owner. It is attached to a lease of O(ttl) seconds, so etcd releases the lock
+    after that time if its owner fails.
+  - Each further run with the same owner renews the lock. Nothing else renews it.
 notes:
-  - B(What it does not promise.) No lock of this kind, in whatever store, can keep two from working at the same time. An
-    owner that sleeps for longer than O(ttl), or is cut off from etcd, has lost the lock and does not know.
-  - Where that must do no harm, let what is protected check RV(fencing_revision). Each new holder has a higher one, so
-    whatever remembers the highest one it has seen can refuse those who come too late. For keys of etcd it is the
-    comparison C(create_revision) of the lock's key in M(rollcall.discovery.etcd_txn).
-  - Two runs that give the same O(owner) are one owner, and both have the lock.
-  - C(etcdctl lock) has other keys and does not see this lock.
+  - B(Limits of the lock.) A lock with a timeout cannot guarantee, in any data store, that two owners never work at the
+    same time. An owner that is suspended for longer than O(ttl), or cut off from etcd, loses the lock without noticing.
+  - If that could do harm, make the protected system check RV(fencing_revision). It is higher for each new holder, so a
+    system that remembers the highest one it has seen can reject requests from an earlier holder. To protect keys in
+    etcd, compare C(create_revision) of the lock's key in M(rollcall.discovery.etcd_txn).
+  - Two runs with the same O(owner) count as one owner, and both hold the lock.
+  - C(etcdctl lock) uses other keys and does not see this lock.
 extends_documentation_fragment:
   - rollcall.discovery.etcd
   - rollcall.discovery.attributes
@@ -33,35 +33,36 @@ attributes:
   check_mode:
     support: full
     details:
-      - It fails where somebody else holds the lock.
+      - Fails if another owner holds the lock.
   diff_mode:
     support: full
   idempotent:
     support: full
     details:
-      - A second run of the same owner renews the lock, which is not a change.
+      - A second run with the same owner renews the lock, which is not a change.
 options:
   key:
     description:
-      - The key that is the lock.
+      - The key that represents the lock.
     type: str
     required: true
   owner:
     description:
-      - Who holds the lock, the same in every run that renews or releases it, and of nobody else.
+      - Name of the owner. Use the same name in all runs that renew or release the lock, and a name that no other owner
+        uses.
     type: str
     required: true
   ttl:
     description:
-      - Seconds after which the lock is free unless it is renewed, required with O(state=present).
-      - Make it longer than whatever is done under the lock, or renew the lock in between.
-      - etcd raises it to one and a half times its election timeout (V(2) with etcd's defaults).
-      - A lock that was taken with fewer seconds gets a lease of this many. One that was taken with more keeps them.
+      - Seconds after which etcd releases the lock unless it is renewed, required with O(state=present).
+      - Choose more time than the protected work takes, or renew the lock in between.
+      - The minimum is 1.5 times etcd's election timeout (V(2) with etcd's defaults). etcd raises smaller values to it.
+      - A lock that the owner acquired with a shorter time gets a lease of this time. A longer time remains.
     type: int
   state:
     description:
-      - With V(present), O(owner) takes or renews the lock.
-      - With V(absent), O(owner) does not hold it any more. The lock of somebody else is left alone.
+      - V(present) acquires the lock for O(owner), or renews it.
+      - V(absent) releases the lock if O(owner) holds it. The lock of another owner does not change.
     type: str
     choices:
       - present
@@ -78,7 +79,7 @@ EXAMPLES = r"""
     owner: "{{ lookup('ansible.builtin.pipe', 'hostname') }}/{{ ansible_date_time.iso8601_micro }}"
   run_once: true
   block:
-    - name: Let no other play come in between, wait for ten minutes at most
+    - name: Acquire the lock, wait for at most ten minutes
       rollcall.discovery.etcd_lock:
         endpoints: http://etcd1:2379
         key: /locks/deploy
@@ -89,7 +90,7 @@ EXAMPLES = r"""
       retries: 60
       delay: 10
 
-    - name: Write only while the lock is still ours
+    - name: Write only if the lock is still held
       rollcall.discovery.etcd_txn:
         endpoints: http://etcd1:2379
         compare:
@@ -100,7 +101,7 @@ EXAMPLES = r"""
             key: /app/version
             value: "2.0"
   always:
-    - name: Let the next one in
+    - name: Release the lock
       rollcall.discovery.etcd_lock:
         endpoints: http://etcd1:2379
         key: /locks/deploy
@@ -110,30 +111,33 @@ EXAMPLES = r"""
 
 RETURN = r"""
 key:
-  description: The key that is the lock.
+  description: The key that represents the lock.
   returned: success
   type: str
   sample: /locks/deploy
 holder:
-  description: Who holds the lock now (in check mode would), V(null) for nobody. On failure, who holds it instead.
-  returned: success, and failure where somebody else holds it
+  description: >-
+    Owner that holds the lock (in check mode, that would hold it), V(null) if it is free. On failure, the other owner
+    that holds it.
+  returned: success, and failure if another owner holds the lock
   type: str
   sample: controller/2026-01-01T00:00:00.000000Z
 fencing_revision:
   description:
-    - The revision of etcd at which O(owner) took the lock, the key's C(create_revision). A renewal does not change it.
-    - V(null) where O(owner) does not hold the lock, and in check mode where it would take it.
+    - The revision of etcd at which O(owner) acquired the lock, the key's C(create_revision). A renewal does not change
+      it.
+    - V(null) if O(owner) does not hold the lock, and in check mode if it would acquire it.
   returned: success
   type: int
   sample: 42
 lease:
-  description: ID of the lease that holds the lock, V(null) as with RV(fencing_revision).
+  description: ID of the lease of the lock, V(null) in the same cases as RV(fencing_revision).
   returned: success
   type: int
   sample: 7587895427541393521
 ttl:
   description:
-    - Seconds after which the lock is free unless it is renewed, V(0) where O(owner) does not hold it.
+    - Seconds after which etcd releases the lock unless it is renewed, V(0) if O(owner) does not hold it.
   returned: success
   type: int
   sample: 900
@@ -159,12 +163,12 @@ OPTIONS = {
 
 
 def shown(hold):
-    """For people; None for a lock that nobody holds."""
+    """The lock's data for the diff; None if it is free."""
     return hold and {"holder": hold.owner, "granted_ttl": hold.granted}
 
 
 def take(client, module, hold):
-    """Returns what users see of the lock from now on, and the owner's hold: in check mode what is known of it."""
+    """Acquire or renew. Returns the lock's data for the diff and the owner's hold, in check mode the known one."""
     key, owner, ttl = (module.params[name] for name in ("key", "owner", "ttl"))
     if hold and hold.owner != owner:
         raise lock.held(key, hold)
@@ -183,7 +187,7 @@ def release(client, module, hold):
 
 
 def apply(client, module):
-    """Do what the options say. Returns what users see of the lock before and after, and the owner's hold."""
+    """Apply the options. Returns the lock's data for the diff before and after, and the owner's hold."""
     hold = lock.look(client, module.params["key"])
     try:
         step = take if module.params["state"] == "present" else release

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: etcd_role
-short_description: Say what roles may do in etcd
+short_description: Manage roles and their permissions in etcd
 version_added: 0.1.0
 author:
   - Rollcall contributors (@rollcall)
 description:
-  - Makes sure that roles of etcd's authentication have permissions, or that the roles are not there.
-  - One task takes any number of roles, for every task is a connection and a login of its own.
-  - While authentication is on, O(user) needs the role C(root).
+  - Adds, changes and deletes roles of etcd's authentication, with their permissions.
+  - One task can manage any number of roles. That is faster than a loop, since each task opens a connection and logs in.
+  - If authentication is enabled, O(user) needs the role C(root).
 extends_documentation_fragment:
   - rollcall.discovery.etcd
   - rollcall.discovery.attributes
@@ -29,8 +29,8 @@ attributes:
 options:
   roles:
     description:
-      - The roles, each of them once. Nothing is done before all of them are known to be possible.
-      - The role C(root) may do everything and needs no permissions. It need not be named here.
+      - The roles, each at most once. The module validates all of them before it changes the first one.
+      - The role C(root) may do everything and needs no permissions. You do not have to list it.
     type: list
     elements: dict
     required: true
@@ -42,30 +42,33 @@ options:
         required: true
       permissions:
         description:
-          - What the role may do.
-          - etcd keeps one permission for each key and each range, so a permission for the very same keys is replaced.
-          - Not looked at with O(state=absent).
+          - The permissions of the role.
+          - etcd stores one permission for each key or range, so a permission replaces an earlier one for exactly the
+            same keys.
+          - Ignored with O(state=absent).
         type: list
         elements: dict
         default: []
         suboptions:
           key:
             description:
-              - The key that the permission is for, or with O(roles[].permissions[].range_end) the first one.
-              - Give either this or O(roles[].permissions[].prefix).
+              - The key that the permission applies to. With O(roles[].permissions[].range_end), the first key of a
+                range.
+              - Set either this or O(roles[].permissions[].prefix).
             type: str
           prefix:
             description:
-              - What the keys that the permission is for start with. An empty text stands for all keys.
-              - V(/web/web1) is a prefix of C(/web/web10/ip), too. End it in a slash to stay within a directory.
+              - Prefix of the keys that the permission applies to. An empty string means all keys.
+              - V(/web/web1) is a prefix of C(/web/web10/ip) as well. End the prefix with a slash to match only the keys
+                of a directory.
             type: str
           range_end:
             description:
-              - The end of a range of keys, itself not part of it. It must come after the key.
+              - The end of a range of keys, exclusive. It must be greater than the key.
             type: str
           permission:
             description:
-              - What may be done with the keys.
+              - The allowed kind of access.
             type: str
             choices:
               - read
@@ -74,12 +77,12 @@ options:
             required: true
   exact:
     description:
-      - Whether the roles lose all permissions that are not given here.
+      - Whether to revoke all permissions of the roles that are not listed.
     type: bool
     default: false
   state:
     description:
-      - Whether the roles must be there. Who has a role that is deleted loses it.
+      - Whether the roles must exist. If a role is deleted, etcd revokes it from all users that have it.
     type: str
     choices:
       - present
@@ -91,7 +94,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Let every web server write its own keys, and read those of all
+- name: Allow a web server to write its own keys and to read all nodes
   rollcall.discovery.etcd_role:
     endpoints: https://etcd1:2379
     ca_cert: /etc/ssl/etcd-ca.pem
@@ -124,7 +127,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 roles:
-  description: The roles as they are now (in check mode would be), in the order in which they were given.
+  description: The roles after the task (in check mode, as they would be), in the order of O(roles).
   returned: success
   type: list
   elements: dict
@@ -135,7 +138,7 @@ roles:
       type: str
       sample: reader
     permissions:
-      description: All that the role may do, with the names of O(roles[].permissions); V(null) where it is not there.
+      description: All permissions of the role, in the form of O(roles[].permissions); V(null) if it does not exist.
       returned: always
       type: list
       elements: dict
@@ -175,14 +178,14 @@ def by_range(permissions):
 
 
 def shown(permissions):
-    """For people; None for a role that is not there."""
+    """The role's data for the diff; None if it does not exist."""
     if permissions is None:
         return None
     return {"permissions": [permission.public() for _range, permission in sorted(permissions.items())]}
 
 
 def plan(admin, module):
-    """All that is to be done, before any of it is: for each role its name, its permissions now and from now on."""
+    """Validate all roles before the first change. Returns (name, old permissions, new permissions) of each."""
     known, plans = set(admin.roles()), []
     for role in module.params["roles"]:
         name = role["name"]
@@ -193,7 +196,10 @@ def plan(admin, module):
         else:
             new = None
             if name == ROOT and old is not None and admin.is_auth_enabled():
-                module.fail_json(msg=f"While authentication is on, etcd keeps the role {ROOT}")
+                module.fail_json(
+                    msg=f"roles: expected roles that can be deleted, got {ROOT}. etcd does not delete it while "
+                    "authentication is enabled"
+                )
         plans.append((name, old, new))
     return plans
 
@@ -201,8 +207,8 @@ def plan(admin, module):
 def wanted(module, role):
     permissions = by_range(map(Permission.from_options, role["permissions"]))
     for key, end in permissions:
-        if end not in ("", "\0") and end <= key:  # 3.4 takes it, and lets nobody do anything with it
-            module.fail_json(msg=f"The range of {role['name']} from {key} to {end} ends before it begins")
+        if end not in ("", "\0") and end <= key:  # etcd 3.4 accepts such a range, which then matches no key
+            module.fail_json(msg=f"range_end of role {role['name']}: expected a key after {key}, got {end}")
     return permissions
 
 

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: etcd_txn
-short_description: Compare and change keys in etcd in one transaction
+short_description: Compare and change keys in etcd in a transaction
 version_added: 0.1.0
 author:
   - Rollcall contributors (@rollcall)
 description:
-  - Does the operations of O(success) where all comparisons of O(compare) hold, and those of O(failure) otherwise.
-  - All of it happens at one revision of etcd, and nobody comes between.
-  - It is not an error when a comparison does not hold. RV(succeeded) tells which operations were done.
+  - Executes the operations in O(success) if all comparisons in O(compare) are true, otherwise those in O(failure).
+  - The comparisons and operations are atomic. They happen at one revision of etcd, and no other client can change the
+    keys in between.
+  - A false comparison is not an error. RV(succeeded) shows which operations were executed.
 notes:
-  - The task fails before anything is changed if a key or value that it writes, or if it only reads, a value that it
-    reads, contains the password of the task, since Ansible would return asterisks in its place. A value that was read
-    together with a change is null then, with a warning.
-  - O(user) needs permission to read the keys, also those that it writes or deletes, for what was there is told.
+  - If a key or value to write contains the password or another secret option of the task, the task fails before it
+    changes anything, since Ansible would replace that part with asterisks in the result. A task that only reads also
+    fails if a value that was read contains such a secret. If it was read together with a change, the result contains
+    V(null) instead, with a warning.
+  - O(user) needs permission to read all keys, even those that are only written or deleted, since the module returns
+    their former values.
 extends_documentation_fragment:
   - rollcall.discovery.etcd
   - rollcall.discovery.attributes
@@ -28,20 +31,20 @@ attributes:
   check_mode:
     support: full
     details:
-      - etcd makes the comparisons, and reads the keys that would be changed.
-      - There is a warning where a lease is not there, for an earlier task may be to grant it.
+      - etcd evaluates the comparisons, and the module reads the keys that would change.
+      - If a lease does not exist, there is only a warning, since an earlier task may grant it.
   diff_mode:
     support: full
   idempotent:
     support: partial
     details:
-      - A C(put) writes each time it is done, also the value that is there already, and that is a change.
-      - Compare what you are about to write, so that a second run does not come to it.
+      - A C(put) always writes, even if the key already has that value, which counts as a change.
+      - To make a task idempotent, add a comparison that is false after the first run.
 options:
   compare:
     description:
-      - What must hold. Without comparisons O(success) is done.
-      - Each has a O(compare[].key) and exactly one of the fields to compare it by.
+      - The comparisons. Without any, O(success) is executed.
+      - Each has a O(compare[].key) and exactly one field to compare.
     type: list
     elements: dict
     default: []
@@ -53,7 +56,7 @@ options:
         required: true
       is:
         description:
-          - How the key's field must compare to what is given here. Not looked at with O(compare[].exists).
+          - How the field of the key must compare to the given value. Ignored with O(compare[].exists).
         type: str
         choices:
           - equal
@@ -63,39 +66,41 @@ options:
         default: equal
       exists:
         description:
-          - Whether the key must be there.
+          - Whether the key must exist.
         type: bool
       value:
         description:
-          - Its value. Anything else than text is compared as the JSON that M(rollcall.discovery.etcd_kv) writes.
-          - No comparison by value holds for a key that is not there.
+          - The value of the key. Values that are not strings are compared as the JSON that
+            M(rollcall.discovery.etcd_kv) writes.
+          - If the key does not exist, a comparison by value is always false.
         type: raw
       version:
         description:
-          - How often it was written since it was created, V(0) where it is not there.
+          - How many times the key has been written since it was created, V(0) if it does not exist.
         type: int
       create_revision:
         description:
-          - The revision at which it was created, V(0) where it is not there.
+          - The revision at which the key was created, V(0) if it does not exist.
         type: int
       mod_revision:
         description:
-          - The revision at which it was last written, V(0) where it is not there.
+          - The revision at which the key was last written, V(0) if it does not exist.
         type: int
       lease:
         description:
-          - ID of the lease that holds it, V(0) for none.
+          - ID of the lease that the key is attached to, V(0) for no lease.
         type: int
   success:
     description:
-      - What is done where all of O(compare) holds. etcd takes at most 128 operations, and writes no key twice.
+      - Operations to execute if all comparisons in O(compare) are true. etcd accepts at most 128 operations, and at
+        most one write of each key.
     type: list
     elements: dict
     default: []
     suboptions: &operation
       action:
         description:
-          - Whether to write the key, to delete it, or to read it.
+          - The operation on the key. C(put) writes it, C(delete) deletes it, C(get) reads it.
         type: str
         choices:
           - put
@@ -104,26 +109,26 @@ options:
         required: true
       key:
         description:
-          - The key, or what the keys start with.
+          - The key. With O(success[].prefix=true), the prefix of the keys.
         type: str
         required: true
       value:
         description:
-          - What C(put) writes, and needs. Text is written as it is, anything else as JSON.
+          - The value to write, required with C(put). Strings are written unchanged, all other types as JSON.
         type: raw
       lease:
         description:
-          - ID of the lease that holds the key after C(put), V(0) for none.
+          - With C(put), ID of the lease to attach the key to, V(0) for no lease.
         type: int
         default: 0
       prefix:
         description:
-          - With C(delete) and C(get), whether all keys that start with the key are meant.
+          - With C(delete) and C(get), whether to delete or read all keys that start with the given key.
         type: bool
         default: false
   failure:
     description:
-      - What is done where one of O(compare) does not hold.
+      - Operations to execute if at least one comparison in O(compare) is false.
     type: list
     elements: dict
     default: []
@@ -134,7 +139,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Move the service to the new version, from the old one only
+- name: Change the version, but only from 1.0 to 2.0
   rollcall.discovery.etcd_txn:
     endpoints: http://etcd1:2379
     compare:
@@ -154,14 +159,14 @@ EXAMPLES = r"""
         key: /app/version
   register: move
 
-- name: Stop where it is neither the old version nor the new one
+- name: Fail if it is neither the old version nor the new one
   ansible.builtin.assert:
     that: move.succeeded or move.responses[0].kvs[0].value == "2.0"
 """
 
 RETURN = r"""
 succeeded:
-  description: Whether all comparisons held.
+  description: Whether all comparisons were true.
   returned: success
   type: bool
   sample: true
@@ -171,26 +176,27 @@ revision:
   type: int
   sample: 42
 responses:
-  description: What came of each operation of O(success) or of O(failure), whichever was done.
+  description: The results of the executed operations, those in O(success) or those in O(failure).
   returned: success
   type: list
   elements: dict
   contains:
     action:
-      description: As it was given.
+      description: The action of the operation.
       returned: always
       type: str
       sample: put
     key:
-      description: As it was given.
+      description: The key of the operation.
       returned: always
       type: str
       sample: /app/version
     kvs:
       description:
-        - The keys that C(get) read, that C(delete) deleted, or what was there before C(put). It is empty for none.
-        - Each has the fields that M(rollcall.discovery.etcd_kv_info) tells of a key.
-        - In check mode, what is there now.
+        - The keys that C(get) read or C(delete) deleted, or the key as it was before C(put). The list is empty if there
+          were no such keys.
+        - Each has the fields that M(rollcall.discovery.etcd_kv_info) returns for a key.
+        - In check mode, the current keys.
       returned: always
       type: list
       elements: dict
@@ -231,7 +237,10 @@ OPTIONS = {name: {"type": "list", "elements": "dict", "options": NESTED[name], "
 def comparison(module, given):
     fields = [name for name in FIELDS if given[name] is not None]
     if len(fields) != 1:
-        module.fail_json(msg=f"The comparison of {given['key']} needs exactly one of {', '.join(FIELDS)}")
+        got = ", ".join(fields) or "no field"
+        module.fail_json(
+            msg=f"compare of {given['key']}: expected exactly one of {', '.join(FIELDS)}, got {got}",
+        )
     field, operand = fields[0], given[fields[0]]
     if field == "exists":
         return wire.compare(given["key"], "create_revision", "greater" if operand else "equal", 0)
@@ -241,9 +250,11 @@ def comparison(module, given):
 def operation(module, given):
     action, key, value, lease, prefix = (given[name] for name in OPERATION)
     if action == "put" and (value is None or prefix):
-        module.fail_json(msg=f"put of {key} needs a value, and is of one key: prefix goes with delete and get")
+        got = "prefix" if prefix else "no value"
+        module.fail_json(msg=f"put of {key}: expected a value and no prefix, got {got}")
     if action != "put" and (value is not None or lease):
-        module.fail_json(msg=f"{action} of {key} takes neither value nor lease: they go with put")
+        got = "a lease" if value is None else "a value"
+        module.fail_json(msg=f"{action} of {key}: expected neither value nor lease, got {got}. Only put has them")
     if action == "get" or module.check_mode:
         return wire.get(key, prefix)
     if action == "delete":
@@ -252,12 +263,12 @@ def operation(module, given):
 
 
 def operations(module, branch):
-    """What etcd is to do. It refuses to write a key twice, and would not say so in check mode, where it only reads."""
+    """The operations for etcd. It rejects two writes of one key, but not in check mode, which only reads: so check."""
     keys = [given["key"] for given in branch if given["action"] == "put"]
     gone = [given for given in branch if given["action"] == "delete"]
     for key in keys:
         if keys.count(key) > 1 or any(covers(given, key) for given in gone):
-            module.fail_json(msg=f"duplicate key: {key} would be written twice in one branch, which etcd refuses")
+            module.fail_json(msg=f"duplicate key: expected at most one write of each key in a branch, got two of {key}")
     return [operation(module, given) for given in branch]
 
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: etcd_user
-short_description: Add, change and delete users of etcd
+short_description: Manage users of etcd
 version_added: 0.1.0
 author:
   - Rollcall contributors (@rollcall)
 description:
-  - Makes sure that users of etcd's authentication have a password and roles, or that the users are not there.
-  - One task takes any number of users, for every task is a connection and a login of its own.
-  - While authentication is on, O(user) needs the role C(root).
-  - etcd tells nobody a password. Whether a user has the one that is given is found out by logging in with it, which
-    costs what every login costs (about 75 ms of etcd's CPU with its default C(bcrypt-cost)), disturbs nobody, and works
-    only while authentication is on.
+  - Adds, changes and deletes users of etcd's authentication, with their passwords and roles.
+  - One task can manage any number of users. That is faster than a loop, since each task opens a connection and logs in.
+  - If authentication is enabled, O(user) needs the role C(root).
+  - etcd never returns passwords. To find out whether a user already has the given password, the module logs in with it.
+    That takes about 75 ms of etcd's CPU time with its default C(bcrypt-cost), has no other effect, and works only if
+    authentication is enabled.
 extends_documentation_fragment:
   - rollcall.discovery.etcd
   - rollcall.discovery.attributes
@@ -26,21 +26,21 @@ attributes:
   check_mode:
     support: full
     details:
-      - There is a warning where a role is not there, for an earlier task may be to add it.
+      - If a role does not exist, there is only a warning, since an earlier task may add it.
   diff_mode:
     support: full
     details:
-      - Passwords are not shown, only whether they change.
+      - Shows whether a password changes, but never the password.
   idempotent:
     support: partial
     details:
-      - While authentication is off, etcd compares no passwords. Then O(update_password=always) sets those that are
-        given each time it runs, which is a change.
+      - If authentication is disabled, etcd does not check passwords. O(update_password=always) then sets the given
+        passwords in each run, which counts as a change.
 options:
   users:
     description:
-      - The users, each of them once. Nothing is done before all of them are known to be possible.
-      - When the one that O(user) logs in as is among them, it is changed last.
+      - The users, each at most once. The module validates all of them before it changes the first one.
+      - If O(user), which the module logs in as, is among them, it is changed last.
     type: list
     elements: dict
     required: true
@@ -52,21 +52,21 @@ options:
         required: true
       password:
         description:
-          - Password of the user, required where the user is not there yet. An empty one is refused.
-          - etcd takes no more than 72 bytes. Up to 3.4 it forgets the others without a word, so that is refused, too.
-          - Not looked at with O(state=absent).
+          - Password of the user, required if the user does not exist yet. It must not be empty.
+          - etcd supports at most 72 bytes. The module rejects longer passwords, which etcd 3.4 would silently truncate.
+          - Ignored with O(state=absent).
         type: str
       roles:
         description:
-          - Roles that the user has. All but C(root) must be there, see M(rollcall.discovery.etcd_role).
-          - By default the user keeps those it has.
+          - Roles of the user. All of them except C(root) must exist, see M(rollcall.discovery.etcd_role).
+          - By default the user keeps its current roles.
         type: list
         elements: str
   update_password:
     description:
-      - With V(always), a user that has another password than the one that is given gets this one. With that the user's
-        logins end, and so do everybody's where etcd's C(auth-token) is C(jwt); who keeps a password logs in anew.
-      - With V(on_create), only users that are not there yet get a password, and nobody's password is looked at.
+      - V(always) changes the password of users that have another one. That invalidates the tokens of the user, and the
+        tokens of all users if etcd's C(auth-token) is C(jwt). Clients that store the password log in again.
+      - V(on_create) sets the password only when it adds a user, and does not check the passwords of existing users.
     type: str
     choices:
       - always
@@ -74,12 +74,12 @@ options:
     default: always
   exact:
     description:
-      - Whether the users lose all roles that are not given here.
+      - Whether to revoke all roles of the users that are not listed.
     type: bool
     default: false
   state:
     description:
-      - Whether the users must be there.
+      - Whether the users must exist.
     type: str
     choices:
       - present
@@ -91,7 +91,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Give every web server a user of its own
+- name: Add a user for each web server and load balancer
   rollcall.discovery.etcd_user:
     endpoints: https://etcd1:2379
     ca_cert: /etc/ssl/etcd-ca.pem
@@ -120,7 +120,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 users:
-  description: The users as they are now (in check mode would be), in the order in which they were changed.
+  description: The users after the task (in check mode, as they would be), in the order in which they were changed.
   returned: success
   type: list
   elements: dict
@@ -131,14 +131,14 @@ users:
       type: str
       sample: web1
     roles:
-      description: All roles of the user; V(null) where it is not there.
+      description: All roles of the user, V(null) if it does not exist.
       returned: always
       type: list
       elements: str
       sample:
         - node-web1
     password_changed:
-      description: Whether the user's password was set (in check mode would be).
+      description: Whether the user's password was set (in check mode, whether it would be).
       returned: always
       type: bool
       sample: false
@@ -169,12 +169,12 @@ OPTIONS = {
 
 
 def shown(roles, password=False):
-    """For people; None for a user that is not there."""
-    return None if roles is None else {"roles": sorted(roles), **({"password": "(another one)"} if password else {})}
+    """The user's data for the diff; None if it does not exist."""
+    return None if roles is None else {"roles": sorted(roles), **({"password": "(changed)"} if password else {})}
 
 
 def plan(admin, module, users):
-    """What is to be done, before any of it is: each user with its roles now and from now on; does it get a password?"""
+    """Validate all users before the first change. Returns (user, old roles, new roles, whether to set its password)."""
     known, roles, plans = set(admin.users()), {ROOT, *admin.roles()}, []
     for user in users:
         name = user["name"]
@@ -182,20 +182,27 @@ def plan(admin, module, users):
         new, password = wanted(admin, module, user, old)
         missing = sorted((new or set()) - (old or set()) - roles)
         if missing:
-            fail_for_missing(module, f"{name} cannot get roles that are not there: {', '.join(missing)}")
+            fail_for_missing(
+                module, f"Cannot grant roles to {name}: {', '.join(missing)} not found. Add them with etcd_role first"
+            )
         if name == ROOT and ROOT in (old or ()) and ROOT not in (new or ()) and admin.is_auth_enabled():
-            module.fail_json(msg=f"While authentication is on, etcd keeps the user {ROOT} and its role {ROOT}")
+            module.fail_json(
+                msg=f"users: expected {ROOT} with the role {ROOT}, got it without. etcd requires both while "
+                "authentication is enabled"
+            )
         plans.append((user, old, new, password))
     return plans
 
 
 def wanted(admin, module, user, old):
-    """Returns the roles of the user from now on, and whether it gets a password."""
+    """Returns the new roles of the user, and whether to set its password."""
     name, password, given = user["name"], user["password"], user["roles"]
     if module.params["state"] == "absent":
         return None, False
     if password == "" or (old is None and password is None):
-        module.fail_json(msg=f"The user {name} needs a password, and not an empty one")
+        module.fail_json(
+            msg=f"password of user {name}: expected a password, got {'none' if password is None else 'an empty one'}"
+        )
     new = set(given or ()) if module.params["exact"] and given is not None else {*(old or ()), *(given or ())}
     keeps = password is None or module.params["update_password"] == "on_create"
     if old is not None and (keeps or admin.password_is(name, password)):

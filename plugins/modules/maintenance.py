@@ -8,18 +8,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: maintenance
-short_description: Take nodes out of service, and put them back
+short_description: Take nodes out of service and put them back
 version_added: 0.2.0
 author:
   - Rollcall contributors (@rollcall)
 description:
-  - Says in the registry that nodes are in maintenance, by whom, why and until when, or that they no longer are.
-  - A node in maintenance stays registered and in the inventory, in the group C(maintenance) and with
-    C(rollcall_maintenance). Load balancers that are made from the registry give it no new traffic.
-  - What is said outlives the node's lease, its reboot, and its absence. Nothing of the node itself is touched.
-  - Maintenance with an end counts as none as soon as that is reached, by the clock of whoever reads it. The node's
-    agent then deletes the key.
-  - All nodes of the list are checked before anything is written for any of them.
+  - Sets or clears maintenance for nodes in the registry, with the operator, the reason and the end.
+  - A node in maintenance stays registered and in the inventory, where it is in the group C(maintenance) and has the
+    variable C(rollcall_maintenance). Load balancers that are configured from the registry send it no new traffic.
+  - Maintenance is stored in a persistent key, which survives a reboot of the node and the loss of its lease. The module
+    does not connect to the node itself.
+  - Readers ignore maintenance whose end has passed by their clock. The node's agent then deletes the key.
+  - The module validates all nodes before it changes the first one.
 extends_documentation_fragment:
   - rollcall.discovery.etcd
   - rollcall.discovery.registry
@@ -32,16 +32,16 @@ attributes:
   idempotent:
     support: full
     details:
-      - With O(duration), a second run changes nothing as long as at least half of it is still to come.
+      - With O(duration), a second run changes nothing while at least half of the duration remains.
 options:
   nodes:
     description:
-      - The nodes, each by its name or by its path as O(layout) has it, such as V(web1) or V(web/web1).
-      - A name alone stands for all nodes that are registered, or already in maintenance, under that name. It is an
-        error where there is none, but not with O(state=absent).
-      - A path may name a node that is not registered, so that it comes back in maintenance. There is a warning,
-        for it may be a slip of the pen.
-      - One task with a list is much faster than a loop of tasks.
+      - The nodes, each by its name such as V(web1), or by its path in the O(layout) such as V(web/web1).
+      - A name selects all nodes with that name that are registered or in maintenance. If there is no such node, the
+        module fails, unless O(state=absent).
+      - A path can also select a node that is not registered, so that it is in maintenance when it registers. The module
+        then warns, since the path may be mistyped.
+      - One task with a list is much faster than a loop.
     type: list
     elements: str
     required: true
@@ -49,24 +49,26 @@ options:
       - name
   reason:
     description:
-      - Why they are in maintenance. By default what is said already is kept.
+      - Why the nodes are in maintenance. By default, nodes that are already in maintenance keep their reason.
     type: str
   by:
     description:
-      - Who says so. By default what is said already is kept, and otherwise it is the user that the module runs as, or
-        who became that user with C(sudo).
+      - The operator who takes the nodes out of service. By default, nodes that are already in maintenance keep their
+        operator. For others, it defaults to the user that runs the module, or to the user who called C(sudo).
     type: str
   duration:
     description:
-      - How long it lasts from now on, as V(30m), V(2h) or V(1d12h).
-      - Where the nodes are in maintenance already and at least half of this is still to come, the end stays as it is.
-      - Without this and O(until), the end that is said already is kept, and a new maintenance has none.
+      - Duration of the maintenance from now on, such as V(30m), V(2h) or V(1d12h).
+      - If a node is already in maintenance and at least half of this duration remains, its end does not change.
+      - Without O(duration) and O(until), nodes that are already in maintenance keep their end, and a new maintenance
+        has no end.
     type: str
   until:
     description:
-      - When it ends, as V(2026-11-23T06:30:00+01:00), V(06:30) (the next one) or Unix time; V(never) for no end.
-      - Put it in quotes, for YAML takes V(16:30) for a number.
-      - Without an offset the time is that of the zone of the host that the module runs on.
+      - End of the maintenance, such as V(2026-11-23T06:30:00+01:00), V(06:30) (the next time it is 06:30) or a Unix
+        time. V(never) means no end.
+      - Put the value in quotes, since YAML reads V(16:30) as a number.
+      - A time without an offset is in the time zone of the host that runs the module.
     type: str
   state:
     description:
@@ -90,7 +92,7 @@ EXAMPLES = r"""
   run_once: true
   delegate_to: localhost
 
-- name: A host that is switched off comes back in maintenance
+- name: Put a host that is switched off into maintenance
   rollcall.discovery.maintenance:
     endpoints: http://etcd1:2379
     nodes: web/web7
@@ -106,7 +108,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 nodes:
-  description: The nodes, in the order in which they were given.
+  description: The nodes, in the order of O(nodes).
   returned: success
   type: list
   elements: dict
@@ -127,14 +129,14 @@ nodes:
       type: str
       sample: ""
     changed:
-      description: Whether anything was changed for it (in check mode would be).
+      description: Whether its maintenance was changed (in check mode, whether it would be).
       returned: always
       type: bool
     maintenance:
       description:
-        - What is said of it now (in check mode would be), C(by) whom, for which C(reason), C(since) when, and C(until)
-          when where it has an end. The times are Unix time.
-        - It is V(null) where the node is not in maintenance.
+        - The maintenance of the node (in check mode, as it would be). C(by) is the operator, C(reason) the reason,
+          C(since) the start, and C(until) the end, if there is one. Times are in Unix time.
+        - V(null) if the node is not in maintenance.
       returned: always
       type: dict
       sample:
@@ -166,9 +168,9 @@ OPTIONS = {
 }
 
 
-def wish(params):
+def desired(params):
     duration, until = params["duration"], params["until"]
-    return maintenance.Wish(
+    return maintenance.Desired(
         author=maintenance.author(),
         by=params["by"],
         reason=params["reason"],
@@ -185,23 +187,27 @@ def main():
         layout = _options.layout(params)
         nodes = maintenance.find(client, layout, params["nodes"], must_exist=present)
         if present:
-            outcomes = maintenance.begin(client, layout, nodes, wish(params), dry_run)
+            results = maintenance.begin(client, layout, nodes, desired(params), dry_run)
         else:
-            outcomes = maintenance.end(client, layout, nodes, dry_run)
-    for outcome in outcomes:
-        if outcome.after and not outcome.registered:
-            module.warn(f"{outcome.who} is not registered: the maintenance is for when it comes", "RC-E-UNKNOWN-NODE")
+            results = maintenance.end(client, layout, nodes, dry_run)
+    for result in results:
+        if result.after and not result.registered:
+            module.warn(
+                f"{result.who} is not registered. It will be in maintenance when it registers; check the path if this "
+                "is unexpected",
+                "RC-E-UNKNOWN-NODE",
+            )
     found = [
         dict(
-            outcome.who._asdict(),
-            changed=outcome.changed,
-            maintenance=outcome.after,
-            registered=outcome.registered,
+            result.who._asdict(),
+            changed=result.changed,
+            maintenance=result.after,
+            registered=result.registered,
         )
-        for outcome in outcomes
+        for result in results
     ]
-    diffs = [diff(str(outcome.who), outcome.before, outcome.after) for outcome in outcomes if outcome.changed]
-    finish(module, diffs, changed=any(outcome.changed for outcome in outcomes), nodes=found)
+    diffs = [diff(str(result.who), result.before, result.after) for result in results if result.changed]
+    finish(module, diffs, changed=any(result.changed for result in results), nodes=found)
 
 
 if __name__ == "__main__":

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: node
-short_description: Register nodes in the roll call
+short_description: Register nodes in the registry
 version_added: 0.1.0
 author:
   - Rollcall contributors (@rollcall)
 description:
-  - Registers nodes under leases in etcd, one lease for each node, or withdraws them.
-  - It is for what runs no agent, such as an appliance, a managed database or a host of somebody else.
-  - B(Nobody keeps the lease alive but the next run of the play.) Each run renews it once, which is not a change. A node
-    that no run has renewed for O(ttl) seconds is gone, and nobody has looked after its health meanwhile.
-  - Hosts that can run an agent are better off with P(rollcall.discovery.register#role), which keeps the lease for as
-    long as the host lives.
-  - A node that an agent keeps, or that was registered with C(etcdctl), is never changed. That is an error that names
-    the holder.
-  - All nodes of the list are checked before anything is written for any of them.
+  - Registers nodes in etcd, each with a lease of its own, or deregisters them.
+  - Use it for nodes that cannot run an agent, such as an appliance, a managed database, or a host that another team
+    operates.
+  - B(Only the next run of the play keeps the lease alive.) Each run renews it once, which is not a change. If no run
+    renews it within O(ttl) seconds, the node disappears from the registry. Nothing checks its health between runs.
+  - For hosts that can run an agent, use P(rollcall.discovery.register#role) instead, whose agent keeps the lease alive
+    while the host is up.
+  - The module never changes a node that is registered by an agent or with C(etcdctl). It fails and names the holder.
+  - The module validates all nodes before it changes the first one.
 extends_documentation_fragment:
   - rollcall.discovery.etcd
   - rollcall.discovery.registry
@@ -30,7 +30,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - That etcd grants no lease as short as O(ttl) shows only as it is asked for one, unless O(ttl) is V(1).
+      - Cannot predict whether etcd will reject O(ttl) as too short, except for V(1).
   diff_mode:
     support: full
   idempotent:
@@ -40,23 +40,23 @@ attributes:
 options:
   nodes:
     description:
-      - The nodes. One task with a list is much faster than a loop of tasks.
+      - The nodes. One task with a list is much faster than a loop.
     type: list
     elements: dict
     suboptions:
       name: &name
         description:
-          - Name of the node, as it appears in the inventory.
+          - Name of the node in the inventory.
         type: str
         required: true
       role: &role
         description:
-          - Role under which it answers.
+          - Role of the node.
         type: str
         required: true
       dc: &dc
         description:
-          - Data centre of the node, where O(layout) has one.
+          - Data centre of the node, if O(layout) includes one.
         type: str
       address: &address
         description:
@@ -74,9 +74,8 @@ options:
         default: passing
       services: &services
         description:
-          - What the node serves, by name. Each service has a C(port), and may have a C(weight) from 0 to 256
-            (100 where it has none), C(weight_warning) (the weight while its health is warning), C(tags) (a list)
-            and C(meta) (a mapping).
+          - Services of the node by name. Each has a C(port) and optionally C(weight) (0 to 256, default 100),
+            C(weight_warning) (the weight if its health is warning), C(tags) (a list) and C(meta) (a mapping).
         type: dict
       tags: &tags
         description:
@@ -85,15 +84,15 @@ options:
         elements: str
       meta: &meta
         description:
-          - What else is to be known of the node.
+          - Further data about the node, of any structure.
         type: dict
   name:
     description:
-      - Name of a single node, instead of O(nodes). The options beside it describe that node.
+      - Name of a single node, as an alternative to O(nodes). The other options describe that node.
     type: str
   role:
     description:
-      - Role under which it answers.
+      - Role of the node.
     type: str
   dc: *dc
   address: *address
@@ -103,14 +102,14 @@ options:
   meta: *meta
   ttl:
     description:
-      - Seconds for which the node stays registered without being renewed, required with O(state=present).
+      - Seconds that the node stays registered unless it is renewed, required with O(state=present).
       - Choose more than the time between two runs of the play.
-      - etcd grants no less than one and a half times its election timeout (V(2) with etcd's defaults).
+      - The minimum is 1.5 times etcd's election timeout (V(2) with etcd's defaults).
     type: int
   state:
     description:
       - Whether the nodes must be registered.
-      - V(absent) withdraws them. Where others look whether a node has left or is lost, it has left.
+      - V(absent) deregisters them. The roster then records them as left, not as lost.
     type: str
     choices:
       - present
@@ -121,7 +120,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Register a database that somebody else runs, for a day
+- name: Register a managed database for one day
   rollcall.discovery.node:
     endpoints: http://etcd1:2379
     name: orders-db
@@ -146,7 +145,7 @@ EXAMPLES = r"""
         address: 10.0.9.2
         tags: [rack-2]
 
-- name: Withdraw a node
+- name: Deregister a node
   rollcall.discovery.node:
     endpoints: http://etcd1:2379
     name: orders-db
@@ -156,7 +155,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 nodes:
-  description: The nodes, in the order in which they were given.
+  description: The nodes, in the order of O(nodes).
   returned: success
   type: list
   elements: dict
@@ -178,13 +177,13 @@ nodes:
       sample: ""
     lease:
       description:
-        - ID of the lease that holds it.
-        - It is V(null) where it is not registered, and in check mode where it would get a new one.
+        - ID of its lease.
+        - V(null) if the node is not registered, and in check mode if it would get a new lease.
       returned: always
       type: int
       sample: 7587895427541393521
     ttl:
-      description: Seconds for which it stays registered from now on, V(0) where it is not.
+      description: Seconds that it stays registered from now on, V(0) if it is not registered.
       returned: always
       type: int
       sample: 86400
@@ -233,15 +232,15 @@ def main():
     with connect(module) as client:
         layout, allowed = _options.layout(params), _options.allowed_networks(params)
         if params["state"] == "present":
-            outcomes = play_registration.register(client, layout, given, params["ttl"], allowed, dry_run)
+            results = play_registration.register(client, layout, given, params["ttl"], allowed, dry_run)
         else:
-            outcomes = play_registration.withdraw(client, layout, given, allowed, dry_run)
+            results = play_registration.deregister(client, layout, given, allowed, dry_run)
     nodes = [
-        {**outcome.who._asdict(), "lease": outcome.lease or None, "ttl": outcome.after["ttl"] if outcome.after else 0}
-        for outcome in outcomes
+        {**result.who._asdict(), "lease": result.lease or None, "ttl": result.after["ttl"] if result.after else 0}
+        for result in results
     ]
-    diffs = [diff(str(outcome.who), outcome.before, outcome.after) for outcome in outcomes if outcome.changed]
-    finish(module, diffs, changed=any(outcome.changed for outcome in outcomes), nodes=nodes)
+    diffs = [diff(str(result.who), result.before, result.after) for result in results if result.changed]
+    finish(module, diffs, changed=any(result.changed for result in results), nodes=nodes)
 
 
 if __name__ == "__main__":

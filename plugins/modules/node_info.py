@@ -8,16 +8,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: node_info
-short_description: Tell which nodes answer the roll call
+short_description: List the registered nodes
 version_added: 0.1.0
 author:
   - Rollcall contributors (@rollcall)
 description:
-  - Reads the nodes that are registered in etcd now, all as of one revision, and returns those that pass every filter.
-  - Without filters these are all nodes, also critical, draining and maintained ones. O(serving=true) asks for those
-    that can take traffic.
-  - A node that says something impossible of itself (an address that is none, a name that is reserved) is left out and
-    told of in RV(rejected); the others stay.
+  - Reads all nodes that are currently registered, at one revision of etcd, and returns those that match all filters.
+  - Without filters, it returns all nodes, including critical and draining ones and those in maintenance. Use
+    O(serving=true) for nodes that can take traffic.
+  - Nodes with invalid data, such as an invalid address or a reserved name, are rejected. RV(rejected) lists them with
+    the reason. Other nodes are not affected.
 extends_documentation_fragment:
   - rollcall.discovery.etcd
   - rollcall.discovery.registry
@@ -28,9 +28,9 @@ extends_documentation_fragment:
 options:
   allow_empty:
     description:
-      - Whether it is possible that no node at all is registered.
-      - By default that is an error, since a wrong O(prefix) looks just like that.
-        Filters that no node passes are never an error.
+      - Whether an empty registry is valid.
+      - By default the module fails if no node is registered, since a wrong O(prefix) has the same effect.
+      - Filters that match no node are never an error.
     type: bool
     default: false
 seealso:
@@ -38,7 +38,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Ask for the web servers that can take traffic
+- name: List the web servers that can take traffic
   rollcall.discovery.node_info:
     endpoints: http://etcd1:2379
     service: web
@@ -49,7 +49,7 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ web.nodes | map(attribute='address') }}"
 
-- name: Stop where a node is not as it must be
+- name: Fail if a node was rejected
   ansible.builtin.assert:
     that: web.rejected | length == 0
 """
@@ -67,12 +67,12 @@ nodes:
       type: str
       sample: web1
     role:
-      description: The role under which the node answers, the first of RV(nodes[].roles).
+      description: The primary role of the node, the first of RV(nodes[].roles).
       returned: always
       type: str
       sample: web
     roles:
-      description: All roles under which the node answers.
+      description: All roles of the node.
       returned: always
       type: list
       elements: str
@@ -95,8 +95,8 @@ nodes:
       sample: passing
     services:
       description:
-        - What the node serves. Each has C(port), C(weight) (as it is in this health), C(tags), C(meta) and C(health)
-          under its name.
+        - The services of the node by name, each with C(port), C(weight) (for its current health), C(tags), C(meta) and
+          C(health).
       returned: always
       type: dict
       sample:
@@ -113,48 +113,49 @@ nodes:
       elements: str
       sample: []
     meta:
-      description: What the node says of itself freely.
+      description: Further data about the node, of any structure.
       returned: always
       type: dict
       sample: {}
     checks:
-      description: The state of the node's checks. Each has C(status), C(output) and C(since) under its name.
+      description: The checks of the node by name, each with C(status), C(output) and C(since).
       returned: always
       type: dict
       sample: {}
     maintenance:
       description:
-        - Empty unless the node is in maintenance. Otherwise it has C(by) and C(reason), and perhaps C(since) and
-          C(until) in seconds since 1970.
-        - Up to version 0.1.0 it was V(null) for a node that is not in maintenance.
+        - The maintenance of the node, empty if it is in service. C(by) is the operator, C(reason) the reason. C(since)
+          and C(until) are optional, in Unix time.
+        - In version 0.1.0, it was V(null) for a node in service.
       returned: always
       type: dict
       sample: {}
     lease:
       description:
-        - The lease that holds the node.
-        - V(0) for a node without one, which is there only with O(allow_unleased), and stays when its host dies.
+        - ID of the node's lease.
+        - V(0) for a node without a lease. Such nodes are returned only with O(allow_unleased), and stay registered when
+          their host fails.
       returned: always
       type: int
       sample: 7587886711932583000
 rejected:
-  description: Nodes that are left out since what they say is impossible, whatever the filters.
+  description: All nodes with invalid data, regardless of the filters.
   returned: success
   type: list
   elements: dict
   contains:
     path:
-      description: Where the node is registered.
+      description: The path of the node in the registry.
       returned: always
       type: str
       sample: "'web/web9'"
     reason:
-      description: Why it is left out.
+      description: Why the node is rejected.
       returned: always
       type: str
       sample: the address '10.0.0.300' is not an IP address
 revision:
-  description: The revision of etcd as of which the nodes were read.
+  description: The revision of etcd at which the nodes were read.
   returned: success
   type: int
   sample: 42

@@ -161,12 +161,12 @@ def test_a_second_host_of_the_name_is_refused_and_so_is_a_copy_of_the_disk(pair:
 
     try:
         configure(pair.second, "restart", name="first")
-        refused("registered by somebody else")
+        refused("registered by another holder")
         pair.second.exec("cat >/etc/machine-id", stdin=pair.first.exec("cat /etc/machine-id").stdout)
         pair.second.exec(f"systemctl restart {UNIT}")
-        refused("a machine with the same machine id that is alive")
+        refused("running machine with the same machine id")
         configure(pair.second, "restart", id_from="mac")
-        refused("registered by somebody else")
+        refused("registered by another holder")
     finally:
         pair.second.exec("cat >/etc/machine-id", stdin=own_id)
         configure(pair.second, "restart", name="second", id_from="machine-id")

@@ -60,7 +60,7 @@ def test_only_networks_that_are_allowed(capsys: pytest.CaptureFixture[str]) -> N
     assert (here.address, here.problem) == ("10.0.0.1", "")
     for _look in range(2):
         here.take(found("192.168.0.1"), 0)
-    assert here.problem == "the address 192.168.0.1 is in none of the allowed networks"
+    assert here.problem == "the address 192.168.0.1 is outside the allowed networks (allowed_networks)"
     assert capsys.readouterr().err.count("10.0.0.1 stays") == 1, "it is told once"
 
 

@@ -334,7 +334,7 @@ def test_what_is_missing_or_wrong_is_said(
     with pytest.raises(RollcallError, match=r"password_file: cannot read .*\. Run the command as root, or set --user"):
         way(f"--config={config}")
     assert way(f"--config={config}", "--user=ann:pw").settings.password == "pw"
-    with pytest.raises(RollcallError, match="Unknown layout"):
+    with pytest.raises(RollcallError, match="layout: expected one of"):
         way("--endpoints=a:1", "--layout={name}")
 
 

@@ -41,7 +41,7 @@ def test_a_lease_without_a_keeper_ends_and_cannot_be_renewed(modules, fake_etcd)
     fake_etcd.clock.advance(61)
     assert fake_etcd.tree() == {}
     refused = modules.etcd_lease(lease=7, state="renewed")
-    assert "Lease 7 (7) cannot be renewed: it has ended" in refused["msg"]
+    assert "Cannot renew lease 7 (7): it has expired or was revoked" in refused["msg"]
 
 
 def test_revoking_a_lease_deletes_its_keys_and_is_done_once(modules, fake_etcd):
@@ -79,15 +79,15 @@ def test_keys_that_are_there_are_attached_to_a_lease_once(modules, fake_etcd):
 def test_a_key_that_cannot_be_attached_leaves_no_lease_behind(modules, fake_etcd, warned):
     modules.etcd_kv(key="/a", value="x")
     refused = modules.etcd_lease(lease=7, ttl=60, keys=["/a", "/nope"])
-    assert "/nope is not there, so no lease can hold it" in refused["msg"]
+    assert "Cannot attach /nope to a lease: the key does not exist" in refused["msg"]
     would = modules.etcd_lease(lease=7, ttl=60, keys=["/a", "/nope"], check=True)  # an earlier task may be to write it
-    assert "/nope is not there, so no lease can hold it" in warned[0]
+    assert "Cannot attach /nope to a lease: the key does not exist" in warned[0]
     assert (would["changed"], would["held"]) == (True, ["/a", "/nope"])
     assert fake_etcd.leases == []
     modules.etcd_lease(lease=7, ttl=60)
     fake_etcd.inject(CHANGE, Meanwhile(lambda: None))  # for the transaction that reads the keys
     fake_etcd.inject(CHANGE, Meanwhile(lambda: fake_etcd.put("/a", "y")))
-    assert "changed meanwhile: run the task again" in modules.etcd_lease(lease=7, ttl=60, keys=["/a"])["msg"]
+    assert "has changed one of them in the meantime" in modules.etcd_lease(lease=7, ttl=60, keys=["/a"])["msg"]
     assert (fake_etcd.tree(), fake_etcd.leases) == ({"/a": "y"}, [7])  # it was there before
 
 
@@ -110,7 +110,7 @@ def test_more_keys_than_etcd_changes_at_once_are_refused_before_anything_is_gran
         fake_etcd.put(key, "x")
     for check in (True, False):
         refused = modules.etcd_lease(ttl=60, keys=keys, check=check)
-        assert "keys are at most 128" in refused["msg"]
+        assert "keys: expected at most 128" in refused["msg"]
     assert fake_etcd.leases == []
     assert len(modules.etcd_lease(ttl=60, keys=[*keys[:128], keys[0]])["held"]) == 128
 
@@ -125,7 +125,7 @@ def test_a_lease_that_ends_while_it_is_looked_at_is_no_failure(modules, fake_etc
     granted = modules.etcd_lease(lease=7, ttl=60, diff=True)
     assert (granted["changed"], granted["ttl"], granted["diff"][0]["before"]) == (True, 60, "")
     fake_etcd.inject("/v3/lease/keepalive", ends)
-    assert "cannot be renewed: it has ended" in modules.etcd_lease(lease=7, state="renewed")["msg"]
+    assert "it has expired or was revoked" in modules.etcd_lease(lease=7, state="renewed")["msg"]
 
 
 def test_a_lease_in_its_last_second_is_still_there(modules, fake_etcd):
@@ -141,7 +141,7 @@ def test_a_lease_in_its_last_second_is_still_there(modules, fake_etcd):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"lease": 7, "state": "absent", "keys": ["/a"]}, "state=present only"),
+        ({"lease": 7, "state": "absent", "keys": ["/a"]}, "expected only with state=present"),
         ({}, "ttl"),
         ({"ttl": 0}, "ttl: expected a positive number"),
         ({"ttl": 9_000_000_001}, "ttl: expected at most 9000000000 seconds"),

@@ -82,13 +82,13 @@ def test_a_node_that_is_away_can_be_named(modules, fake_etcd):
     ("options", "message"),
     [
         ({"nodes": ["web1", "nobody"]}, "No node 'nobody' is registered"),
-        ({"nodes": ["dc1/web/web1"]}, "is not named as the layout {role}/{name} has it"),
-        ({"nodes": ["web1"], "duration": "2"}, "is not a duration: say 30m"),
-        ({"nodes": ["web1"], "until": "990"}, "is not a time"),
-        ({"nodes": ["web1"], "until": "2020-01-01"}, "is not in the future"),
+        ({"nodes": ["dc1/web/web1"]}, "expected the layout {role}/{name}, got 'dc1/web/web1'"),
+        ({"nodes": ["web1"], "duration": "2"}, "duration: expected a value such as 30m"),
+        ({"nodes": ["web1"], "until": "990"}, "time: expected a value"),
+        ({"nodes": ["web1"], "until": "2020-01-01"}, "got one in the past"),
         ({"nodes": ["web1"], "duration": "53w"}, "is more than a year away"),
         ({"nodes": ["web1"], "until": "06:30", "duration": "2h"}, "mutually exclusive"),
-        ({"nodes": ["web1"], "reason": "x" * 5000}, "more than the 4096 that one key may hold"),
+        ({"nodes": ["web1"], "reason": "x" * 5000}, "more than the 4096 that a key may have"),
         ({}, "missing required arguments: nodes"),
     ],
 )

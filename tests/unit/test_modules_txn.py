@@ -82,14 +82,23 @@ def test_a_key_gets_its_lease(modules, warned):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"compare": [{"key": "/a"}]}, "The comparison of /a needs exactly one of exists, value"),
-        ({"compare": [{"key": "/a", "version": 1, "lease": 0}]}, "needs exactly one of"),
-        ({"success": [{"action": "put", "key": "/a"}]}, "put of /a needs a value"),
-        ({"failure": [{**PUT, "prefix": True}]}, "put of /b needs a value, and is of one key"),
+        ({"compare": [{"key": "/a"}]}, "compare of /a: expected exactly one of exists, value"),
+        ({"compare": [{"key": "/a", "version": 1, "lease": 0}]}, "got version, lease"),
+        ({"success": [{"action": "put", "key": "/a"}]}, "put of /a: expected a value and no prefix, got no value"),
+        ({"failure": [{**PUT, "prefix": True}]}, "put of /b: expected a value and no prefix, got prefix"),
         ({"success": [PUT, PUT]}, "duplicate key"),
-        ({"failure": [PUT, {"action": "put", "key": "/c", "value": "z"}, PUT]}, "duplicate key: /b"),
-        ({"success": [PUT, {"action": "delete", "key": "/b"}]}, "duplicate key: /b"),
-        ({"failure": [{"action": "delete", "key": "/", "prefix": True}, PUT]}, "duplicate key: /b"),
+        (
+            {"failure": [PUT, {"action": "put", "key": "/c", "value": "z"}, PUT]},
+            "duplicate key: expected at most one write of each key in a branch, got two of /b",
+        ),
+        (
+            {"success": [PUT, {"action": "delete", "key": "/b"}]},
+            "duplicate key: expected at most one write of each key in a branch, got two of /b",
+        ),
+        (
+            {"failure": [{"action": "delete", "key": "/", "prefix": True}, PUT]},
+            "duplicate key: expected at most one write of each key in a branch, got two of /b",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_check_mode_too(modules, fake_etcd, options, words):

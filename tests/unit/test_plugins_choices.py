@@ -69,7 +69,7 @@ def test_one_name_in_two_data_centres_is_two_hosts_where_the_data_centre_is_in_t
     twins = a_node(dc="eu", id="a"), a_node(dc="us", id="b", address="10.0.0.2")
     assert list(build(*twins, hostnames=["name.dc"]).draft.hosts) == ["web1.eu", "web1.us"]
     assert reasons(build(*twins)) == [
-        "'web1': the name is registered more than once, not by one machine: eu/web/web1, us/web/web1"
+        "'web1': the name is registered more than once, and not by the same machine: eu/web/web1, us/web/web1"
     ]
 
 
@@ -77,7 +77,7 @@ def test_of_two_machines_that_say_one_address_the_first_keeps_it_where_it_is_the
     twins = a_node("a", id="a", address="10.0.0.1", created=5), a_node("b", id="b", address="10.0.0.1", created=4)
     built = build(*twins, hostnames=["address"])
     assert built.draft.hosts["10.0.0.1"]["rollcall_name"] == "b"
-    assert reasons(built) == ["'web/a': its address 10.0.0.1 is that of 'web/b', which was there first"]
+    assert reasons(built) == ["'web/a': its address 10.0.0.1 already belongs to 'web/b', which was registered first"]
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])

@@ -92,7 +92,10 @@ def test_one_name_in_two_clusters_is_left_out_and_both_places_are_told(config, u
     us.put("/infrastructure/web/web1/ip", "10.2.0.9")
     assert list(read_inventory(config()).hosts) == ["web2"]
     warnings = " ".join(capsys.readouterr().err.split())
-    assert "'web1': the name is registered more than once, not by one machine: eu:web/web1, us:web/web1" in warnings
+    assert (
+        "'web1': the name is registered more than once, and not by the same machine: eu:web/web1, us:web/web1"
+        in warnings
+    )
 
 
 def test_one_name_in_two_clusters_is_two_hosts_with_the_data_centre_in_the_host_name(config, us):
@@ -153,8 +156,8 @@ SECRET = "swordfish"
         ([], "clusters is empty"),
         (["eu"], "clusters: each must be a mapping with a name"),
         ([{"endpoints": ["http://127.0.0.1:1"]}], "clusters: each must be a mapping with a name"),
-        ([{"name": "a b", "endpoints": ["http://127.0.0.1:1"]}], "the cluster 'a b' is not a plain word"),
-        ([{"name": "eu", "dc": "a b", "host": "x"}], "the data centre 'a b' is not a plain word"),
+        ([{"name": "a b", "endpoints": ["http://127.0.0.1:1"]}], "the cluster 'a b' is not a valid name"),
+        ([{"name": "eu", "dc": "a b", "host": "x"}], "the data centre 'a b' is not a valid name"),
         ([{"name": "eu", "endpoints": None}], "endpoints: expected a value, got an empty one"),
         ([{"name": "eu"}], "neither the cluster nor the file gives endpoints"),
         ([{"name": "eu", "host": "x"}, {"name": "eu", "host": "y"}], "clusters: eu is there twice"),

@@ -90,9 +90,9 @@ def test_of_two_nodes_of_one_address_the_first_keeps_it():
     built = build(first, other)
     assert list(built.draft.hosts) == ["web1"]
     assert [str(rejected) for rejected in built.rejected] == [
-        "'web/evil': its address 10.0.0.1 is that of 'web/web1', which was there first"
+        "'web/evil': its address 10.0.0.1 already belongs to 'web/web1', which was registered first"
     ]
-    with pytest.raises(RegistryError, match="'web/evil': its address 10.0.0.1 is that of 'web/web1'"):
+    with pytest.raises(RegistryError, match="'web/evil': its address 10.0.0.1 already belongs to 'web/web1'"):
         _guards.guard(built, "here", False, 0, True)
 
 

@@ -190,7 +190,7 @@ def test_fewer_than_min_hosts_is_an_error(fake_etcd, config, failure):
         ({"frobnicate": 1}, "Unknown option 'frobnicate'"),
         ({"endpoints": ["http://etcd:port"]}, "Malformed etcd endpoint 'http://etcd:port'"),
         ({"layout": "{name}"}, "Valid values are: {role}/{name}, {dc}/{role}/{name}"),
-        ({"prefix": "/"}, "The prefix must name something"),
+        ({"prefix": "/"}, "prefix: expected a directory such as /infrastructure"),
         ({"allowed_networks": ["10.0.0.1/8"]}, "allowed_networks: 10.0.0.1/8 has host bits set"),
         ({"min_hosts": "some"}, "min_hosts"),
         ({"timeout": "soon"}, "timeout must be seconds or a duration"),

@@ -44,7 +44,7 @@ def test_bytes_that_are_no_text_come_back_and_are_kept_as_text(key, value):
 def damaged():
     whole = _cached.dump(KEYS, SOURCE)
     yield from (None, 7, "text", [], [whole], {}, {"source": SOURCE}, {**whole, "revision": "9"})
-    for part in ("tree", "kept", "roster"):
+    for part in ("tree", "maintenance", "roster"):
         for rows in (None, "", "rows", 7, {}, [7], ["abcdef"], [[]], [["key"]], [["k", 1, 1, 1, 1, 0]]):
             yield {**whole, part: rows}
     for row in (["k", "v", 1, 1, 1], ["k", "v", 1, 1, 1, 0, 0], [None, "v", 1, 1, 1, 0], ["k", "v", "1", 1, 1, 0]):

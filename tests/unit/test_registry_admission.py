@@ -135,7 +135,10 @@ def test_maintenance_has_no_key_that_ansible_reserves():
     [
         ([kv("health", "x" * 4097)], "the value of its key '/infrastructure/web/bad/health' is larger than 4096 bytes"),
         ([kv(f"odd{number}") for number in range(64)], "it has more than 64 keys"),
-        ([kv(f"checks/c{number}", "[" * 4096) for number in range(4)], "its 5 keys are larger than 16384 bytes"),
+        (
+            [kv(f"checks/c{number}", "[" * 4096) for number in range(4)],
+            "its 5 keys are larger than 16384 bytes",
+        ),
         ([kv("node", "é" * 2049)], "is larger than 4096 bytes"),
     ],
 )
@@ -159,4 +162,4 @@ def test_keys_of_no_layout_are_one_line_for_each_node_and_come_last():
 def test_two_nodes_of_one_address_are_told_of_with_both_names():
     found = hosts(call(kv("ip", "10.0.0.1")))
     assert names(found) == ["bad", "good"]
-    assert found.notes == ["'web/bad': its address 10.0.0.1 is that of 'web/good', which was there first"]
+    assert found.notes == ["'web/bad': its address 10.0.0.1 already belongs to 'web/good', which was registered first"]

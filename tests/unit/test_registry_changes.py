@@ -140,7 +140,7 @@ def test_a_node_that_can_no_longer_be_taken(fake_etcd, told):
     fake_etcd.put(WEB1 + "ip", "here")
     ((kind, who, words),) = told()
     assert (kind, who) == ("invalid", "web/web1")
-    assert "left out: the address 'here' is not an IP address" in words
+    assert "rejected: the address 'here' is not an IP address" in words
     fake_etcd.put(WEB1 + "health", "passing")
     assert told() == []
     fake_etcd.put(WEB1 + "ip", "10.0.0.5")

@@ -73,9 +73,9 @@ def test_the_layout_that_would_fit_is_found():
     [
         ({"prefix": "/"}, "all of etcd"),
         ({"prefix": ""}, "all of etcd"),
-        ({"layout": "{name}"}, "choose one of"),
-        ({"prefix": "/a", "state_prefix": "/a/b"}, "within each other"),
-        ({"prefix": "/a/b", "state_prefix": "/a"}, "within each other"),
+        ({"layout": "{name}"}, "expected one of"),
+        ({"prefix": "/a", "state_prefix": "/a/b"}, "expected a directory outside the prefix"),
+        ({"prefix": "/a/b", "state_prefix": "/a"}, "expected a directory outside the prefix"),
     ],
 )
 def test_a_layout_that_cannot_work_is_refused(arguments, message):
@@ -84,9 +84,9 @@ def test_a_layout_that_cannot_work_is_refused(arguments, message):
 
 
 def test_a_data_centre_and_the_layout_must_agree():
-    with pytest.raises(InvalidLayout, match="no data centre is given"):
+    with pytest.raises(InvalidLayout, match="expected a data centre"):
         Layout(layout=DC_ROLE_NAME).directory(WEB1)
-    with pytest.raises(InvalidLayout, match="'eu-west-1a' is given"):
+    with pytest.raises(InvalidLayout, match="got 'eu-west-1a'"):
         Layout().directory(EU_WEB1)
 
 
@@ -154,7 +154,7 @@ def test_allowed_networks_narrow_and_permit():
     networks = parse_networks(["127.0.0.0/8", "10.0.0.0/24"])
     assert valid_address("127.0.0.1", networks) == "127.0.0.1"
     assert valid_address("10.0.0.9", networks) == "10.0.0.9"
-    with pytest.raises(InvalidNode, match="none of the allowed networks"):
+    with pytest.raises(InvalidNode, match="outside the allowed networks"):
         valid_address("10.0.1.9", networks)
     with pytest.raises(InvalidNode, match="allowed_networks"):
         parse_networks(["10.0.0.1/24"])

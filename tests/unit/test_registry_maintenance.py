@@ -19,7 +19,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._registry.error
     RegistryError,
 )
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Identity, Layout
-from ansible_collections.rollcall.discovery.plugins.module_utils._registry.maintenance import NEVER, Wish
+from ansible_collections.rollcall.discovery.plugins.module_utils._registry.maintenance import NEVER, Desired
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.times import parse_duration, parse_moment
 from tests.support.fake_etcd import Meanwhile
 
@@ -68,69 +68,69 @@ def test_readers_take_a_key_that_is_over_for_none(fake_etcd, client):
 
 def test_it_begins_and_ends_once(fake_etcd, client):
     fake_etcd.put("/infrastructure/web/web1/ip", "10.0.0.5")
-    wish = Wish("ann", reason="new disk")
-    first = maintenance.begin(client, LAYOUT, [WEB1, WEB2], wish)
-    assert [(outcome.changed, outcome.registered) for outcome in first] == [(True, True), (True, False)]
+    desired = Desired("ann", reason="new disk")
+    first = maintenance.begin(client, LAYOUT, [WEB1, WEB2], desired)
+    assert [(result.changed, result.registered) for result in first] == [(True, True), (True, False)]
     fields = said(fake_etcd)
     assert (fields["by"], fields["reason"], "until" in fields) == ("ann", "new disk", False)
     assert abs(fields["since"] - time.time()) < 5
     revision = fake_etcd.revision
-    again = maintenance.begin(client, LAYOUT, [WEB1, WEB2], Wish("bob"))
-    assert [outcome.changed for outcome in again] == [False, False]
+    again = maintenance.begin(client, LAYOUT, [WEB1, WEB2], Desired("bob"))
+    assert [result.changed for result in again] == [False, False]
     assert fake_etcd.revision == revision
     gone = maintenance.end(client, LAYOUT, [WEB1, WEB2])
-    assert [(outcome.changed, outcome.before["by"], outcome.after) for outcome in gone] == [(True, "ann", None)] * 2
-    assert not [outcome for outcome in maintenance.end(client, LAYOUT, [WEB1]) if outcome.changed]
+    assert [(result.changed, result.before["by"], result.after) for result in gone] == [(True, "ann", None)] * 2
+    assert not [result for result in maintenance.end(client, LAYOUT, [WEB1]) if result.changed]
 
 
 def test_many_nodes_change_in_few_transactions(fake_etcd, client):
     nodes = [Identity("", "web", f"n{number}") for number in range(300)]
-    outcomes = maintenance.begin(client, LAYOUT, nodes, Wish("ann"))
-    assert [outcome.who for outcome in outcomes] == nodes
+    results = maintenance.begin(client, LAYOUT, nodes, Desired("ann"))
+    assert [result.who for result in results] == nodes
     assert fake_etcd.revision == 1 + 3
     assert len(fake_etcd.tree()) == 300
 
 
 def test_a_dry_run_tells_the_same_and_writes_nothing(fake_etcd, client):
     revision = fake_etcd.revision
-    (would,) = maintenance.begin(client, LAYOUT, [WEB1], Wish("ann"), dry_run=True)
+    (would,) = maintenance.begin(client, LAYOUT, [WEB1], Desired("ann"), dry_run=True)
     assert (would.changed, fake_etcd.revision) == (True, revision)
 
 
 def test_a_duration_is_renewed_when_less_than_half_is_left(fake_etcd, client):
     now = int(time.time())
-    wish = Wish("ann", duration=3600)
-    maintenance.begin(client, LAYOUT, [WEB1], wish)
+    desired = Desired("ann", duration=3600)
+    maintenance.begin(client, LAYOUT, [WEB1], desired)
     assert 3600 <= said(fake_etcd)["until"] - now <= 3605
-    (again,) = maintenance.begin(client, LAYOUT, [WEB1], wish)
+    (again,) = maintenance.begin(client, LAYOUT, [WEB1], desired)
     assert not again.changed
-    (longer,) = maintenance.begin(client, LAYOUT, [WEB1], Wish("ann", duration=7210))
+    (longer,) = maintenance.begin(client, LAYOUT, [WEB1], Desired("ann", duration=7210))
     assert longer.changed
     assert longer.after["since"] == longer.before["since"]
-    (endless,) = maintenance.begin(client, LAYOUT, [WEB1], Wish("ann", until=NEVER))
+    (endless,) = maintenance.begin(client, LAYOUT, [WEB1], Desired("ann", until=NEVER))
     assert "until" not in endless.after
 
 
 def test_one_that_is_over_begins_anew(fake_etcd, client):
     fake_etcd.put(KEY, json.dumps({"by": "ann", "reason": "old", "since": 5, "until": 10}))
-    (outcome,) = maintenance.begin(client, LAYOUT, [WEB1], Wish("bob"))
-    assert outcome.changed
-    assert (outcome.after["by"], outcome.after["reason"], "until" in outcome.after) == ("bob", "", False)
+    (result,) = maintenance.begin(client, LAYOUT, [WEB1], Desired("bob"))
+    assert result.changed
+    assert (result.after["by"], result.after["reason"], "until" in result.after) == ("bob", "", False)
 
 
 def test_an_unreadable_key_is_replaced_and_fields_of_others_are_kept(fake_etcd, client):
     fake_etcd.put(KEY, "because")
-    maintenance.begin(client, LAYOUT, [WEB1], Wish("ann"))
+    maintenance.begin(client, LAYOUT, [WEB1], Desired("ann"))
     fake_etcd.put(KEY, json.dumps({**said(fake_etcd), "ticket": 4711}))
-    maintenance.begin(client, LAYOUT, [WEB1], Wish("ann", reason="disk"))
+    maintenance.begin(client, LAYOUT, [WEB1], Desired("ann", reason="disk"))
     assert (said(fake_etcd)["ticket"], said(fake_etcd)["reason"]) == (4711, "disk")
 
 
 @pytest.mark.parametrize("ahead", [-1e9, -5, 400 * 86400])
 def test_an_end_that_makes_no_sense_is_refused(fake_etcd, client, ahead):
     until = int(time.time() + ahead)
-    with pytest.raises(InvalidTime, match="check the time given, and this machine's clock"):
-        maintenance.begin(client, LAYOUT, [WEB1], Wish("ann", until=until))
+    with pytest.raises(InvalidTime, match="Check the given time and this machine's clock"):
+        maintenance.begin(client, LAYOUT, [WEB1], Desired("ann", until=until))
     assert fake_etcd.tree() == {}
 
 
@@ -138,17 +138,17 @@ def test_who_comes_between_is_not_overwritten(fake_etcd, client):
     other = json.dumps({"by": "bob", "reason": "his", "since": 7})
     fake_etcd.inject("/v3/kv/txn", Meanwhile(lambda: None))  # the reading
     fake_etcd.inject("/v3/kv/txn", Meanwhile(lambda: fake_etcd.put(KEY, other)))
-    (outcome,) = maintenance.begin(client, LAYOUT, [WEB1], Wish("ann", reason="mine"))
-    assert (outcome.before["by"], outcome.after["by"], outcome.after["reason"]) == ("bob", "bob", "mine")
+    (result,) = maintenance.begin(client, LAYOUT, [WEB1], Desired("ann", reason="mine"))
+    assert (result.before["by"], result.after["by"], result.after["reason"]) == ("bob", "bob", "mine")
 
 
 def test_a_key_that_is_over_is_told_and_cleared_unless_it_has_changed(fake_etcd, client):
-    assert maintenance.look(client, LAYOUT, WEB1) == (None, 0)
+    assert maintenance.read(client, LAYOUT, WEB1) == (None, 0)
     fake_etcd.put(KEY, json.dumps({"until": int(time.time()) + 60}))
-    fields, over = maintenance.look(client, LAYOUT, WEB1)
+    fields, over = maintenance.read(client, LAYOUT, WEB1)
     assert (fields is not None, over) == (True, 0)
     fake_etcd.put(KEY, json.dumps({"until": int(time.time()) - 60}))
-    assert maintenance.look(client, LAYOUT, WEB1) == (None, fake_etcd.revision)
+    assert maintenance.read(client, LAYOUT, WEB1) == (None, fake_etcd.revision)
     maintenance.clear(client, LAYOUT, WEB1, fake_etcd.revision - 1)
     assert KEY in fake_etcd.tree(), "it is another by now"
     maintenance.clear(client, LAYOUT, WEB1, fake_etcd.revision)
@@ -161,7 +161,7 @@ def test_nodes_are_found_by_name_or_path(fake_etcd, client):
     fake_etcd.put("/rollcall/infrastructure/maintenance/db/away", "{}")
     found = maintenance.find(client, LAYOUT, ["web1", "away", "web/web9", "web/web1"])
     assert [str(who) for who in found] == ["cache/web1", "web/web1", "db/away", "web/web9"]
-    with pytest.raises(RegistryError, match="No node 'web9' is registered under /infrastructure/.* as role/name"):
+    with pytest.raises(RegistryError, match="No node 'web9' is registered under /infrastructure/.* path role/name"):
         maintenance.find(client, LAYOUT, ["web9"])
     for wrong in ("dc1/web/web1", "web/all", "we b/web1"):
         with pytest.raises(RegistryError):
@@ -177,7 +177,7 @@ def test_durations(text, seconds):
 
 @pytest.mark.parametrize("text", ["", "2", "0h", "h", "2 h", "-2h", "2y", "1.5h"])
 def test_what_is_no_duration(text):
-    with pytest.raises(InvalidTime, match="is not a duration: say 30m"):
+    with pytest.raises(InvalidTime, match="duration: expected a value such as 30m"):
         parse_duration(text)
 
 
@@ -203,5 +203,5 @@ def test_a_time_of_day_is_the_next_one(text, day):
 
 @pytest.mark.parametrize("text", ["", "tomorrow", "25:00", "2026-13-01", "4711"])
 def test_what_is_no_moment(text):
-    with pytest.raises(InvalidTime, match="is not a time"):
+    with pytest.raises(InvalidTime, match="time: expected a value"):
         parse_moment(text, 0)

@@ -135,7 +135,7 @@ def test_a_stray_key_is_told_of_and_stops_nobody():
 
 
 def test_a_tree_of_another_depth_names_the_layout_that_would_fit():
-    with pytest.raises(InvalidLayout, match=r"\{dc\}/\{role\}/\{name\} would fit"):
+    with pytest.raises(InvalidLayout, match=r"but \{dc\}/\{role\}/\{name\} \(such as"):
         call([kv("/infrastructure/eu/web/web1/ip", "10.0.0.3")])
 
 

@@ -18,9 +18,9 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.node_set import merge, read
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.registration import (
     Registration,
+    deregister,
     holder,
     reconcile,
-    withdraw,
 )
 
 LAYOUT = Layout()
@@ -151,7 +151,7 @@ def test_a_clone_is_refused_because_the_holder_still_renews(client, fake_etcd, c
         fake_etcd.clock.advance(seconds)
         client.lease_keepalive(old)
 
-    with pytest.raises(Duplicate, match="same machine id that is alive"):
+    with pytest.raises(Duplicate, match="running machine with the same machine id"):
         reconcile(client, LAYOUT, clone, grant(client), wait)
     assert holder(client, LAYOUT, WHO).lease == old
 
@@ -179,7 +179,7 @@ def test_without_its_lease_nothing_is_written(client, fake_etcd):
 def test_leaving_is_told_apart_from_being_lost(client, fake_etcd):
     lease = claimed(client)
     first_seen = json.loads(client.get(ROSTER).value)["first_seen"]
-    withdraw(client, LAYOUT, [WHO], lease)
+    deregister(client, LAYOUT, [WHO], lease)
     assert fake_etcd.tree(HERE) == {} and fake_etcd.leases == []
     record = json.loads(client.get(ROSTER).value)
     assert (record["state"], record["first_seen"]) == ("left", first_seen)
@@ -188,7 +188,7 @@ def test_leaving_is_told_apart_from_being_lost(client, fake_etcd):
 def test_who_holds_nothing_withdraws_nothing_of_others(client, fake_etcd):
     lease = claimed(client)
     mine = grant(client)
-    withdraw(client, LAYOUT, [WHO], mine)
+    deregister(client, LAYOUT, [WHO], mine)
     assert fake_etcd.leases == [lease]
     assert json.loads(client.get(ROSTER).value)["state"] == "joined"
 
@@ -207,14 +207,14 @@ def test_several_roles_are_taken_in_one_transaction_under_one_lease(client, fake
     assert not reconcile(client, LAYOUT, ROLES, lease, never).changed
     merged, rejected = merge(read(client, LAYOUT).nodes)
     assert ([node.roles for node in merged], rejected) == ([("api", "web")], [])
-    withdraw(client, LAYOUT, ROLES.identities, lease)
+    deregister(client, LAYOUT, ROLES.identities, lease)
     states = {key: json.loads(value)["state"] for key, value in fake_etcd.tree().items()}
     assert states == {ROSTER: "left", ROSTER.replace("web", "api", 1): "left"}
 
 
 def test_a_duplicate_in_one_role_takes_no_role_and_says_which(client, fake_etcd):
     claimed(client, dataclasses.replace(OTHER, who=API))
-    with pytest.raises(Duplicate, match=r"^api/web1 is registered by somebody else \(address 10\.0\.0\.8"):
+    with pytest.raises(Duplicate, match=r"^api/web1 is already registered by another holder \(address 10\.0\.0\.8"):
         claimed(client, ROLES)
     assert fake_etcd.tree(HERE) == {}
 
@@ -273,7 +273,7 @@ def test_a_clone_is_found_through_elections_too(client, fake_etcd):
         fake_etcd.elect()
         client.lease_keepalive(other)
 
-    with pytest.raises(Duplicate, match="the same machine id that is alive"):
+    with pytest.raises(Duplicate, match="running machine with the same machine id"):
         reconcile(client, LAYOUT, REBOOTED, grant(client), wait)
 
 

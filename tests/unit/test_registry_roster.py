@@ -16,8 +16,8 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.node_set import fetch
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.registration import (
     Registration,
+    deregister,
     reconcile,
-    withdraw,
 )
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.roster import absent
 
@@ -53,7 +53,7 @@ def test_the_roster_keeps_the_last_address(client, fake_etcd):
     assert (entry(fake_etcd)["state"], entry(fake_etcd)["address"]) == ("joined", "10.0.0.7")
     reconcile(client, LAYOUT, dataclasses.replace(MINE, address="10.0.0.8"), lease)
     assert entry(fake_etcd)["address"] == "10.0.0.8"
-    withdraw(client, LAYOUT, [WHO], lease)
+    deregister(client, LAYOUT, [WHO], lease)
     assert (entry(fake_etcd)["state"], entry(fake_etcd)["address"]) == ("left", "10.0.0.8")
 
 
@@ -69,7 +69,7 @@ def test_a_node_whose_lease_ended_is_lost(client, fake_etcd):
 
 
 def test_a_node_that_left_has_left(client):
-    withdraw(client, LAYOUT, [WHO], claimed(client))
+    deregister(client, LAYOUT, [WHO], claimed(client))
     assert seen(client) == [("web/web1", "left", "10.0.0.7")]
 
 

@@ -155,7 +155,7 @@ def test_a_field_with_the_name_of_a_method_is_found_as_an_item(render):
         ("a\nb\n{% for %}", "test.j2, line 3: "),
         ("{{ getv('/app/x') }}", "test.j2, line 1: getv: there is no key '/app/x'"),
         ("{{ 1 / 0 }}", "test.j2, line 1: ZeroDivisionError"),
-        ("{{ nodes(health='god') }}", "test.j2, line 1: the health 'god' is none of"),
+        ("{{ nodes(health='god') }}", "test.j2, line 1: the health 'god' is not one of"),
         ("{{ nodes(rolle='web') }}", "test.j2, line 1: TypeError"),
         ("{% include 'other.j2' %}", "cannot read .*/other.j2"),
     ],

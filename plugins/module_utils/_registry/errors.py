@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the registry refuses.
+"""The errors of the registry.
 
 Internal to the collection: no promise is made to other users of this file.
 """
@@ -12,48 +12,48 @@ from __future__ import annotations
 from .._etcd.errors import RollcallError
 
 # Ids of the warnings of every reader.
-REJECTED = "RC-E-REJECTED"  # a node is not taken
-NODE_NOTE = "RC-E-NODE-NOTE"  # a node is taken, but something of it deserves attention
+REJECTED = "RC-E-REJECTED"  # a node is rejected
+NODE_NOTE = "RC-E-NODE-NOTE"  # a node is accepted, but its data needs attention
 
 
 class RegistryError(RollcallError):
-    """The registry, or what is asked of it, is not as it must be."""
+    """Base of the errors about the registry and about requests to it."""
 
     id = "RC-E-REGISTRY"
 
 
 class InvalidLayout(RegistryError):
-    """The prefix or layout cannot work, or does not fit the keys that are there."""
+    """The prefix or layout is invalid, or does not match the keys in etcd."""
 
     id = "RC-E-LAYOUT"
 
 
 class InvalidNode(RegistryError):
-    """What a node says of itself cannot be taken."""
+    """The data of a node is invalid."""
 
     id = "RC-E-NODE"
 
 
 class EmptyRegistry(RegistryError):
-    """Nothing is under the prefix, and nobody declared that this is possible."""
+    """No key is under the prefix, and the reader does not accept an empty registry."""
 
     id = "RC-E-EMPTY-REGISTRY"
 
 
 class Duplicate(RegistryError):
-    """The name is held by somebody else; the text names the holder."""
+    """Another machine or client holds the name; the text identifies the holder."""
 
     id = "RC-E-DUPLICATE"
 
 
 class Conflict(RegistryError):
-    """Others changed the same keys again and again."""
+    """Other clients changed the same keys in each attempt."""
 
     id = "RC-E-CONFLICT"
 
 
 class UnknownMachine(RegistryError):
-    """The identity or the name of this machine cannot be found out."""
+    """The identity or the name of this machine cannot be determined."""
 
     id = "RC-E-MACHINE"
 
@@ -65,18 +65,18 @@ class UnknownNode(RegistryError):
 
 
 class GuardFailed(RegistryError):
-    """A guard of the reader refuses the nodes that it has read."""
+    """A guard of the reader refuses the set of nodes."""
 
     id = "RC-E-GUARD"
 
 
 class NoAddress(RegistryError):
-    """No address for this host."""
+    """No address was found for this host."""
 
     id = "RC-E-ADDRESS"
 
 
 class InvalidTime(RegistryError):
-    """A duration or a moment cannot be understood, or makes no sense."""
+    """A duration or point in time has an invalid form or value."""
 
     id = "RC-E-TIME"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a node is: the document, its services, its checks.
+"""The data of a node: its document, services and checks.
 
 Internal to the collection: no promise is made to other users of this file.
 """
@@ -32,22 +32,22 @@ _DOCUMENT_FIELDS = frozenset({"v", "id", "boot", "services", "tags", "meta", "ag
 
 
 def worst(healths: t.Iterable[str]) -> str:
-    """The worst of `healths`; passing where there are none."""
+    """The worst of `healths`; passing if there are none."""
     return max(healths, key=HEALTHS.index, default=PASSING)
 
 
 def valid_health(text: t.Any) -> str:
     """One of HEALTHS. Raises InvalidNode."""
     if text not in HEALTHS:
-        raise InvalidNode(f"the health {shown(text)} is none of {', '.join(HEALTHS)}")
+        raise InvalidNode(f"the health {shown(text)} is not one of {', '.join(HEALTHS)}")
     return str(text)
 
 
 @dataclasses.dataclass(frozen=True)
 class Service:
-    """Something a node serves. `weight` is 0 to 256 as in HAProxy; `health` follows from checks and is not stored.
+    """A service of a node. `weight` is 0 to 256 as in HAProxy; `health` is derived from checks and not stored.
 
-    `weight_warning` takes the place of the weight while the health is warning, where it is not None.
+    If `weight_warning` is not None, it replaces the weight while the health is warning.
     """
 
     name: str
@@ -59,14 +59,14 @@ class Service:
     weight_warning: t.Optional[int] = None
 
     def document(self) -> Json:
-        """As it is stored in the node's document, under its name."""
+        """The form in which it is stored in the node's document, under its name."""
         document: Json = {"port": self.port, "weight": self.weight, "tags": [*self.tags], "meta": {**self.meta}}
         if self.weight_warning is not None:
             document["weight_warning"] = self.weight_warning
         return document
 
     def public(self) -> Json:
-        """As users see it: with the health, and the weight that it has in this health."""
+        """The form for users: with its health, and the weight for that health."""
         public = self.document()
         public["health"] = self.health
         if self.health == WARNING and self.weight_warning is not None:
@@ -76,7 +76,7 @@ class Service:
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """The state of one check. `service` is "" for a check of the node itself; `since` is Unix time in seconds."""
+    """The state of a check. `service` is "" for a check of the node itself; `since` is Unix time in seconds."""
 
     name: str
     status: str
@@ -86,7 +86,7 @@ class Check:
     flapping: bool = False
 
     def document(self) -> Json:
-        """As it is stored under checks/<name>."""
+        """The form in which it is stored under checks/<name>."""
         document = {"status": self.status, "output": self.output, "since": self.since}
         if self.service:
             document["service"] = self.service
@@ -97,9 +97,10 @@ class Check:
 
 @dataclasses.dataclass(frozen=True)
 class Document:
-    """What a node says of itself. `unknown` keeps the fields of later versions of the schema.
+    """The description that a node publishes. `unknown` preserves the fields of later versions of the schema.
 
-    `id` and `boot` tell machines apart; `agent` is the version of the agent that keeps the lease, "" without one.
+    `id` and `boot` distinguish machines; `agent` is the version of the agent that keeps the lease alive, "" if there is
+    no agent.
     """
 
     id: str = ""
@@ -111,7 +112,7 @@ class Document:
     unknown: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
 
     def dump(self) -> str:
-        """The value of the node's key: one line, the same bytes for the same content."""
+        """The value of the node's key, on one line. The same content always gives the same bytes."""
         fields: Json = {"v": SCHEMA_VERSION, "id": self.id, "boot": self.boot}
         fields["services"] = {service.name: service.document() for service in self.services}
         fields["tags"] = list(self.tags)
@@ -123,11 +124,11 @@ class Document:
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """A node as the registry knows it, at the revision it was read.
+    """A node in the registry, at the revision at which it was read.
 
-    `roles` has every role the host answers under, `role` the first of them. `maintenance` is None, or what its key says
-    (see maintenance.py). `lease` is 0 where no lease holds it: then it will never go by itself. `created` is the
-    revision at which it took its name. `cluster` is what a reader of several etcds calls the one it was read from.
+    `roles` contains all roles of the host, `role` is the first of them. `maintenance` is None, or the content of its
+    key (see maintenance.py). `lease` is 0 if the node has no lease: then etcd never removes it. `created` is the
+    revision at which it claimed its name. `cluster` is the name of its etcd cluster for readers of several clusters.
     """
 
     dc: str
@@ -146,23 +147,23 @@ class Node:
 
     @property
     def identity(self) -> Identity:
-        """The key's part that names the node."""
+        """Data centre, role and name, which identify the node in its key."""
         return Identity(self.dc, self.role, self.name)
 
     @property
     def place(self) -> str:
-        """Where it is registered, for a message."""
+        """The path of the node in the registry, for a message."""
         return f"{self.cluster}:{self.identity}" if self.cluster else str(self.identity)
 
     @property
     def services(self) -> t.Tuple[Service, ...]:
-        """Services, each with the worst health of the node's own checks and its own."""
+        """The services, each with the worst health of its own checks and the checks of the node itself."""
         return self.document.services
 
     def public(self) -> Json:
-        """The closed list of fields that users see, under the same names everywhere. No field is null.
+        """The fields for users, with the same names in all modules and plugins. No field is null.
 
-        `maintenance` is empty unless the node is in maintenance; then it has at least `by` and `reason`.
+        `maintenance` is empty unless the node is in maintenance; then it contains at least `by` and `reason`.
         """
         return {
             "name": self.name,
@@ -180,23 +181,23 @@ class Node:
 
     @functools.cached_property
     def shared(self) -> Json:
-        """As `public`, but made once for all readers, none of which can change it."""
+        """Like `public`, but read-only and created once for all readers."""
         return t.cast(Json, read_only(self.public()))
 
     def leased(self) -> Json:
-        """As `public`, with the lease that holds the node; 0: none does, and a reader was told to take it all the same.
+        """The fields of `public` and the node's lease; 0: it has none, and the reader accepts such nodes.
 
-        A lease changes where nothing of the node does, so it is told only to who asks for nodes now.
+        A lease can change while the node does not, so only one-time queries include it.
         """
         return dict(self.public(), lease=self.lease)
 
 
 def parse_document(text: str) -> Document:
-    """Read the value of a node's key. Raises InvalidNode."""
+    """Parse the value of a node's key. Raises InvalidNode."""
     fields = load(text, "node document")
     version = fields.get("v", SCHEMA_VERSION)
     if version != SCHEMA_VERSION:
-        raise InvalidNode(f"the node document has schema version {shown(version)}, known is {SCHEMA_VERSION}")
+        raise InvalidNode(f"the node document has schema version {shown(version)}, but only {SCHEMA_VERSION} is known")
     services = _mapping(fields.get("services", {}), "services")
     return Document(
         id=_text(fields.get("id", ""), "id"),
@@ -210,7 +211,7 @@ def parse_document(text: str) -> Document:
 
 
 def parse_service(name: str, data: t.Any) -> Service:
-    """Read {"port", "weight", "tags", "meta", "weight_warning"}, all but the port optional. Raises InvalidNode."""
+    """Parse {"port", "weight", "tags", "meta", "weight_warning"}; only the port is required. Raises InvalidNode."""
     fields = _mapping(data, f"service {shown(name)}")
     reduced = fields.get("weight_warning")
     if reduced is not None:
@@ -226,7 +227,7 @@ def parse_service(name: str, data: t.Any) -> Service:
 
 
 def parse_check(name: str, text: str) -> Check:
-    """Read the value of a check's key. Raises InvalidNode."""
+    """Parse the value of a check's key. Raises InvalidNode."""
     fields = load(text, f"check {shown(name)}")
     return Check(
         name=valid_word(name, "check"),
@@ -246,7 +247,7 @@ def _mapping(data: t.Any, what: str) -> Json:
 
 def _text(data: t.Any, what: str) -> str:
     if not isinstance(data, str):
-        raise InvalidNode(f"the {what} is not text: {shown(data)}")
+        raise InvalidNode(f"the {what} is not a string: {shown(data)}")
     return data
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The nodes of the registry, read at one revision, and why others are rejected.
+"""The nodes of the registry at one revision, and the rejected nodes with the reasons.
 
 Internal to the collection: no promise is made to other users of this file.
 """
@@ -38,8 +38,8 @@ from .validation import Network, valid_address, valid_name, valid_word
 
 
 class Admission(t.NamedTuple):
-    """Which nodes a reader takes: those with an address in `networks` (none given: with any that another host can
-    reach), and with `unleased` also nodes that no lease holds."""
+    """Which nodes a reader accepts: those with an address in `networks` (empty: any address that another host can
+    reach). `unleased` also accepts nodes without a lease."""
 
     networks: t.Sequence[Network] = ()
     unleased: bool = False
@@ -49,7 +49,7 @@ DEFAULT_ADMISSION = Admission()
 
 
 class Rejected(t.NamedTuple):
-    """A node that is left out, and why."""
+    """A node that is rejected, and why."""
 
     path: str
     reason: str
@@ -59,21 +59,21 @@ class Rejected(t.NamedTuple):
 
 
 class Keys(t.NamedTuple):
-    """All that a roll call is built from, as of `revision`: the keys under the prefix, and those of maintenance.
+    """The keys that a NodeSet is built from, as of `revision`: those under the prefix (`tree`) and of maintenance.
 
-    `roster` has the keys of the roster, where that was asked for.
+    `roster` contains the keys of the roster if they were requested.
     """
 
     revision: int
     tree: t.Sequence[KeyValue]
-    kept: t.Sequence[KeyValue] = ()
+    maintenance: t.Sequence[KeyValue] = ()
     roster: t.Sequence[KeyValue] = ()
 
 
 class NodeSet(t.NamedTuple):
-    """All nodes as of `revision`, sorted by name, role and data centre, and those left out, at most one entry for each.
+    """All nodes as of `revision`, sorted by name, role and data centre, and the rejected ones, with one entry for each.
 
-    `notes` are sentences about nodes that are taken all the same.
+    `notes` are sentences about nodes that are accepted, but whose data needs attention.
     """
 
     revision: int
@@ -83,41 +83,41 @@ class NodeSet(t.NamedTuple):
 
 
 def fetch(client: Client, layout: Layout, revision: int = 0, roster: bool = False) -> Keys:
-    """Read every key at one revision, with `roster` also those of the roster. Raises EtcdError kinds."""
+    """Read all keys at one revision, including the roster if `roster` is true. Raises EtcdError kinds."""
 
     def read(prefix: str, revision: int) -> RangeResult:
         return reading.read(client, prefix, layout.bounded_directory, revision).found
 
     tree = read(layout.prefix, revision)
-    kept = read(layout.maintenance_prefix, tree.revision)
-    history = read(layout.roster_prefix, tree.revision).kvs if roster else ()
-    return Keys(tree.revision, tree.kvs, kept.kvs, history)
+    in_maintenance = read(layout.maintenance_prefix, tree.revision)
+    entries = read(layout.roster_prefix, tree.revision).kvs if roster else ()
+    return Keys(tree.revision, tree.kvs, in_maintenance.kvs, entries)
 
 
 def read(client: Client, layout: Layout, admission: Admission = DEFAULT_ADMISSION, revision: int = 0) -> NodeSet:
-    """Read every node at one revision. Raises EtcdError kinds and InvalidLayout."""
+    """Read all nodes at one revision. Raises EtcdError kinds and InvalidLayout."""
     keys = fetch(client, layout, revision)
-    return assemble(keys.revision, keys.tree, keys.kept, layout, admission)
+    return assemble(keys.revision, keys.tree, keys.maintenance, layout, admission)
 
 
 def read_some(client: Client, layout: Layout, admission: Admission = DEFAULT_ADMISSION, revision: int = 0) -> NodeSet:
-    """As `read`, but raises EmptyRegistry where no key is under the prefix: a wrong prefix looks just like that."""
+    """Like `read`, but raises EmptyRegistry if no key is under the prefix, since a wrong prefix has the same effect."""
     found = read(client, layout, admission, revision)
     refuse_empty(found, layout, client.endpoint)
     return found
 
 
 def refuse_empty(found: NodeSet, layout: Layout, endpoint: str) -> None:
-    """Raises EmptyRegistry where no key is under the prefix."""
+    """Raises EmptyRegistry if no key is under the prefix."""
     if not found.nodes and not found.rejected:
         raise EmptyRegistry(
             f"No node is registered under {layout.prefix} (etcd at {endpoint}, revision {found.revision}). "
-            "Check the prefix, or say that it may be empty (allow_empty: true)"
+            "Check the prefix. If the registry may be empty, set allow_empty: true"
         )
 
 
 class NodeKeys:
-    """The keys of one node: `leaves` by their name, and `strays` that fit no layout."""
+    """The keys of one node: `leaves` by their name, and `strays`, which do not fit the layout."""
 
     def __init__(self) -> None:
         self.leaves: t.Dict[str, KeyValue] = {}
@@ -139,21 +139,23 @@ class Judgement(t.NamedTuple):
 def assemble(
     revision: int,
     tree: t.Iterable[KeyValue],
-    kept: t.Iterable[KeyValue],
+    maintenance_keys: t.Iterable[KeyValue],
     layout: Layout,
     admission: Admission = DEFAULT_ADMISSION,
 ) -> NodeSet:
-    """Build nodes from the keys under the prefix (`tree`) and under the maintenance prefix (`kept`).
+    """Build nodes from the keys under the prefix (`tree`) and those under the maintenance prefix.
 
-    One bad node is left out and told of; keys that fit no layout come last. Raises InvalidLayout where no key fits the
-    layout, but some fit the other.
+    An invalid node is rejected without affecting others. Keys that do not fit the layout are last in `rejected`. Raises
+    InvalidLayout if no key fits the layout, but some fit the other layout.
     """
     keys, homeless = group(tree, layout)
     if not any(own.leaves for own in keys.values()):
         refuse_other_layout([*homeless, *(kv.key for own in keys.values() for kv in own.strays)], layout)
-    drained = {layout.parse_state(kv.key, layout.maintenance_prefix): kv for kv in kept}
+    in_maintenance = {layout.parse_state(kv.key, layout.maintenance_prefix): kv for kv in maintenance_keys}
     now = time.time()
-    judged = [judge(who, keys[who], drained.get(who), layout, admission, now) for who in sorted(keys, key=in_order)]
+    judged = [
+        judge(who, keys[who], in_maintenance.get(who), layout, admission, now) for who in sorted(keys, key=in_order)
+    ]
     return NodeSet(
         revision,
         [one.node for one in judged if one.node],
@@ -167,7 +169,7 @@ def assemble(
 
 
 def in_order(who: Identity) -> t.Tuple[str, str, str]:
-    """The key that nodes are sorted by."""
+    """The sort key of nodes."""
     return who.name, who.role, who.dc
 
 
@@ -176,23 +178,23 @@ def refuse_other_layout(strays: t.Sequence[str], layout: Layout) -> None:
     fitting = layout.fitting(strays)
     if fitting:
         raise InvalidLayout(
-            f"The keys under {layout.prefix} do not fit the layout {layout.layout}; {fitting} would fit "
-            f"(as {shown(strays[0])})"
+            f"The keys under {layout.prefix} do not fit the layout {layout.layout}, but {fitting} (such as "
+            f"{shown(strays[0])}). Change the layout"
         )
 
 
 def judge(
     who: Identity,
     keys: NodeKeys,
-    kept: t.Optional[KeyValue],
+    maintenance_key: t.Optional[KeyValue],
     layout: Layout,
     admission: Admission,
     now: float,
 ) -> Judgement:
-    """Read one node, at the time `now`, from its keys and from the key of its maintenance (`kept`)."""
+    """Parse and validate one node, at the time `now`, from its keys and the key of its maintenance."""
     try:
         refuse_excess([*keys.leaves.values(), *keys.strays])
-        node = _node(who, keys.leaves, kept, admission, now) if keys.leaves else None
+        node = _node(who, keys.leaves, maintenance_key, admission, now) if keys.leaves else None
     except InvalidNode as exc:
         return Judgement(rejected=Rejected(shown(str(who)), str(exc)))
     unfit = _unfit([kv.key for kv in keys.strays], shown(str(who)), layout) if keys.strays else None
@@ -200,12 +202,12 @@ def judge(
 
 
 def homeless_keys(keys: t.Sequence[str], layout: Layout) -> t.List[Rejected]:
-    """One line about the keys that are in the directory of no node, if there are any."""
+    """One entry for the keys outside the directories of nodes, if there are any."""
     return [_unfit(keys, f"{len(keys)} keys of no node", layout)] if keys else []
 
 
 def group(tree: t.Iterable[KeyValue], layout: Layout) -> t.Tuple[t.Dict[Identity, NodeKeys], t.List[str]]:
-    """The keys of each node, and the keys that are in the directory of none."""
+    """The keys of each node, and the keys outside the directories of nodes."""
     keys: t.Dict[Identity, NodeKeys] = collections.defaultdict(NodeKeys)
     homeless: t.List[str] = []
     for kv in tree:
@@ -222,14 +224,14 @@ def group(tree: t.Iterable[KeyValue], layout: Layout) -> t.Tuple[t.Dict[Identity
 
 
 def _unfit(keys: t.Sequence[str], path: str, layout: Layout) -> Rejected:
-    """One line for keys that fit no layout."""
+    """One entry for keys that do not fit the layout."""
     if len(keys) == 1:
         return Rejected(shown(keys[0]), f"the key does not fit the layout {layout.layout}")
     return Rejected(path, f"{len(keys)} keys do not fit the layout {layout.layout}, such as {shown(keys[0])}")
 
 
 def _unleased(who: Identity, keys: t.Mapping[str, KeyValue]) -> str:
-    """A sentence if keys of a node with a lease have none: they would say the same of whoever has the name next."""
+    """A note if some keys of a node with a lease have none: they would also describe the next node of that name."""
     found = [kv.key for kv in keys.values() if not kv.lease] if keys[IP].lease else []
     if not found:
         return ""
@@ -241,22 +243,22 @@ def _unleased(who: Identity, keys: t.Mapping[str, KeyValue]) -> str:
 
 
 def hosts(call: NodeSet) -> NodeSet:
-    """`call` with one node for each host, and sentences about hosts that share an address. See `merge`."""
+    """`call` with one node for each host, and notes about hosts that share an address. See `merge`."""
     nodes, ambiguous = merge(call.nodes)
     return NodeSet(call.revision, nodes, [*ambiguous, *call.rejected], [*call.notes, *shared_notes(nodes)])
 
 
 def shared_notes(nodes: t.Iterable[Node]) -> t.List[str]:
-    """A sentence about each host that has the address of another."""
+    """A note about each host that has the address of another host."""
     return [f"{shown(other.place)}: {later_address(other, first)}" for first, other in shared_addresses(nodes)]
 
 
 def shared_addresses(
-    nodes: t.Iterable[Node], called: t.Callable[[Node], str] = operator.attrgetter("name")
+    nodes: t.Iterable[Node], name_of: t.Callable[[Node], str] = operator.attrgetter("name")
 ) -> t.List[t.Tuple[Node, Node]]:
-    """Nodes of one address that are not one host: the one that was first, and each of the others.
+    """Pairs of different hosts with the same address: the one that was first, with each of the others.
 
-    A node with a lease comes before one without, then the older one, then the one whose name is smaller.
+    A node with a lease comes before one without, then the older one, then the one whose name sorts first.
     """
     by_address: t.Dict[str, t.List[Node]] = collections.defaultdict(list)
     for node in nodes:
@@ -265,33 +267,33 @@ def shared_addresses(
     for address, same in by_address.items():
         if address and len(same) > 1:
             first, *others = sorted(same, key=lambda node: (not node.lease, node.created, node.name))
-            pairs += [(first, other) for other in others if not _same(first, other, called)]
+            pairs += [(first, other) for other in others if not _same(first, other, name_of)]
     return pairs
 
 
 def later_address(other: Node, first: Node) -> str:
-    """What is wrong with a node that has the address of another."""
-    return f"its address {other.address} is that of {shown(first.place)}, which was there first"
+    """The reason why a node with the address of another one is suspect."""
+    return f"its address {other.address} already belongs to {shown(first.place)}, which was registered first"
 
 
-def _same(node: Node, other: Node, called: t.Callable[[Node], str]) -> bool:
-    """Whether two registrations are of one machine, or of one name, which is for `merge` to judge."""
+def _same(node: Node, other: Node, name_of: t.Callable[[Node], str]) -> bool:
+    """Whether two registrations belong to the same machine, or have the same name, which `merge` decides about."""
     if node.document.id and (node.document.id, node.lease) == (other.document.id, other.lease):
         return True
-    return called(node) == called(other) != node.address
+    return name_of(node) == name_of(other) != node.address
 
 
 def merge(
-    nodes: t.Iterable[Node], called: t.Callable[[Node], str] = operator.attrgetter("name")
+    nodes: t.Iterable[Node], name_of: t.Callable[[Node], str] = operator.attrgetter("name")
 ) -> t.Tuple[t.List[Node], t.List[Rejected]]:
-    """One node for each name: the same host may answer under several roles or data centres.
+    """One node for each name: a host can be registered with several roles or data centres.
 
-    `called` says how a node is called, where that is not its name. It is one host only where machine id, lease and
-    address agree; otherwise all of that name are left out, since nobody can tell which of them is meant.
+    `name_of` gives the inventory name of a node. Registrations of one name are merged only if machine id, lease and
+    address are equal. Otherwise all of them are rejected, since it is unknown which one is right.
     """
     by_name: t.Dict[str, t.List[Node]] = collections.defaultdict(list)
     for node in nodes:
-        by_name[called(node)].append(node)
+        by_name[name_of(node)].append(node)
     merged: t.List[Node] = []
     rejected: t.List[Rejected] = []
     for name, same in by_name.items():
@@ -302,24 +304,24 @@ def merge(
         else:
             places = ", ".join(node.place for node in same)
             rejected.append(
-                Rejected(shown(name), f"the name is registered more than once, not by one machine: {places}")
+                Rejected(shown(name), f"the name is registered more than once, and not by the same machine: {places}")
             )
     return merged, rejected
 
 
 def require_lease(kv: KeyValue) -> None:
-    """Raises InvalidNode where no lease holds the key that makes a node."""
+    """Raises InvalidNode if the key that makes a node has no lease."""
     if not kv.lease:
         raise InvalidNode(
-            f"the key {printable(kv.key, 400)} has no lease, so nothing would ever remove the node. Write it with one "
-            "(etcdctl put --lease), or take such nodes with the option allow_unleased"
+            f"the key {printable(kv.key, 400)} has no lease, so etcd never removes the node. Write it with a lease "
+            "(etcdctl put --lease), or accept such nodes with the option allow_unleased"
         )
 
 
 def _node(
     who: Identity,
     keys: t.Mapping[str, KeyValue],
-    kept: t.Optional[KeyValue],
+    maintenance_key: t.Optional[KeyValue],
     admission: Admission,
     now: float,
 ) -> Node:
@@ -348,7 +350,7 @@ def _node(
         health=health,
         document=dataclasses.replace(document, services=services) if services else document,
         checks=checks,
-        maintenance=None if kept is None else maintenance.current(kept.value, now),
+        maintenance=None if maintenance_key is None else maintenance.current(maintenance_key.value, now),
         lease=keys[IP].lease,
         created=keys[IP].create_revision,
         revision=max(kv.mod_revision for kv in keys.values()),
@@ -357,7 +359,8 @@ def _node(
 
 
 def _service_health(service: Service, health: str, checks: t.Sequence[Check]) -> str:
-    """The worst of the node's own checks and the service's own; without checks, and in drain, the node's health."""
+    """The worst status of the checks of the node itself and of the service; the node's health if that is drain, or if
+    the node has no checks."""
     if health == DRAIN or not checks:
         return health
     return worst(check.status for check in checks if check.service in ("", service.name))

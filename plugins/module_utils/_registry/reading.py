@@ -2,13 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading the registry page by page, and no more of a node than it may say.
+"""Reads the registry page by page, with a limit on the keys of each node.
 
 Internal to the collection: no promise is made to other users of this file.
 
-Of a node over its bounds (see bounds.py) the first keys stay, enough for everybody to see that it is, and the rest is
-skipped: the next page begins behind its directory. So nobody who may write one node's keys decides how much memory a
-reader needs.
+If a node exceeds its bounds (see bounds.py), its first keys stay, so that the reader can see that, and the rest is
+skipped: the next page begins after its directory. So a client that may write the keys of one node cannot determine how
+much memory a reader needs.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from .._etcd.errors import AnswerTooLarge, NotGateway
 from .._etcd.wire import KeyValue, RangeResult
 from .bounds import Excess, cut
 
-_SMALLER = 16  # by which a page is divided that was too large
+_SMALLER = 16  # divisor of the page size after an answer that was too large
 
 
 class Reading(t.NamedTuple):
-    """`found` has what was read; `excess` the directories of which keys are missing, as those are over their bounds."""
+    """`found` contains the keys; `excess` the directories over their bounds, of which keys are missing."""
 
     found: RangeResult
     excess: t.FrozenSet[str]
@@ -34,10 +34,10 @@ class Reading(t.NamedTuple):
 def read(
     client: Client, prefix: str, directory_of: t.Callable[[str], str], revision: int = 0, keys_only: bool = False
 ) -> Reading:
-    """Read everything under `prefix` as of one revision (0: now), nodes over their bounds not to the end.
+    """Read all keys under `prefix` as of one revision (0: now), except the rest of nodes over their bounds.
 
-    `directory_of` says which directory, or single key, is a node's and so has bounds; "": none. The next page is
-    asked for before one is decoded, as in `Client.read_all`. Raises EtcdError kinds.
+    `directory_of` returns the directory, or single key, of a node, which has bounds; "": the key belongs to no node.
+    The next page is requested before the current one is decoded, as in `Client.read_all`. Raises EtcdError kinds.
     """
     bounded = _Bounded(directory_of)
     start, page = prefix, PAGE
@@ -57,17 +57,20 @@ def read(
         bounded.take(found.kvs)
         total += len(found.kvs)
         if total > first.count:
-            raise NotGateway(f"Reading {prefix} failed: {client.endpoint} counted {first.count} keys and gave {total}")
+            raise NotGateway(
+                f"Cannot read {prefix} from {client.endpoint}: it counted {first.count} keys, but returned {total}. "
+                "Check that the endpoint is a single etcd cluster"
+            )
         if not found.more or not found.kvs:
-            return Reading(dataclasses.replace(first, kvs=bounded.kept), frozenset(bounded.excess))
+            return Reading(dataclasses.replace(first, kvs=bounded.kvs), frozenset(bounded.excess))
         start, page = bounded.next_start(found.kvs[-1].key), PAGE
 
 
 class _Bounded:
-    """Takes keys in their order, and drops those of a directory that is over its bounds."""
+    """Collects keys in their order, and drops the rest of a directory that is over its bounds."""
 
     def __init__(self, directory_of: t.Callable[[str], str]) -> None:
-        self.kept: t.List[KeyValue] = []
+        self.kvs: t.List[KeyValue] = []
         self.excess: t.Set[str] = set()
         self._directory_of = directory_of
         self._directory = ""
@@ -79,16 +82,16 @@ class _Bounded:
                 self._directory = self._directory_of(kv.key)
                 self._counted = Excess()
             if not self._directory:
-                self.kept.append(kv)
+                self.kvs.append(kv)
             elif self._counted.over:
                 self.excess.add(self._directory)
             else:
                 self._counted.add(kv)
-                self.kept.append(cut(kv))
+                self.kvs.append(cut(kv))
 
     def next_start(self, last: str) -> str:
-        """Where the next page begins."""
+        """The first key of the next page."""
         if self._directory.endswith("/") and self._counted.over:
             self.excess.add(self._directory)
-            return self._directory[:-1] + "0"  # what comes after a slash
+            return self._directory[:-1] + "0"  # the character after a slash
         return last + "\0"

@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Answering the roll call: claim a name, keep its keys as they must be, leave.
+"""Registers nodes: claims a name, reconciles its keys, and deregisters it.
 
 Internal to the collection: no promise is made to other users of this file.
 
-One idea serves claim, repair and change of status: `reconcile` reads the node's keys, decides whether they are ours,
-and writes in one guarded transaction what differs. Where nothing differs it writes nothing.
+`reconcile` serves all of claim, repair and change of status: it reads the node's keys, decides whether they are ours,
+and writes the difference in one guarded transaction. If there is no difference, it writes nothing.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from .validation import MAX_VALUE
 JOINED = "joined"
 LEFT = "left"
 
-_ELECTIONS = 3  # looks at a lease while etcd elects one leader after the other
-_RACES = 5  # how often others may write between our read and our transaction before we give up
-_OPERATIONS = 128  # of one transaction: etcd's --max-txn-ops, by default
+_ELECTIONS = 3  # reads of a lease during consecutive elections in etcd
+_RACES = 5  # attempts, each of which fails if another client writes between the read and the transaction
+_OPERATIONS = 128  # in one transaction; the default of etcd's --max-txn-ops
 
 
 @dataclasses.dataclass(frozen=True)
 class Registration:
-    """What a node wants to be known as. `document.id` must be set: it tells this keeper from others.
+    """The data to register for a node. `document.id` must be set, since it identifies the holder of the name.
 
-    `also` has further roles of it: each has all of its keys again, under the same lease.
+    `also` lists further roles. Each of them gets a copy of all keys, with the same lease.
     """
 
     who: Identity
@@ -56,11 +56,11 @@ class Registration:
 
     @property
     def identities(self) -> t.Tuple[Identity, ...]:
-        """Every name that the node answers to."""
+        """The identities that the node registers, one for each role."""
         return (self.who, *(self.who._replace(role=role) for role in self.also))
 
     def keys(self, layout: Layout) -> t.Dict[str, str]:
-        """Every key that the lease is to hold, the claim of each name first. Raises InvalidNode if that is too much."""
+        """The keys to attach to the lease, the claim of each name first. Raises InvalidNode over the bounds."""
         directories = [layout.directory(who) for who in self.identities]
         claim = {IP: self.address, NODE: self.document.dump(), HEALTH: self.health}
         checks = self._checks(MAX_BYTES - sum(map(len, claim.values())))
@@ -73,7 +73,7 @@ class Registration:
         }
 
     def _checks(self, room: int) -> t.Dict[str, str]:
-        """The keys of the checks, with output as long as all of them have `room` for."""
+        """The keys of the checks, with their output truncated so that all values fit into `room` bytes."""
         values: t.Dict[str, str] = {}
         for length in (MAX_VALUE, 100, 50, 20, 0):
             shortened = (dataclasses.replace(check, output=check.output[:length]) for check in self.checks)
@@ -84,7 +84,7 @@ class Registration:
 
 
 class Holder(t.NamedTuple):
-    """Who holds a name now. `id` is "" for one that wrote no document (the article's commands)."""
+    """The current holder of a name. `id` is "" if it has no document, such as a node registered with etcdctl."""
 
     address: str
     id: str
@@ -100,19 +100,19 @@ class Holder(t.NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """What `reconcile` found and did. `written` and `deleted` name keys; both empty: all was as it must be."""
+    """The result of `reconcile`. `written` and `deleted` are keys; if both are empty, nothing differed."""
 
     written: t.Tuple[str, ...] = ()
     deleted: t.Tuple[str, ...] = ()
 
     @property
     def changed(self) -> bool:
-        """Whether anything was, or in a dry run would be, written or deleted."""
+        """Whether keys were written or deleted, or would be in a dry run."""
         return bool(self.written or self.deleted)
 
 
 def holder(client: Client, layout: Layout, who: Identity) -> t.Optional[Holder]:
-    """Who holds the name, or None."""
+    """The holder of the name, or None if it is free."""
     directory = layout.directory(who)
     return holder_in(directory, {kv.key: kv for kv in client.range(directory, prefix=True).kvs})
 
@@ -128,18 +128,18 @@ def reconcile(
     previous: t.Collection[int] = (),
     grant: t.Optional[t.Callable[[], int]] = None,
 ) -> Claim:
-    """Make the node's keys be `wanted` under `lease`; with `dry_run` only tell what would be written.
+    """Make the node's keys match `wanted`, attached to `lease`; with `dry_run` only report what would be written.
 
-    With `lease` 0 one is taken from `grant`, once the names are known to be free and just before they are claimed: to a
-    lease without keys every user of etcd may attach a key, and then nobody else can write under it or revoke it.
+    If `lease` is 0, `grant` is called for one after the names were found to be free, just before they are claimed. Any
+    user of etcd can attach a key to a lease without keys, and no other user could then use or revoke that lease.
 
-    All of its names are taken, or none. `leaving` are names that it had before: what is ours there goes in the same
-    transaction. `wait` is called with seconds where this machine holds a name under a lease that is neither `lease` nor
-    one of `previous`: it is watched for a keepalive, as it may be that of a clone. Raises Duplicate where somebody else
-    holds a name, LeaseNotFound where our lease is gone.
+    Either all names are claimed or none. `leaving` are names that the node had before: our keys there are deleted in
+    the same transaction. If this machine holds a name with a lease that is neither `lease` nor one of `previous`,
+    `wait` is called with seconds to observe that lease for a keepalive, since it may belong to a clone. Raises
+    Duplicate if another machine holds a name, LeaseNotFound if our lease has ended.
     """
     for _race in range(_RACES):
-        found = _look(client, layout, (*wanted.identities, *leaving))
+        found = _read_names(client, layout, (*wanted.identities, *leaving))
         former = _takeable(client, wanted, found, lease, previous, wait)
         lease = lease or (grant() if grant else 0)
         claim = _difference(found, wanted.keys(layout), lease)
@@ -151,28 +151,31 @@ def reconcile(
             success=writes[:_OPERATIONS],
             what=f"Registering {wanted}",
         )
-        # What does not fit into one transaction comes with the next: the names are taken by then.
+        # Operations beyond the limit follow in the next round, when the names are already claimed.
         if result.succeeded and len(writes) <= _OPERATIONS:
-            for other in former:  # only what a former configuration left still hangs on it
-                with contextlib.suppress(PermissionDenied):  # of a role that is no longer ours: it ends by itself
+            for other in former:  # only keys of a former configuration are still attached to it
+                with contextlib.suppress(PermissionDenied):  # keys of a role that is no longer ours: the lease expires
                     _end_lease(client, other)
             return claim
-    raise Conflict(f"Registering {wanted} failed: its keys were changed by others {_RACES} times meanwhile")
+    raise Conflict(
+        f"Cannot register {wanted}: other clients changed its keys during each of {_RACES} attempts. Find out what "
+        "else writes to these keys"
+    )
 
 
-def withdraw(client: Client, layout: Layout, names: t.Sequence[Identity], lease: int) -> None:
-    """Leave on purpose: say so in the roster, then end the lease, which deletes every key it holds (one raft entry)."""
-    held = [seen for seen in _look(client, layout, names) if seen.holder and seen.holder.lease == lease]
+def deregister(client: Client, layout: Layout, names: t.Sequence[Identity], lease: int) -> None:
+    """Deregister: record it in the roster, then revoke the lease, which deletes all its keys (in one Raft entry)."""
+    held = [seen for seen in _read_names(client, layout, names) if seen.holder and seen.holder.lease == lease]
     if held:
         client.txn(
             [wire.held_by(seen.directory + IP, lease) for seen in held],
             [wire.put(layout.roster(seen.who), _record(seen.roster, LEFT)) for seen in held],
-            what=f"Withdrawing {', '.join(map(str, names))}",
+            what=f"Deregistering {', '.join(map(str, names))}",
         )
     _end_lease(client, lease)
 
 
-class _Seen(t.NamedTuple):
+class _NameState(t.NamedTuple):
     """The keys of one name and its roster entry."""
 
     who: Identity
@@ -183,13 +186,13 @@ class _Seen(t.NamedTuple):
 
     @property
     def guards(self) -> t.Dict[str, int]:
-        """The keys that decide who holds the name, with the revision at which each was written (0: is not there)."""
+        """The keys that determine the holder of the name, with their mod revisions (0: the key does not exist)."""
         keys = (self.directory + IP, self.directory + NODE)
         return {key: self.kvs[key].mod_revision if key in self.kvs else 0 for key in keys}
 
 
-def _look(client: Client, layout: Layout, names: t.Sequence[Identity]) -> t.List[_Seen]:
-    """Read what is there of all names, at one revision."""
+def _read_names(client: Client, layout: Layout, names: t.Sequence[Identity]) -> t.List[_NameState]:
+    """Read the keys and roster entries of all names at one revision."""
     gets = [(wire.get(layout.directory(who), prefix=True), wire.get(layout.roster(who))) for who in names]
     result = client.txn(
         success=[get for pair in gets for get in pair], what=f"Reading the keys of {', '.join(map(str, names))}"
@@ -199,12 +202,12 @@ def _look(client: Client, layout: Layout, names: t.Sequence[Identity]) -> t.List
         directory = layout.directory(who)
         kvs = {kv.key: kv for kv in result.range(2 * index).kvs}
         roster = result.range(2 * index + 1).kvs
-        found.append(_Seen(who, directory, kvs, roster[0] if roster else None, holder_in(directory, kvs)))
+        found.append(_NameState(who, directory, kvs, roster[0] if roster else None, holder_in(directory, kvs)))
     return found
 
 
 def holder_in(directory: str, kvs: t.Mapping[str, KeyValue]) -> t.Optional[Holder]:
-    """Who holds the name that `directory` is of, as its keys say; None where nobody does."""
+    """The holder of a name by the keys in its `directory`; None if the name is free."""
     ip, node = kvs.get(directory + IP), kvs.get(directory + NODE)
     first = node or ip
     if first is None:
@@ -212,22 +215,22 @@ def holder_in(directory: str, kvs: t.Mapping[str, KeyValue]) -> t.Optional[Holde
     try:
         document = parse_document(node.value) if node else Document()
     except InvalidNode:
-        document = Document()  # whoever wrote that is somebody else
+        document = Document()  # this code did not write it, so the holder is another one
     return Holder(ip.value if ip else "", document.id, document.boot, document.agent, first.lease)
 
 
 def _takeable(
     client: Client,
     wanted: Registration,
-    found: t.Sequence[_Seen],
+    found: t.Sequence[_NameState],
     lease: int,
     previous: t.Collection[int],
     wait: t.Callable[[float], None],
 ) -> t.Set[int]:
-    """The leases of this machine that hold names of `wanted`, but `lease`; nobody else uses them.
+    """The former leases, other than `lease`, with which this machine holds names of `wanted`, and which are unused.
 
-    A play has no boot: what one registered the next may take. An agent has; a container shares its host's, so that a
-    clone of it is told by its lease alone. Raises Duplicate.
+    A play has no boot id, so each run may take over from the former one. An agent has one, but a container shares it
+    with its host, so a clone of the container can only be recognized by its lease. Raises Duplicate.
     """
     former: t.Set[int] = set()
     resting: t.Dict[int, t.Tuple[Identity, Holder]] = {}
@@ -237,7 +240,7 @@ def _takeable(
             continue
         if other.id != wanted.document.id:
             raise Duplicate(
-                f"{seen.who} is registered by somebody else ({other}). "
+                f"{seen.who} is already registered by another holder ({other}). "
                 "Give this host another name, or end the other registration"
             )
         if other.boot != wanted.document.boot or (other.boot and other.lease not in previous):
@@ -249,32 +252,32 @@ def _takeable(
 
 
 def _refuse_renewed(client: Client, who: Identity, other: Holder, wait: t.Callable[[float], None]) -> None:
-    """Return where the lease of `other`, a registration of this machine, is no longer renewed. Raises Duplicate.
+    """Return if the lease of `other`, a registration of this machine, is no longer kept alive. Raises Duplicate.
 
-    A new leader of etcd gives every lease all of its time, so that an election looks like a keepalive. Hosts and etcd
-    that boot together after a power cut see one: they look again.
+    A new leader of etcd resets the time of all leases, so an election looks like a keepalive. That happens if hosts and
+    etcd boot together after a power failure, so the lease is read again after an election.
     """
     before = client.lease_status(other.lease)
-    for _look in range(_ELECTIONS):
+    for _election in range(_ELECTIONS):
         if before.ttl <= 0:
             return
-        pause = before.granted / 3 * 1.2  # every keeper renews once in a third of the time to live, give or take 10 %
+        pause = before.granted / 3 * 1.2  # an agent renews its lease after a third of the TTL, plus or minus 10 %
         wait(pause)
         after = client.lease_status(other.lease)
-        # Left alone it would have lost `pause` seconds; etcd tells whole seconds, so half of that is a clear sign.
+        # Without a keepalive it has lost `pause` seconds. etcd returns whole seconds, so half of that is sufficient.
         if after.ttl <= before.ttl - pause / 2:
             return
         if after.term == before.term:
             break
         before = after
     raise Duplicate(
-        f"{who} is registered by a machine with the same machine id that is alive ({other}). "
-        "Is one of them a clone? Give it another name, and a machine id of its own (systemd-machine-id-setup), "
-        "or take the id from elsewhere (id_from: mac or dmi)"
+        f"{who} is already registered by a running machine with the same machine id ({other}). "
+        "If one of them is a clone, give it another name and its own machine id (systemd-machine-id-setup), "
+        "or set id_from to mac or dmi"
     )
 
 
-def _difference(found: t.Sequence[_Seen], wanted: t.Mapping[str, str], lease: int) -> Claim:
+def _difference(found: t.Sequence[_NameState], wanted: t.Mapping[str, str], lease: int) -> Claim:
     kvs = {key: kv for seen in found for key, kv in seen.kvs.items()}
     written = tuple(
         key for key, value in wanted.items() if key not in kvs or (kvs[key].value, kvs[key].lease) != (value, lease)
@@ -284,9 +287,9 @@ def _difference(found: t.Sequence[_Seen], wanted: t.Mapping[str, str], lease: in
 
 
 def _writes(
-    layout: Layout, wanted: Registration, claim: Claim, found: t.Sequence[_Seen], leases: t.Sequence[int]
+    layout: Layout, wanted: Registration, claim: Claim, found: t.Sequence[_NameState], leases: t.Sequence[int]
 ) -> t.List[t.Dict[str, t.Any]]:
-    """The operations that `claim` and the roster call for; `leases` are our own and those that we take over from."""
+    """The operations for `claim` and for the roster; `leases` are our own and the former ones that it replaces."""
     values, lease = wanted.keys(layout), leases[0]
     writes = [wire.put(key, values[key], lease) for key in claim.written] + [wire.delete(key) for key in claim.deleted]
     here = len(wanted.identities)
@@ -299,7 +302,7 @@ def _writes(
 
 
 def _record(former: t.Optional[KeyValue], state: str, address: str = "") -> str:
-    """The roster's entry: when first seen, when last changed, joined or left, and the last address, if one is known."""
+    """The roster entry: time of the first and of the last change, joined or left, and the last known address."""
     try:
         known = load(former.value, "roster entry") if former else {}
     except InvalidNode:
@@ -314,4 +317,4 @@ def _end_lease(client: Client, lease: int) -> None:
     try:
         client.lease_revoke(lease)
     except LeaseNotFound:
-        pass  # it ended by itself
+        pass  # it has expired

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The roster: what is known of nodes that no longer answer.
+"""The roster: the records of nodes that are no longer registered.
 
 Internal to the collection: no promise is made to other users of this file.
 """
@@ -25,15 +25,15 @@ LOST = "lost"
 
 
 def absent(keys: Keys, layout: Layout, allowed: t.Sequence[Network] = ()) -> t.List[Node]:
-    """The nodes of the roster that hold no key: their `health` is LOST, or LEFT for those that left on purpose.
+    """The nodes in the roster that are not registered; `health` is LEFT if they deregistered, otherwise LOST.
 
-    `address` is the last one, or "" where none is known that may be used; `revision` is that of the roster's entry.
-    An entry that cannot be read tells of no node.
+    `address` is the last one, or "" if it is unknown or not allowed; `revision` is that of the roster entry. Invalid
+    entries are ignored.
     """
     if not keys.roster:
         return []
     present = {layout.owner(kv.key) for kv in keys.tree}
-    drained = {layout.parse_state(kv.key, layout.maintenance_prefix): kv.value for kv in keys.kept}
+    in_maintenance = {layout.parse_state(kv.key, layout.maintenance_prefix): kv.value for kv in keys.maintenance}
     now = time.time()
     nodes = []
     for kv in keys.roster:
@@ -42,22 +42,24 @@ def absent(keys: Keys, layout: Layout, allowed: t.Sequence[Network] = ()) -> t.L
             continue
         try:
             state, address = _read(who, kv.value, allowed)
-            kept = maintenance.current(drained[who], now) if who in drained else None
+            current = maintenance.current(in_maintenance[who], now) if who in in_maintenance else None
         except InvalidNode:
             continue
-        nodes.append(Node(*who, address, health=state, maintenance=kept, revision=kv.mod_revision, roles=(who.role,)))
+        nodes.append(
+            Node(*who, address, health=state, maintenance=current, revision=kv.mod_revision, roles=(who.role,))
+        )
     return nodes
 
 
 def _read(who: Identity, value: str, allowed: t.Sequence[Network]) -> t.Tuple[str, str]:
-    """State and address of an entry. Raises InvalidNode."""
+    """The health (LOST or LEFT) and address of an entry. Raises InvalidNode."""
     valid_name(who.name)
     valid_word(who.role, "role")
     if who.dc:
         valid_word(who.dc, "data centre")
     entry = load(value, "roster entry")
     if entry.get("state") not in (JOINED, LEFT):
-        raise InvalidNode("the roster entry has no known state")
+        raise InvalidNode("the roster entry has no valid state")
     try:
         address = valid_address(str(entry.get("address", "")), allowed)
     except InvalidNode:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which of the nodes: the same filters for modules, lookups and templates.
+"""The filters for nodes, the same for modules, lookups and templates.
 
 Internal to the collection: no promise is made to other users of this file.
 """
@@ -27,12 +27,12 @@ def select(
     maintenance: t.Optional[bool] = None,
     serving: t.Optional[bool] = None,
 ) -> t.List[Node]:
-    """The nodes that pass every filter given, in their order. A filter is a word, or a list of which one must match.
+    """The nodes that match all filters, in their order. A filter is a value, or a list of which one must match.
 
-    With `service`, `health` is that of the service (a node with two of the services passes with either of them) and
-    `tag` is looked for on the service, too. `maintenance` says whether the node must be in maintenance, `serving`
-    whether it must be able to take traffic (see `_serving`). Raises InvalidNode for a health that there is not, since
-    it would silently match nothing.
+    With `service`, `health` is compared with that of the service (one of them is enough for a node with several of the
+    services), and `tag` also with the tags of the service. `maintenance` selects nodes in maintenance (True) or not
+    (False), `serving` nodes that can take traffic or cannot (see `_serving`). Raises InvalidNode for an unknown health,
+    which would silently match no node.
     """
     roles, dcs, services, tags, names = map(_words, (role, dc, service, tag, name))
     healths = {valid_health(word) for word in _words(health)}
@@ -57,13 +57,13 @@ def _words(given: Words) -> t.Set[str]:
 
 
 def _serving(node: Node, services: t.Set[str]) -> bool:
-    """Whether the node, or where services are wanted one of them, can take traffic: it is passing or warning, and the
-    node is neither draining nor in maintenance."""
+    """Whether the node, or with `services` one of them, can take traffic: it is passing or warning, and the node is
+    neither draining nor in maintenance."""
     return node.maintenance is None and node.health != DRAIN and _has(node, services, {PASSING, WARNING})
 
 
 def _has(node: Node, services: t.Set[str], healths: t.Set[str]) -> bool:
-    """Whether the node, or where services are wanted one of them, is of a health that is wanted."""
+    """Whether the node, or with `services` one of them, has one of the `healths` (empty: any)."""
     if not services:
         return node.health in healths
     return any(service.name in services and (not healths or service.health in healths) for service in node.services)

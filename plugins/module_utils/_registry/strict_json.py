@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""JSON of strangers: bounded in size and depth, without numbers and keys that other readers take for something else.
+"""Reads untrusted JSON: limited in size and depth, without numbers and keys that other readers would misinterpret.
 
 Internal to the collection: no promise is made to other users of this file.
 """
@@ -19,19 +19,19 @@ from .validation import MAX_VALUE, RESERVED_KEYS, reserved_key, size
 
 Json = t.Dict[str, t.Any]
 
-MAX_DEPTH = 16  # levels of nesting: readers that recurse (Ansible does) must not be led to their limit
+MAX_DEPTH = 16  # levels of nesting; readers that recurse, such as Ansible, must stay below their limit
 
 
 def dump(fields: Json) -> str:
     """Compact JSON with sorted keys. Raises InvalidNode above 4 KiB."""
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
     if len(text) > MAX_VALUE:
-        raise InvalidNode(f"a value of {len(text)} bytes is more than the {MAX_VALUE} that one key may hold")
+        raise InvalidNode(f"a value has {len(text)} bytes, more than the {MAX_VALUE} that a key may have")
     return text
 
 
 def load(text: str, what: str) -> Json:
-    """Read a JSON object of at most MAX_VALUE. Raises InvalidNode."""
+    """Parse a JSON object of at most MAX_VALUE bytes. Raises InvalidNode."""
     if size(text) > MAX_VALUE:
         raise InvalidNode(f"the {what} is larger than {MAX_VALUE} bytes")
     fields = parse_json(text, what)
@@ -41,17 +41,17 @@ def load(text: str, what: str) -> Json:
 
 
 def parse_json(text: str, what: str) -> t.Any:
-    """Read JSON that any reader of JSON can take. Raises InvalidNode."""
+    """Parse JSON, strictly enough that all readers agree on its content. Raises InvalidNode."""
     try:
         text.encode("utf-8")
         data = _STRICT.decode(text)
-        if "\\u" in text:  # half of a surrogate pair cannot be printed
+        if "\\u" in text:  # a lone surrogate cannot be encoded
             json.dumps(data, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
         raise InvalidNode(f"the {what} is not JSON: {shown(text)}") from None
     if _is_deeper(data, MAX_DEPTH):
         raise InvalidNode(f"the {what} is nested more than {MAX_DEPTH} levels deep")
-    # An escape can spell a letter of a key in another way; the search in the text is for speed alone.
+    # A key can contain escapes instead of letters; the search in the text only saves time.
     reserved = reserved_key(data) if RESERVED_KEYS in text or "\\u" in text else ""
     if reserved:
         raise InvalidNode(f"the {what} has the key {shown(reserved)}, which Ansible reserves")
@@ -69,12 +69,12 @@ def _refuse_constant(word: str) -> t.Any:
     raise ValueError(word)
 
 
-# JSON as its standard has it: Python also reads NaN and Infinity, and numbers too large for it as Infinity.
+# JSON by its standard: Python also accepts NaN and Infinity, and reads numbers that are too large as Infinity.
 _STRICT = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse_constant)
 
 
 def _is_deeper(data: t.Any, levels: int) -> bool:
-    """Whether something is left after so many levels are taken off. A loop: recursion is what it guards against."""
+    """Whether `data` has more than so many levels. A loop, since it guards against deep recursion."""
     values = [data]
     for _level in range(levels):
         if not values:

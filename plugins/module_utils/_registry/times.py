@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Times as people say them: durations such as 2h, and moments such as 06:30.
+"""Parses times as users write them: durations such as 2h, and points in time such as 06:30.
 
 Internal to the collection: no promise is made to other users of this file.
 """
@@ -20,39 +20,40 @@ _PART = re.compile(r"([0-9]+)([smhdw])")
 
 
 def parse_duration(text: str) -> int:
-    """Seconds of `90s`, `30m`, `2h`, `1d`, `1w` or several of these, as `1h30m`. Raises InvalidTime.
+    """The seconds of `90s`, `30m`, `2h`, `1d`, `1w` or a combination such as `1h30m`. Raises InvalidTime.
 
-    A number without a unit is refused: half of the world would take it for minutes.
+    A number without a unit is an error, since many users would mean minutes.
     """
-    words = text.strip()
-    parts = _PART.findall(words)
+    stripped = text.strip()
+    parts = _PART.findall(stripped)
     seconds = sum(int(number) * _UNITS[unit] for number, unit in parts)
-    if "".join(number + unit for number, unit in parts) != words or not seconds:
-        raise InvalidTime(f"{shown(text)} is not a duration: say 30m, 2h, 1d or 1h30m")
+    if "".join(number + unit for number, unit in parts) != stripped or not seconds:
+        raise InvalidTime(f"duration: expected a value such as 30m, 2h, 1d or 1h30m, got {shown(text)}")
     return seconds
 
 
 def parse_moment(text: str, now: float) -> int:
-    """Unix time of `2026-11-23T06:30`, `2026-11-23 06:30:00+01:00`, `2026-11-23`, `06:30` (the next one) or Unix time.
+    """The Unix time of `2026-11-23T06:30`, `2026-11-23 06:30:00+01:00`, `2026-11-23`, `06:30` (the next) or Unix time.
 
-    Without an offset it is the time of this machine's zone. Raises InvalidTime.
+    A time without an offset is in this machine's time zone. Raises InvalidTime.
     """
-    words = text.strip()
-    if re.fullmatch(r"[0-9]{9,11}", words):
-        return int(words)
+    stripped = text.strip()
+    if re.fullmatch(r"[0-9]{9,11}", stripped):
+        return int(stripped)
     try:
-        if re.fullmatch(r"[0-9]{1,2}:[0-9]{2}", words):
-            hour, minute = words.split(":")
+        if re.fullmatch(r"[0-9]{1,2}:[0-9]{2}", stripped):
+            hour, minute = stripped.split(":")
             return _next(datetime.time(int(hour), int(minute)), now)
-        return int(datetime.datetime.fromisoformat(re.sub("[Zz]$", "+00:00", words)).timestamp())
+        return int(datetime.datetime.fromisoformat(re.sub("[Zz]$", "+00:00", stripped)).timestamp())
     except (ValueError, OverflowError, OSError):
         raise InvalidTime(
-            f"{shown(text)} is not a time: say 06:30 or 2026-11-23T06:30, with an offset such as +01:00 or Z if need be"
+            f"time: expected a value such as 06:30 or 2026-11-23T06:30, optionally with an offset such as +01:00 or Z, "
+            f"got {shown(text)}"
         ) from None
 
 
 def _next(clock: datetime.time, now: float) -> int:
-    """When it is `clock` for the next time, in this machine's zone."""
+    """The Unix time at which it is `clock` next, in this machine's time zone."""
     today = datetime.datetime.fromtimestamp(now).date()
     moments = (datetime.datetime.combine(today + datetime.timedelta(days=days), clock).timestamp() for days in (0, 1))
     return next(int(moment) for moment in moments if moment > now)

@@ -47,7 +47,7 @@ def load(kept: t.Any, source: Json) -> Keys | None:
 
 
 def _parts(keys: Keys) -> dict[str, t.Sequence[KeyValue]]:
-    return {"tree": keys.tree, "kept": keys.kept, "roster": keys.roster}
+    return {"tree": keys.tree, "maintenance": keys.maintenance, "roster": keys.roster}
 
 
 def _keys(rows: t.Any) -> list[KeyValue]:

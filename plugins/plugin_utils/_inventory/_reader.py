@@ -85,7 +85,7 @@ class Reader:
     def assemble(self, keys: Keys) -> Tree:
         """The nodes, and what the tree says of groups."""
         if self._preset is None:
-            found = node_set.assemble(keys.revision, keys.tree, keys.kept, self.layout, self._trust.admission)
+            found = node_set.assemble(keys.revision, keys.tree, keys.maintenance, self.layout, self._trust.admission)
             return Tree(found.nodes, found.rejected, notes=found.notes)
         return self._preset.read({kv.key[len(self.layout.prefix) :]: kv for kv in keys.tree}, self._trust)
 

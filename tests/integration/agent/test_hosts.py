@@ -105,7 +105,7 @@ def test_a_duplicate_in_one_role_is_refused_as_a_whole_and_named(etcd: Cluster, 
     agent = register(etcd, role="", roles=["web", "api"])
     agent.start()
     status = agent.wait_phase("duplicate")
-    assert status["message"].startswith("api/web1 is registered by somebody else (address 10.0.0.9, id none")
+    assert status["message"].startswith("api/web1 is already registered by another holder (address 10.0.0.9, id none")
     assert values(etcd) == {}
     etcd.ctl("del", API + "ip")
     agent.wait_phase("registered")

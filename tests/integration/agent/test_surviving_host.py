@@ -50,12 +50,12 @@ def test_a_name_that_somebody_else_has_is_refused_until_it_is_free(etcd: Cluster
     agent.start()
     said = agent.wait_phase("duplicate")["message"]
     assert said.startswith(
-        f"web/web1 is registered by somebody else (address 10.0.0.9, id other, agent 0.9, lease {lease})"
+        f"web/web1 is already registered by another holder (address 10.0.0.9, id other, agent 0.9, lease {lease})"
     )
     agent.wait_count("failures", 2)
     assert values(etcd) == before
     assert etcd.ctl("lease", "list").count("\n") == 2, "the holder's alone: it holds no lease without keys"
-    assert agent.story().count("is registered by somebody else") == 1, "told once, tried quietly"
+    assert agent.story().count("is already registered by another holder") == 1, "told once, tried quietly"
     etcd.ctl("lease", "revoke", lease)
     agent.wait_phase("registered")
     assert values(etcd)["ip"] == "10.0.0.5"
@@ -118,7 +118,7 @@ def test_a_second_host_of_the_same_name_waits_until_the_first_has_left(
     second = register(etcd, within=there, address="10.0.0.6")
     changes.clear()
     second.start()
-    assert "is registered by somebody else (address 10.0.0.5, " in second.wait_phase("duplicate")["message"]
+    assert "is already registered by another holder (address 10.0.0.5, " in second.wait_phase("duplicate")["message"]
     agent.wait_count("self_checks", 2)
     second.wait_count("failures", 2)
     assert changes.until_now() == []
@@ -137,7 +137,7 @@ def test_a_clone_is_refused_as_long_as_the_first_lives(
     clone = register(etcd, within=another_host(tmp_path / "clone", **files), address="10.0.0.6")
     changes.clear()
     clone.start()
-    assert "the same machine id that is alive (address 10.0.0.5, " in clone.wait_phase("duplicate")["message"]
+    assert "running machine with the same machine id (address 10.0.0.5, " in clone.wait_phase("duplicate")["message"]
     agent.wait_count("self_checks", 2)
     clone.wait_count("failures", 2)
     assert changes.until_now() == []

@@ -46,7 +46,7 @@ def test_the_articles_second_layout_and_a_file_for_the_first(run, etcd, tmp_path
 
     done = run("ansible-inventory", "-i", write_config(tmp_path, endpoints=etcd.endpoints), "--graph")
     assert done.rc == 1
-    assert "{dc}/{role}/{name} would fit" in done.messages
+    assert "but {dc}/{role}/{name} (such as" in done.messages
 
 
 def test_extra_variables_reach_the_inventory(run, etcd, tmp_path):

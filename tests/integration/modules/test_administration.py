@@ -54,7 +54,10 @@ def test_a_play_takes_an_etcd_to_authentication_and_works_on_it(play, etcd):
 
     trial = play(PLAY, "--check", **everything)
     assert (trial.rc, trial.changed) == (0, ["role", "user", "auth"]), trial.output
-    assert "app cannot get roles that are not there: app. The task will fail unless an earlier one" in trial.output
+    assert (
+        "Cannot grant roles to app: app not found. Add them with etcd_role first. The task will fail unless an earlier "
+        in trial.output
+    )
 
     first = play(PLAY + WORK, "--diff", "-vvv", **everything)
     assert (first.rc, first.changed) == (0, ["role", "user", "auth", "lock", "kv", "txn"]), first.output

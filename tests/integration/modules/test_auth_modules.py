@@ -160,7 +160,7 @@ def test_a_password_is_changed_only_where_it_is_another(etcd, as_operator):
     assert etcd.members[0].post("/v3/auth/authenticate", {"name": "web1", "password": SECRET})[0] == 200
     changed = as_operator.etcd_user(users=other, diff=True)
     assert changed["users"] == [{"name": "web1", "roles": [], "password_changed": True}]
-    assert changed["diff"][0]["after"] == {"roles": [], "password": "(another one)"}
+    assert changed["diff"][0]["after"] == {"roles": [], "password": "(changed)"}
     assert etcd.members[0].post("/v3/auth/authenticate", {"name": "web1", "password": SECRET})[0] == 400
     assert not as_operator.etcd_user(users=other)["changed"]
 
@@ -191,13 +191,13 @@ def test_a_wrong_password_becomes_the_right_one_instead_of_locking_out(etcd, mod
 
 def test_authentication_goes_on_and_off_as_told(etcd, modules, as_operator):
     assert not as_operator.etcd_auth(state="disabled")["changed"]
-    assert "log in as root, not as web1" in modules.etcd_auth(user="web1", password=SECRET)["msg"]
-    assert "user and password are required" in modules.etcd_auth()["msg"]
+    assert "user: expected root, got web1" in modules.etcd_auth(user="web1", password=SECRET)["msg"]
+    assert "user, password: expected the login of a user" in modules.etcd_auth()["msg"]
     as_operator.etcd_user(users=[{"name": "web1", "password": SECRET}])
     as_operator.etcd_auth()
     for check in (True, False):
         mere = modules.etcd_auth(user="web1", password=SECRET, state="disabled", check=check)
-        assert "log in as a user that has the role root: web1 has not" in mere["msg"]
+        assert "user: expected a user with the role root, got web1" in mere["msg"]
     assert modules.etcd_user(users=USERS)["failed"]
     assert is_on(etcd)
     assert as_operator.etcd_auth(state="disabled", check=True)["changed"]
@@ -209,15 +209,15 @@ def test_authentication_goes_on_and_off_as_told(etcd, modules, as_operator):
 
 def test_what_cannot_be_is_one_clear_message(etcd, modules, monkeypatch):
     for options, words in [
-        ({"users": [{"name": "web9"}]}, "The user web9 needs a password"),
-        ({"users": [{"name": "web9", "password": ""}]}, "The user web9 needs a password, and not an empty one"),
+        ({"users": [{"name": "web9"}]}, "password of user web9: expected a password, got none"),
+        ({"users": [{"name": "web9", "password": ""}]}, "password of user web9: expected a password, got an empty one"),
         ({"users": [{"name": "web9", "password": "x" * 73}]}, "password of user web9: expected at most 72 bytes"),
     ]:
         options["users"].insert(0, {"name": "web1", "password": SECRET})
         for check in (True, False):
             assert words in modules.etcd_user(check=check, **options)["msg"]
     roleless = [{"name": "web1", "password": SECRET}, {"name": "web9", "password": SECRET, "roles": ["nobody", "root"]}]
-    missing = "web9 cannot get roles that are not there: nobody"
+    missing = "Cannot grant roles to web9: nobody not found"
     assert modules.etcd_user(users=roleless)["msg"] == missing
     warned = []
     monkeypatch.setattr(AnsibleModule, "warn", lambda module, warning: warned.append(warning))
@@ -228,7 +228,7 @@ def test_what_cannot_be_is_one_clear_message(etcd, modules, monkeypatch):
     unclear = [({}, "needs a key"), ({"key": ""}, "needs a key"), (both, "needs a key"), (half, "needs a key")]
     unclear += [
         ({"prefix": "/a", **half}, "needs a key"),
-        ({"key": "/b", **half}, "from /b to /b ends before it begins"),
+        ({"key": "/b", **half}, "expected a key after /b, got /b"),
     ]
     for keys, words in unclear:
         odd = {"name": "odd", "permissions": [{"permission": "read", **keys}]}
@@ -246,7 +246,7 @@ def test_root_stays_while_authentication_is_on(etcd, as_operator):
         less = as_operator.etcd_user(users=[web1, {**root, "roles": []}], exact=True, check=check)
         none = as_operator.etcd_role(roles=[root], state="absent", check=check)
         for refused in (gone, less, none):
-            assert "While authentication is on, etcd keeps the" in refused["msg"]
+            assert "while authentication is enabled" in refused["msg"]
     assert users(etcd) == {"root": ["root"]}
     assert not as_operator.etcd_user(users=[{**root, "roles": ["root"]}], exact=True)["changed"]
     as_operator.etcd_auth(state="disabled")

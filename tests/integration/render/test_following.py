@@ -186,7 +186,7 @@ def test_keys_of_another_layout_change_nothing(etcd, renderer, put):
     renderer.started()
     etcd.put("/infrastructure/eu/web/web1/ip", "10.0.0.1")
     etcd.ctl("del", "/infrastructure/web/web1/ip")
-    renderer.wait(lambda: "{dc}/{role}/{name} would fit" in renderer.status()["held"], "the alarm")
+    renderer.wait(lambda: "but {dc}/{role}/{name} (such as" in renderer.status()["held"], "the alarm")
     assert renderer.names() == ["web1"]
 
 

@@ -111,7 +111,7 @@ def test_the_unit_is_one_that_systemd_takes_without_the_directory(host: Host, tm
     [
         ("agent", "register_name", "web/1", "the name 'web/1' is not a host name"),
         ("etcdctl", "register_name", "web/1", "the name 'web/1' is not a host name"),
-        ("etcdctl", "register_roles", ["web", "a b"], "the role 'a b' is not a plain word"),
+        ("etcdctl", "register_roles", ["web", "a b"], "the role 'a b' is not a valid name"),
         ("etcdctl", "register_dc", "eu/x", "has no data centre"),
     ],
 )
@@ -145,10 +145,10 @@ def test_check_mode_does_not_wait_for_what_it_does_not_start(host: Host) -> None
     host.say("ActiveState=inactive")
     played = host.play("--check")
     assert (played.rc, played.changed) == (0, ["Run the service"]), played.output
-    host.say("ActiveState=active", "StatusText=Duplicate: web/web1 is held by somebody else")
+    host.say("ActiveState=active", "StatusText=Duplicate: web/web1 is already registered by another holder")
     played = host.play("--check")
     assert played.rc == 2
-    assert "Duplicate: web/web1 is held by somebody else" in played.output
+    assert "Duplicate: web/web1 is already registered by another holder" in played.output
 
 
 def test_the_program_loads_nothing_from_where_its_user_is(host: Host, tmp_path: Path) -> None:

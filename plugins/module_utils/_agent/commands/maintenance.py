@@ -61,17 +61,17 @@ def run(args: argparse.Namespace) -> int:
     with way.client() as client:
         nodes = _nodes(args, client, way)
         if args.state == "on":
-            outcomes = maintenance.begin(client, way.layout, nodes, _wish(args))
+            results = maintenance.begin(client, way.layout, nodes, _desired(args))
         else:
-            outcomes = maintenance.end(client, way.layout, nodes)
-    for outcome in outcomes:
-        if outcome.after is None:
-            said = "back in service" if outcome.changed else "not in maintenance"
+            results = maintenance.end(client, way.layout, nodes)
+    for result in results:
+        if result.after is None:
+            said = "back in service" if result.changed else "not in maintenance"
         else:
-            said = f"in maintenance: {in_words(outcome.after)}" + ("" if outcome.changed else ", as before")
-            if not outcome.registered:
-                warn(f"{outcome.who} is not registered: the maintenance is for when it comes", "RC-E-UNKNOWN-NODE")
-        say(printable(f"{outcome.who} is {said}"))
+            said = f"in maintenance: {in_words(result.after)}" + ("" if result.changed else ", as before")
+            if not result.registered:
+                warn(f"{result.who} is not registered: the maintenance is for when it comes", "RC-E-UNKNOWN-NODE")
+        say(printable(f"{result.who} is {said}"))
     return 0
 
 
@@ -84,11 +84,11 @@ def _nodes(args: argparse.Namespace, client: Client, way: access.Access) -> t.Se
     return register_config.load(file).names()
 
 
-def _wish(args: argparse.Namespace) -> maintenance.Wish:
+def _desired(args: argparse.Namespace) -> maintenance.Desired:
     now = time.time()
     until: t.Optional[int] = None
     if args.duration:
         until = int(now) + parse_duration(args.duration)
     elif args.until:
         until = maintenance.NEVER if args.until == "never" else parse_moment(args.until, now)
-    return maintenance.Wish(maintenance.author(), args.by, args.reason, until)
+    return maintenance.Desired(maintenance.author(), args.by, args.reason, until)

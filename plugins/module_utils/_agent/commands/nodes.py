@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     with way.client() as client:
         keys = node_set.fetch(client, way.layout, roster=args.all)
     admission = filters.admission(args, way.admission)
-    call = node_set.hosts(node_set.assemble(keys.revision, keys.tree, keys.kept, way.layout, admission))
+    call = node_set.hosts(node_set.assemble(keys.revision, keys.tree, keys.maintenance, way.layout, admission))
     absent = roster.absent(keys, way.layout, admission.networks)
     found = sorted([*call.nodes, *absent], key=lambda node: node.name)
     for text in call.notes:

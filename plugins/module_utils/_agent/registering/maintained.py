@@ -40,7 +40,7 @@ class Maintained:
         self.fields = None
         try:
             for who in names:
-                fields, ended = maintenance.look(client, layout, who)
+                fields, ended = maintenance.read(client, layout, who)
                 self.fields = self.fields or fields
                 if ended:
                     over[who, ended] = self._over.get((who, ended), boottime())

@@ -24,7 +24,7 @@ from ..._registry.errors import Duplicate, RegistryError
 from ..._registry.following.timing import jittered
 from ..._registry.layout import Identity
 from ..._registry.model import DRAIN
-from ..._registry.registration import Registration, reconcile, withdraw
+from ..._registry.registration import Registration, deregister, reconcile
 from ..checking.checks import Checks
 from ..host import log
 from ..host.clock import boottime
@@ -159,7 +159,7 @@ class Registrar:
         deadline = boottime() + min(_LEAVE_WITHIN, self._granted)  # after that the lease is over anyway
         while self._lease:
             try:
-                withdraw(self._client, self._config.layout, (*self._self.identities, *self._leaving), self._lease)
+                deregister(self._client, self._config.layout, (*self._self.identities, *self._leaving), self._lease)
                 self._let_go()
             except RollcallError as exc:
                 if isinstance(exc, REFUSALS) or boottime() > deadline:
@@ -384,7 +384,7 @@ class Registrar:
             self._progress.enter(REMOVED, f"{self._self} is out of the registry while its checks are critical")
 
     def _withdraw(self) -> float:
-        withdraw(self._client, self._config.layout, (*self._self.identities, *self._leaving), self._lease)
+        deregister(self._client, self._config.layout, (*self._self.identities, *self._leaving), self._lease)
         self._let_go()
         self._previous, self._written, self._leaving = (), None, ()
         self._reconciliation.due = 0.0
@@ -437,7 +437,7 @@ class Registrar:
             return
         place, lease = self._former
         try:
-            withdraw(self._client, *place.keys(), lease)
+            deregister(self._client, *place.keys(), lease)
         except (*REFUSALS, RegistryError) as exc:
             log.warning(
                 f"Could not withdraw the former registration, its lease {lease:x} ends by itself: {exc}",

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What changes between two states of the registry: who joined, left, was lost or changed.
+"""The changes between two states of the registry: nodes that joined, left, were lost, or changed.
 
 Internal to the collection: no promise is made to other users of this file.
 
-States are compared, not events: so nothing is missed or told twice when etcd compacts, restarts or fails over.
+It compares states, not events, so no change is missed or reported twice if etcd compacts, restarts or fails over.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ JOINED, GONE, LOST, CHANGED, INVALID = "joined", "left", "lost", "changed", "inv
 
 
 class NodeChange(t.NamedTuple):
-    """`kind` is one of the words above. `before` and `after` are None where the node is not registered; `reason` says
-    why it cannot be taken (INVALID)."""
+    """A change of one node. `kind` is one of the constants above. `before` and `after` are None if the node is not
+    registered; `reason` says why it is rejected (INVALID)."""
 
     kind: str
     who: Identity
@@ -41,14 +41,14 @@ class NodeChange(t.NamedTuple):
     reason: str = ""
 
     def changes(self) -> Json:
-        """What differs, by field: the value before and after."""
+        """The public fields that differ: [value before, value after] of each."""
         if self.before is None or self.after is None:
             return {}
         before, after = ({**node.public(), "lease": f"{node.lease:x}"} for node in (self.before, self.after))
         return {name: [before[name], after[name]] for name in after if before[name] != after[name]}
 
     def document(self) -> Json:
-        """For programs."""
+        """The change as JSON data, for other programs."""
         node = self.after or self.before
         document: Json = {"event": self.kind, "name": self.who.name, "role": self.who.role, "dc": self.who.dc}
         document["node"] = node.public() if node else None
@@ -70,12 +70,12 @@ class ChangeTracker:
 
     @property
     def nodes(self) -> t.List[Node]:
-        """Those that are registered and can be taken."""
+        """The nodes that are registered and accepted."""
         return [known for known in self._known.values() if isinstance(known, Node)]
 
     def advance(self, state: State, client: Client) -> t.List[NodeChange]:
-        """What has changes until `state`. `client` reads how those who are gone went. Raises EtcdError kinds, and then
-        the next call tells."""
+        """The changes up to `state`. `client` is used to read from the roster whether a node has left or is lost.
+        Raises EtcdError kinds; the next call then returns the changes."""
         touched = _touched(self._state, state, self._layout)
         found = self._read(state, touched)
         gone = [who for who in touched if who in self._known and who not in found]
@@ -92,33 +92,33 @@ class ChangeTracker:
         return changes
 
     def _read(self, state: State, wanted: t.Optional[t.Set[Identity]]) -> t.Dict[Identity, t.Union[Node, Rejected]]:
-        """What is known of the nodes `wanted`, or of all. Raises InvalidLayout where every key is of another one."""
+        """The nodes `wanted` (None: all), accepted or rejected. Raises InvalidLayout if all keys fit another layout."""
         layout = self._layout
-        tree, kept = state.under(layout.prefix), state.under(layout.maintenance_prefix)
+        tree, in_maintenance = state.under(layout.prefix), state.under(layout.maintenance_prefix)
         if wanted is not None:
             directories = tuple(map(layout.directory, wanted))
             tree = [kv for kv in tree if kv.key.startswith(directories)]
         found: t.Dict[Identity, t.Union[Node, Rejected]] = {}
         if wanted is not None and not any(layout.parse(kv.key) for kv in tree):
             return found
-        call = assemble(state.revision, tree, kept, layout, self._admission)
+        call = assemble(state.revision, tree, in_maintenance, layout, self._admission)
         found.update((node.identity, node) for node in call.nodes)
         if call.rejected:
             places = (layout.parse(kv.key) for kv in tree)
             for who in {place[0] for place in places if place} - found.keys():
-                found[who] = self._rejected(who, state.revision, tree, kept)
+                found[who] = self._rejected(who, state.revision, tree, in_maintenance)
         return found
 
     def _rejected(
-        self, who: Identity, revision: int, tree: t.Sequence[KeyValue], kept: t.Sequence[KeyValue]
+        self, who: Identity, revision: int, tree: t.Sequence[KeyValue], in_maintenance: t.Sequence[KeyValue]
     ) -> Rejected:
-        """Why this one cannot be taken."""
+        """The reason why this node is rejected."""
         own = [kv for kv in tree if kv.key.startswith(self._layout.directory(who))]
-        return assemble(revision, own, kept, self._layout, self._admission).rejected[0]
+        return assemble(revision, own, in_maintenance, self._layout, self._admission).rejected[0]
 
     def _left(self, gone: t.Sequence[Identity], revision: int, client: Client) -> t.Set[Identity]:
-        """Those who said that they leave, as the roster has it: read at the revision at which they were gone, for the
-        watch of another key may be ahead or behind."""
+        """The nodes that have left according to the roster, which is read at the revision at which they were gone,
+        since the watch of another key may be ahead or behind."""
         keys = {self._layout.roster(who): who for who in gone}
         if not keys:
             return set()
@@ -132,7 +132,7 @@ class ChangeTracker:
     def _change(who: Identity, before: Known, after: Known, left: bool) -> t.Optional[NodeChange]:
         was = before if isinstance(before, Node) else None
         if isinstance(after, Rejected):
-            return None if before == after else NodeChange(INVALID, who, was, None, f"left out: {after.reason}")
+            return None if before == after else NodeChange(INVALID, who, was, None, f"rejected: {after.reason}")
         if after is None:
             return NodeChange(GONE if left else LOST, who, was, None) if before is not None else None
         change = NodeChange(JOINED if was is None else CHANGED, who, was, after)
@@ -140,14 +140,14 @@ class ChangeTracker:
 
 
 def _touched(old: State, new: State, layout: Layout) -> t.Set[Identity]:
-    """Whose keys differ."""
+    """The nodes whose keys differ."""
     touched = set()
     for selector, after in new.keys.items():
         before = old.keys.get(selector, {})
         differing = [key for key, kv in after.items() if before.get(key) != kv]
         for key in [*differing, *(before.keys() - after.keys())]:
-            drained = key.startswith(layout.maintenance_prefix)
-            who = layout.parse_state(key, layout.maintenance_prefix) if drained else layout.owner(key)
+            in_maintenance = key.startswith(layout.maintenance_prefix)
+            who = layout.parse_state(key, layout.maintenance_prefix) if in_maintenance else layout.owner(key)
             if who is not None:
                 touched.add(who)
     return touched

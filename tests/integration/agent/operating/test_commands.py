@@ -86,7 +86,9 @@ def test_status_of_a_duplicate_of_one_that_left_and_of_one_that_was_killed(
     twin.start()
     twin.wait_phase("duplicate")
     assert status_of(rollcall, twin)[0] == 2
-    assert "not registered, duplicate: web/taken is registered by somebody else" in status_of(rollcall, twin)[1]
+    assert (
+        "not registered, duplicate: web/taken is already registered by another holder" in status_of(rollcall, twin)[1]
+    )
     twin.end(signal.SIGKILL)
     assert status_of(rollcall, twin)[0] == 3
     agent.end()
