@@ -6,13 +6,17 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.keystore import (
+    CONTROL,
     KeyStore,
     KeyTable,
     Pair,
     TemplateFailed,
+    is_plain,
 )
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import KeyValue
 
@@ -101,3 +105,7 @@ def test_a_name_with_a_control_character_is_not_listed():
     keys = store({"/a/good/ip": "1", "/a/ba\nd/ip": "2"})
     assert keys.ls("/a") == keys.lsdir("/a") == ["good"]
     assert keys.gets("/a/*/ip") == [Pair("/a/good/ip", "1")]
+
+
+def test_what_python_can_print_has_no_control_character():
+    assert [code for code in range(sys.maxunicode + 1) if is_plain(chr(code)) != (not CONTROL.search(chr(code)))] == []

@@ -22,7 +22,10 @@ from ..._etcd.text import shown
 from ..._etcd.wire import KeyValue
 
 # Control characters, what Unicode counts as a line break, and bytes that are no UTF-8 (they arrive as surrogates).
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+_AFTER_SLASH = "0"  # the next character
 
 
 class TemplateFailed(RollcallError):
@@ -40,12 +43,12 @@ class Pair(t.NamedTuple):
 
 def is_plain(text: str) -> bool:
     """Whether `text` is on one line, without control characters."""
-    return not _CONTROL.search(text)
+    return text.isprintable() or not CONTROL.search(text)  # what Python can print has none, and that is found sooner
 
 
 def one_line(text: str) -> str:
     """`text` with a space for each control character."""
-    return _CONTROL.sub(" ", text)
+    return CONTROL.sub(" ", text)
 
 
 class KeyTable:
@@ -119,24 +122,22 @@ class KeyStore:
 
     def _children(self, directory: str, leaves: bool) -> t.List[str]:
         start = f"{self._prefix}{directory.rstrip('/')}/"
-        names = {}
+        names = set()
         for name in self._below(start):
             child, slash, _rest = name[len(start) :].partition("/")
-            if child and (slash or leaves) and is_plain(child):
-                names[child] = True
-        return sorted(names)
+            if child and (slash or leaves):
+                names.add(child)
+        return sorted(filter(is_plain, names))
 
-    def _below(self, start: str) -> t.Iterator[str]:
-        """All names that start with `start`, in their order."""
+    def _below(self, start: str) -> t.List[str]:
+        """All names that start with `start`, which is empty or ends with a slash, in their order."""
         names = self._table.names
-        for index in range(bisect.bisect_left(names, start), len(names)):
-            if not names[index].startswith(start):
-                return
-            yield names[index]
+        after = bisect.bisect_left(names, start[:-1] + _AFTER_SLASH) if start else len(names)
+        return names[bisect.bisect_left(names, start) : after]
 
     @staticmethod
     def _value(key: str, value: str, raw: bool) -> str:
-        if raw:
+        if raw or value.isprintable():
             return value
         text = re.sub(r"\r?\n\Z", "", value)
         if not is_plain(text):
