@@ -65,7 +65,7 @@ class Snapshot:
 
 def _document(state: State) -> Json:
     followed = [
-        {"key": selector.key, "prefix": selector.prefix, "kvs": [list(kv) for kv in keys.values()]}
+        {"key": selector.key, "prefix": selector.prefix, "kvs": list(keys.values())}
         for selector, keys in state.keys.items()
     ]
     return {"v": _VERSION, "revision": state.revision, "cluster": state.cluster, "followed": followed}

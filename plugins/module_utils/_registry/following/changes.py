@@ -11,6 +11,7 @@ It compares states, not events, so no change is missed or reported twice if etcd
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 from ..._etcd.client import Client
@@ -19,10 +20,11 @@ from ..._etcd.wire import KeyValue
 from ..errors import InvalidNode
 from ..layout import Identity, Layout
 from ..model import Node
-from ..node_set import Admission, Rejected, assemble
+from ..node_set import Admission, Judgement, Rejected
 from ..registration import LEFT
 from ..strict_json import load
 from .mirror import State
+from .node_index import NodeIndex
 
 Json = t.Dict[str, t.Any]
 Known = t.Union[None, Node, Rejected]
@@ -60,61 +62,37 @@ class NodeChange(t.NamedTuple):
 
 
 class ChangeTracker:
-    """Compares each state with the one before."""
+    """Compares each state with the one before. Raises InvalidLayout if the keys are those of another layout."""
 
     def __init__(self, state: State, layout: Layout, admission: Admission) -> None:
         self._layout = layout
-        self._admission = admission
-        self._state = state
-        self._known = self._read(state, None)
+        self._index = NodeIndex(layout, admission)
+        self._state = State(0, "", {})
+        self._pending: t.Dict[Identity, t.Tuple[Judgement, Judgement]] = {}  # not reported yet: before and now
+        self._take(state)
+        self._index.remarks()
+        self._pending = {}
 
     @property
     def nodes(self) -> t.List[Node]:
         """The nodes that are registered and accepted."""
-        return [known for known in self._known.values() if isinstance(known, Node)]
+        return self._index.nodes()
 
     def advance(self, state: State, client: Client) -> t.List[NodeChange]:
         """The changes up to `state`. `client` is used to read from the roster whether a node has left or is lost.
         Raises EtcdError kinds; the next call then returns the changes."""
-        touched = _touched(self._state, state, self._layout)
-        found = self._read(state, touched)
-        gone = [who for who in touched if who in self._known and who not in found]
+        self._take(state)
+        pending = {who: (_known(before), _known(after)) for who, (before, after) in self._pending.items()}
+        gone = [who for who, (before, after) in pending.items() if before is not None and after is None]
         left = self._left(gone, state.revision, client)
-        changes = []
-        for who in sorted(touched):
-            one = self._change(who, self._known.get(who), found.get(who), who in left)
-            if one is not None:
-                changes.append(one)
+        changes = [self._change(who, *pending[who], left=who in left) for who in sorted(pending)]
+        self._pending = {}
+        return [change for change in changes if change is not None]
+
+    def _take(self, state: State) -> None:
+        for who, (before, after) in self._index.update(state.changes(self._state), time.time()).items():
+            self._pending[who] = self._pending.get(who, (before, after))[0], after
         self._state = state
-        for who in touched:
-            self._known.pop(who, None)
-        self._known.update(found)
-        return changes
-
-    def _read(self, state: State, wanted: t.Optional[t.Set[Identity]]) -> t.Dict[Identity, t.Union[Node, Rejected]]:
-        """The nodes `wanted` (None: all), accepted or rejected. Raises InvalidLayout if all keys fit another layout."""
-        layout = self._layout
-        tree, in_maintenance = state.under(layout.prefix), state.under(layout.maintenance_prefix)
-        if wanted is not None:
-            directories = tuple(map(layout.directory, wanted))
-            tree = [kv for kv in tree if kv.key.startswith(directories)]
-        found: t.Dict[Identity, t.Union[Node, Rejected]] = {}
-        if wanted is not None and not any(layout.parse(kv.key) for kv in tree):
-            return found
-        call = assemble(state.revision, tree, in_maintenance, layout, self._admission)
-        found.update((node.identity, node) for node in call.nodes)
-        if call.rejected:
-            places = (layout.parse(kv.key) for kv in tree)
-            for who in {place[0] for place in places if place} - found.keys():
-                found[who] = self._rejected(who, state.revision, tree, in_maintenance)
-        return found
-
-    def _rejected(
-        self, who: Identity, revision: int, tree: t.Sequence[KeyValue], in_maintenance: t.Sequence[KeyValue]
-    ) -> Rejected:
-        """The reason why this node is rejected."""
-        own = [kv for kv in tree if kv.key.startswith(self._layout.directory(who))]
-        return assemble(revision, own, in_maintenance, self._layout, self._admission).rejected[0]
 
     def _left(self, gone: t.Sequence[Identity], revision: int, client: Client) -> t.Set[Identity]:
         """The nodes that have left according to the roster, which is read at the revision at which they were gone,
@@ -139,18 +117,8 @@ class ChangeTracker:
         return None if change.kind == CHANGED and not change.changes() else change
 
 
-def _touched(old: State, new: State, layout: Layout) -> t.Set[Identity]:
-    """The nodes whose keys differ."""
-    touched = set()
-    for selector, after in new.keys.items():
-        before = old.keys.get(selector, {})
-        differing = [key for key, kv in after.items() if before.get(key) != kv]
-        for key in [*differing, *(before.keys() - after.keys())]:
-            in_maintenance = key.startswith(layout.maintenance_prefix)
-            who = layout.parse_state(key, layout.maintenance_prefix) if in_maintenance else layout.owner(key)
-            if who is not None:
-                touched.add(who)
-    return touched
+def _known(judgement: Judgement) -> Known:
+    return judgement.node or judgement.rejected
 
 
 def _says_left(kv: KeyValue) -> bool:

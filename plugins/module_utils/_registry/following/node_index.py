@@ -79,6 +79,10 @@ class NodeIndex:
                 found[who] = before, after
         return found
 
+    def nodes(self) -> t.List[Node]:
+        """The nodes that can be taken, in no order."""
+        return [known.node for known in self._known.values() if known.node]
+
     def keys_of(self, who: Identity) -> t.Mapping[str, KeyValue]:
         """All keys in the directory of a node."""
         return self._keys.get(self._layout.directory(who), {})
