@@ -296,6 +296,16 @@ def test_a_node_does_not_take_over_the_address_of_a_host_of_an_earlier_source(no
     assert "sesame" not in warned
 
 
+def test_a_node_with_the_address_of_a_host_of_an_earlier_source_is_told_of(nodes, tmp_path, capsys):
+    path = tmp_path / "hosts.ini"
+    path.write_text("old1 ansible_host=10.0.0.1\n10.0.0.2\nweb3 ansible_host=10.0.0.3\n")
+    inventory = read_inventory(path, nodes({"evil1": {}, "evil2": {}, "web3": {}}))
+    assert {"evil1", "evil2", "web3", "old1"} <= set(inventory.hosts)
+    warned = said(capsys)
+    assert "'evil1' (10.0.0.1, 'old1'), 'evil2' (10.0.0.2, '10.0.0.2')" in warned
+    assert "web3" not in warned
+
+
 def test_nor_by_what_is_composed_of_its_words(nodes, hosts, capsys):
     path = nodes({"web1": {"vpn": "6.6.6.6"}, "db1": {"vpn": "6.6.6.7"}}, compose={"ansible_host": "rollcall_meta.vpn"})
     inventory = read_inventory(hosts, path)

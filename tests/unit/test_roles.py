@@ -104,6 +104,19 @@ def test_the_role_register_has_the_options_of_every_type_of_check(tmp_path: Path
     assert options.keys() == known
 
 
+def test_the_role_register_has_every_option_of_the_agent(tmp_path: Path) -> None:
+    file = tmp_path / "register.json"
+    file.write_text(json.dumps({"etcd": {"endpoints": ["http://a:1"]}, "role": "web", "name": "web1", "unknown": 1}))
+    with pytest.raises(ConfigError, match="unknown key") as caught:
+        register_config.load(str(file))
+    known = set(str(caught.value).partition("known are: ")[2].split(", "))
+    options = spec_of(ROLES[0].parent / "register").keys()
+    of_agent = {"prefix", "layout", "state_prefix"}
+    assert {f"register_{key}" for key in known - of_agent} <= options
+    given = {"rollcall_etcd_endpoints": ["http://a:1"], "register_allowed_networks": ["10.0.0.0/8"]}
+    assert connections("register", given)["__register_config"]["allowed_networks"] == ["10.0.0.0/8"]
+
+
 def known_keys(tmp_path: Path, config: Json) -> set[str]:
     """The renderer names all keys that it knows when it meets an unknown one."""
     file = tmp_path / "render.json"

@@ -98,6 +98,8 @@ def build(
         for reader, tree in found.trees:
             reader.write(draft, tree, rules.groups)
         construct(draft)
+        if not found.operated:
+            _note_addresses_of_others(draft, inventory, hosts)
         for host, node in lost.items():
             draft.describe(host, variables(node))
         for host in nowhere:
@@ -114,6 +116,22 @@ def build(
         rejected = [*(Rejected(repr(host), "a group has this name") for host in clashes), *rejected]
         hosts = {host: node for host, node in hosts.items() if host not in clashes}
         lost = {host: node for host, node in lost.items() if host not in clashes}
+
+
+def _note_addresses_of_others(draft: Draft, inventory: InventoryData, hosts: t.Mapping[str, Node]) -> None:
+    """Tell of hosts that have the address of a host of an earlier inventory source: a play on one goes to the other."""
+    earlier: dict[str, str] = {}
+    for name, host in inventory.hosts.items():
+        address = host.vars.get(ADDRESS, name)
+        if name not in hosts and isinstance(address, str):
+            earlier.setdefault(address, name)
+    for host, node in hosts.items() if earlier else ():
+        if node.address in earlier:
+            other = earlier[node.address]
+            draft.note(
+                "Hosts have the address of a host of an earlier inventory source, so a play on one goes to the other",
+                f"{shown(host)} ({node.address}, {shown(other)})",
+            )
 
 
 def _yield_to_older_hosts(draft: Draft, hosts: t.Mapping[str, Node]) -> None:

@@ -210,6 +210,8 @@ hold() {
 }
 
 trap leave TERM INT
+[ "${ETCDCTL_INSECURE_SKIP_TLS_VERIFY-}" != true ] ||
+    say "Warning: validate_certs is false, so any host on the way can pose as etcd and read the password"
 [ -z "${NOTIFY_SOCKET-}" ] || systemd-notify --ready
 pause=1
 while :; do

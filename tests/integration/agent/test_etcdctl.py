@@ -313,3 +313,11 @@ def _session(process: Path) -> int:
         return os.getsid(int(process.name))
     except ProcessLookupError:
         return 0
+
+
+def test_certificates_that_are_not_verified_are_told_of_once(
+    own_etcd: Cluster, programs: Path, member: Callable[..., Member]
+) -> None:
+    host = member(programs, own_etcd, ETCDCTL_INSECURE_SKIP_TLS_VERIFY="true")
+    host.wait_said("Registered: /infrastructure/web/web1/ip, address 10.0.0.5, lease ")
+    assert host.story().count("Warning: validate_certs is false") == 1
