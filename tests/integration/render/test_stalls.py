@@ -76,6 +76,24 @@ def test_state_directory_that_stalls_delays_no_rendering(etcd, renderer, put, fr
     assert renderer.stop() == 0
 
 
+def test_file_on_a_disk_that_stalls_holds_up_no_other_file(etcd, renderer, put, freeze):
+    put(web1="10.0.0.1")
+    other = {**renderer.file, "dest": str(renderer.state / "other.cfg"), "reload_cmd": "true"}
+    renderer.config.update(templates=[other, renderer.file], state_dir=str(renderer.etc / "state"))
+    renderer.started()
+    freeze(True)
+    for number in range(2, 5):
+        put(**{f"web{number}": f"10.0.0.{number}"})
+        names = [f"web{each}" for each in range(1, number + 1)]
+        renderer.wait(lambda names=names: renderer.names() == names, f"{names} while the disk stalls", 20)
+    assert "its disk does not answer" in renderer.status()["files"][0]["error"]
+    assert not renderer.status()["files"][1]["error"]
+    freeze(False)
+    renderer.wait(lambda: not renderer.status()["files"][0]["error"], "the other file", 20)
+    assert "10.0.0.4" in (renderer.state / "other.cfg").read_text()
+    assert renderer.stop() == 0
+
+
 def test_a_log_that_nobody_reads_holds_up_no_file(etcd, renderer, put):
     put(web1="10.0.0.1")
     reader, writer = os.pipe()

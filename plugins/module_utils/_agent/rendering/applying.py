@@ -14,6 +14,7 @@ from __future__ import annotations
 import typing as t
 
 from ..._etcd.errors import RollcallError
+from ..host import log
 from .commands import Commands
 from .file_set import Change, FileSet
 from .job import Job
@@ -105,15 +106,21 @@ def _reload(
         result = commands.run(command, timeout)
     except _FORESEEN as exc:
         for job, change in waiting:
-            change.restore()
-            _fail(job, change, exc, now())
+            _take_back(job, change, exc, now())
         return
     if result.ok:
         return
     for job, change in waiting:
-        change.restore()
         failure = f"{job.title}: The reload failed: {result.story(command, timeout)}"
-        _fail(job, change, CommandFailed(failure, result.output), now())
+        _take_back(job, change, CommandFailed(failure, result.output), now())
+
+
+def _take_back(job: Job, change: Change, exc: Exception, now: float) -> None:
+    try:
+        change.restore()
+    except _FORESEEN as trouble:  # said by the title of the job, as is why it was to be taken back
+        log.error(f"The old files are not back: {trouble}", "RC-E-ROLL-BACK")
+    _fail(job, change, exc, now)
 
 
 def _fail(job: Job, change: Change, exc: Exception, now: float) -> None:

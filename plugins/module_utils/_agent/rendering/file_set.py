@@ -11,6 +11,7 @@ A file for itself is a set of one.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
@@ -18,10 +19,15 @@ import typing as t
 
 from ..._etcd.files import UnsafePath, open_directory, private_directory
 from ..host import log
+from ..host.aside import Aside, Stalled
 from .commands import Commands
 from .render_config import CANDIDATE, DIRECTORY, File
 from .state_directory import StateDirectory
 from .target import ApplyFailed, CommandFailed, Draft, Target
+
+_PATIENCE = 5.0  # seconds for the disk of the files
+
+_T = t.TypeVar("_T")
 
 
 class FileSet:
@@ -31,6 +37,7 @@ class FileSet:
         self.targets = [Target(file, state) for file in files]
         self.reloads = _distinct(file.reload_cmd for file in files)
         self.run_dir = run_dir
+        self._aside = Aside(files[0].dest)
         dests = [file.dest for file in files]
         self.title = dests[0] if len(dests) == 1 else f"set {files[0].set} ({', '.join(dests)})"
 
@@ -56,6 +63,23 @@ class FileSet:
         for target, content in zip(self.targets, contents):
             if not content.strip():
                 raise ApplyFailed(f"The template {target.file.src} gave nothing: {target.dest} is left as it is")
+        return self.patiently(lambda: self._open(contents), late=Change.close)
+
+    def patiently(self, work: t.Callable[[], _T], late: t.Callable[[_T], None] = lambda _result: None) -> _T:
+        """What `work` with these files gives, in a bounded time. Raises ApplyFailed if it stalls; see `Aside`.
+
+        One file on a disk that stalls must not hold up the others.
+        """
+        try:
+            return self._aside.do(work, _PATIENCE, late)
+        except Stalled as exc:
+            raise ApplyFailed(f"Cannot bring {self.title} up to date: {exc}") from exc
+
+    def afterwards(self, work: t.Callable[[], None]) -> None:
+        """Do `work` when nothing that stalls uses the files any more."""
+        self._aside.afterwards(work)
+
+    def _open(self, contents: t.Sequence[bytes]) -> Change:
         drafts: t.List[Draft] = []
         try:
             for target, content in zip(self.targets, contents):
@@ -78,6 +102,9 @@ class Change:
 
     def close(self) -> None:
         """Leave nothing but files that are in their place."""
+        self.files.afterwards(self._close)
+
+    def _close(self) -> None:
         for draft in self.drafts:
             draft.close()
 
@@ -89,19 +116,26 @@ class Change:
         checked = [draft for draft in self.drafts if draft.target.file.check_cmd]
         if not checked:
             return
+        stage = _Stage(self.drafts, self.files.run_dir, sole)
         try:
-            with _Stage(self.drafts, self.files.run_dir, sole) as stage:
-                done: t.List[str] = []
-                for draft in checked:
-                    command = stage.command(draft)
-                    if command not in done:
-                        self._check(command, draft.target.file.check_timeout, commands)
-                    done.append(command)
+            self.files.patiently(stage.make)
+            done: t.List[str] = []
+            for draft in checked:
+                command = stage.command(draft)
+                if command not in done:
+                    self._check(command, draft.target.file.check_timeout, commands)
+                done.append(command)
         except OSError as exc:
             raise ApplyFailed(f"Cannot check {self.files.title}: {exc}") from exc
+        finally:
+            with contextlib.suppress(ApplyFailed):  # the next check removes it
+                self.files.patiently(stage.remove)
 
     def replace(self) -> None:
         """Put all candidates in their places. Raises ApplyFailed."""
+        self.files.patiently(self._replace)
+
+    def _replace(self) -> None:
         changing = [draft for draft in self.drafts if draft.differs]
         try:
             for draft in changing:
@@ -116,7 +150,7 @@ class Change:
             for draft in changing:
                 draft.commit()
         except OSError as exc:
-            self.restore()
+            self._restore()
             raise ApplyFailed(f"Cannot bring {self.files.title} up to date: {exc}") from exc
         if not self.files.reversible:
             try:
@@ -128,8 +162,12 @@ class Change:
         """Put all old files back. The marks stay: nobody knows what the service has read.
 
         A file that did not exist goes again if others of the set did exist. If none did, a service that could not be
-        reloaded, perhaps since it has not been started yet, finds its first configuration.
+        reloaded, perhaps since it has not been started yet, finds its first configuration. Raises ApplyFailed if their
+        disk stalls.
         """
+        self.files.patiently(self._restore)
+
+    def _restore(self) -> None:
         former = {draft: self._former(draft) for draft in self.drafts}
         remove = any(content is not None for content in former.values())
         for draft, content in former.items():
@@ -184,9 +222,13 @@ class _Stage:
     def __init__(self, drafts: t.Sequence[Draft], run_dir: str, sole: bool) -> None:
         self._drafts = drafts
         self._top = os.path.commonpath([os.path.dirname(draft.target.dest) for draft in drafts])
-        self.path = _place(drafts[0], run_dir, sole)
+        self._run_dir = run_dir
+        self._sole = sole
+        self.path = ""
 
-    def __enter__(self) -> _Stage:
+    def make(self) -> None:
+        """Write the copies. Raises OSError."""
+        self.path = _place(self._drafts[0], self._run_dir, self._sole)
         shutil.rmtree(self.path, ignore_errors=True)
         try:
             _make_directory(self.path)
@@ -196,12 +238,13 @@ class _Stage:
                 with open_directory(os.path.dirname(path)) as directory:
                     directory.create(os.path.basename(path), draft.content, draft.wanted._replace(extended={}))
         except BaseException:
-            self.__exit__()
+            self.remove()
             raise
-        return self
 
-    def __exit__(self, *_exc: object) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)
+    def remove(self) -> None:
+        """Remove what was made."""
+        if self.path:
+            shutil.rmtree(self.path, ignore_errors=True)
 
     def of(self, draft: Draft) -> str:
         """The path of the copy."""

@@ -12,23 +12,16 @@ it waits for two seconds at most, and from then on not at all until the disk ans
 
 from __future__ import annotations
 
-import errno
 import os
-import queue
-import threading
 import typing as t
 
 from ..._etcd.files import private_directory
 from ..host import log
+from ..host.aside import Aside, Stalled
 
 _PATIENCE = 2.0  # seconds
 
 _T = t.TypeVar("_T")
-Answer = t.Tuple[t.Optional[_T], t.Optional[BaseException]]
-
-
-class Stalled(OSError):
-    """The disk of the state directory does not answer. What was asked for may still be done later."""
 
 
 class StateDirectory:
@@ -36,7 +29,7 @@ class StateDirectory:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._busy: t.Optional[threading.Thread] = None  # it has not answered in time
+        self._aside = Aside(path)
         self._told = False
 
     def exists(self, name: str) -> bool:
@@ -92,25 +85,14 @@ class StateDirectory:
         self._write(f"{name}.1", content)
 
     def _wait(self, work: t.Callable[[], _T]) -> _T:
-        """What `work` gives, in a thread that is left alone if it takes too long. Raises what `work` raises."""
-        if self._busy is not None and self._busy.is_alive():
-            raise Stalled(errno.ETIMEDOUT, "its disk does not answer", self.path)
-        answers: queue.SimpleQueue[Answer[_T]] = queue.SimpleQueue()
-        thread = threading.Thread(target=lambda: answers.put(_answer(work)), name="state directory", daemon=True)
+        """What `work` gives. Raises Stalled or what `work` raises."""
         try:
-            thread.start()
-        except RuntimeError:  # no process or memory left for a thread
-            return work()
-        try:
-            result, failure = answers.get(timeout=_PATIENCE)
-        except queue.Empty:
-            self._busy = thread
+            result = self._aside.do(work, _PATIENCE)
+        except Stalled:
             self._tell(True)
-            raise Stalled(errno.ETIMEDOUT, "its disk does not answer", self.path) from None
+            raise
         self._tell(False)
-        if failure is not None:
-            raise failure
-        return t.cast(_T, result)
+        return result
 
     def _tell(self, stalled: bool) -> None:
         if stalled and not self._told:
@@ -118,10 +100,3 @@ class StateDirectory:
         elif self._told and not stalled:
             log.info(f"The state directory {self.path} is used again")
         self._told = stalled
-
-
-def _answer(work: t.Callable[[], _T]) -> Answer[_T]:
-    try:
-        return work(), None
-    except BaseException as exc:  # raised again where it is waited for
-        return None, exc

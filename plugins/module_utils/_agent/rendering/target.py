@@ -24,8 +24,9 @@ import typing as t
 from ..._etcd.errors import RollcallError
 from ..._etcd.files import Attributes, Candidate, Directory, UnsafePath, reach
 from ..host import log
+from ..host.aside import Stalled
 from .render_config import File
-from .state_directory import Stalled, StateDirectory
+from .state_directory import StateDirectory
 
 VERSIONS = 5
 

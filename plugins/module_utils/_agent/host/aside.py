@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, Rollcall contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Waiting for a disk only so long.
+
+Internal to the collection: no promise is made to other users of this file.
+
+A disk that stalls (a server of NFS that is gone, a frozen file system) holds up whoever uses it, without an error. So
+the work is done by a thread that is left alone when its time is over.
+"""
+
+from __future__ import annotations
+
+import errno
+import queue
+import threading
+import typing as t
+
+_T = t.TypeVar("_T")
+Answer = t.Tuple[t.Optional[_T], t.Optional[BaseException]]
+Nothing = t.Callable[[], None]
+
+
+class Stalled(OSError):
+    """A disk does not answer. The work that waits for it may still be done later."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(errno.ETIMEDOUT, "its disk does not answer", path)
+
+
+class Aside:
+    """Work that uses the disk of `path`, one piece at a time. While a piece is stuck, others fail at once."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._lock = threading.Lock()  # never held while anything is waited for
+        self._busy = False
+        self._later: t.List[Nothing] = []
+
+    def do(self, work: t.Callable[[], _T], seconds: float, late: t.Callable[[_T], None] = lambda _result: None) -> _T:
+        """What `work` gives. Raises what it raises, or Stalled if it takes longer; then `late` gets what it gives."""
+        with self._lock:
+            if self._busy:
+                raise Stalled(self._path)
+            self._busy = True
+        answers: queue.SimpleQueue[Answer[_T]] = queue.SimpleQueue()
+        waited_for = [True]
+
+        def run() -> None:
+            answer = _answer(work)
+            with self._lock:
+                if waited_for[0]:
+                    answers.put(answer)
+                later, self._later, self._busy = self._later, [], False
+            if not waited_for[0] and answer[1] is None:
+                late(t.cast(_T, answer[0]))
+            for each in later:
+                each()
+
+        try:
+            threading.Thread(target=run, name=f"use of {self._path}", daemon=True).start()
+        except RuntimeError:  # no process or memory left for a thread
+            run()
+        try:
+            return _result(answers.get(timeout=seconds))
+        except queue.Empty:
+            with self._lock:
+                waited_for[0] = False
+            if answers.empty():
+                raise Stalled(self._path) from None
+            return _result(answers.get())
+
+    def afterwards(self, work: Nothing) -> None:
+        """Do `work` now, or when the piece that is stuck has ended: it needs no thread, and may not fail."""
+        with self._lock:
+            if self._busy:
+                self._later.append(work)
+                return
+        work()
+
+
+def _answer(work: t.Callable[[], _T]) -> Answer[_T]:
+    try:
+        return work(), None
+    except BaseException as exc:  # raised again where it is waited for
+        return None, exc
+
+
+def _result(answer: Answer[_T]) -> _T:
+    result, failure = answer
+    if failure is not None:
+        raise failure
+    return t.cast(_T, result)
