@@ -57,22 +57,27 @@ class Installed:
         done = self.run("ansible-galaxy", "collection", verb, *map(str, arguments))
         assert done.returncode == 0, done.stdout + done.stderr
 
-    def run(self, program: str, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-        """Run one of Ansible's programs from the checkout's root."""
+    def run(
+        self, program: str, *arguments: str, timeout: float = 120, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one of Ansible's programs from the checkout's root, with `environment` added to the usual one."""
         return subprocess.run(
             [str(self._bin / program), *arguments],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=timeout,
-            env=self._environment,
+            env={**self._environment, **environment},
             cwd=CHECKOUT,
             check=False,
         )
 
-    def play(self, playbook: str, *arguments: str, inventory: Path = PROVISIONING, check: bool = True) -> Played:
+    def play(
+        self, playbook: str, *arguments: str, inventory: Path = PROVISIONING, check: bool = True, **environment: str
+    ) -> Played:
         """Run a playbook; with `check` it must succeed on every host."""
-        done = self.run("ansible-playbook", "-i", str(inventory), playbook, *arguments, timeout=1200)
+        command = ["ansible-playbook", "-i", str(inventory), playbook, *arguments]
+        done = self.run(*command, timeout=1200, **environment)
         assert not check or done.returncode == 0, done.stdout + done.stderr
         recap = {
             host: {name: int(count) for name, count in (word.split("=") for word in counts.split())}
@@ -80,9 +85,9 @@ class Installed:
         }
         return Played(done.returncode, done.stdout + done.stderr, recap)
 
-    def inventory(self, source: Path) -> dict[str, Any]:
+    def inventory(self, source: Path, **environment: str) -> dict[str, Any]:
         """What ansible-inventory says; it must succeed."""
-        done = self.run("ansible-inventory", "-i", str(source), "--list")
+        done = self.run("ansible-inventory", "-i", str(source), "--list", **environment)
         assert done.returncode == 0, done.stderr
         listed: dict[str, Any] = json.loads(done.stdout)
         return listed
