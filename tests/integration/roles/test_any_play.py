@@ -111,3 +111,17 @@ def test_a_variable_for_a_place_that_is_given_and_empty_is_an_error_of_every_rol
     assert 'rollcall_credentials: expected a directory of the controller, got \\"\\".' in printed
     assert 'rollcall_prefix: expected a prefix such as /infrastructure, got \\"/\\".' in printed
     assert printed.count("failed=0") == 1
+
+
+def test_the_role_etcd_refuses_two_clusters_in_one_play(ansible_bin: Path, tmp_path: Path) -> None:
+    tasks = yaml.safe_load((ROLES / "etcd/tasks/main.yml").read_text())
+    (check,) = [task for task in tasks if "__etcd_strangers" in task.get("vars", {})]
+    groups = {"name": "Make two groups", "ansible.builtin.group_by": {"key": "{{ etcd_group }}"}}
+    hosts = {"m1": {"etcd_group": "eu"}, "m2": {"etcd_group": "us"}, "m3": {"etcd_group": "us"}}
+    printed = play(ansible_bin, tmp_path, hosts, tasks=[groups, check])
+    assert "m2, m3 of this play are not in the group eu of m1" in printed
+    assert "m1 of this play are not in the group us of m2" in printed
+    assert "--limit us" in printed
+    alone = play(ansible_bin, tmp_path, {"m2": hosts["m2"], "m3": hosts["m3"]}, tasks=[groups, check])
+    assert "not in the group" not in alone
+    assert alone.count("failed=0") == 2
