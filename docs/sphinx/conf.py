@@ -13,8 +13,11 @@ html_theme = "alabaster"
 html_theme_options = {
     "description": "Infrastructure discovery on etcd, for Ansible",
     "fixed_sidebar": True,
-    "page_width": "1100px",
+    "page_width": "1280px",
+    "sidebar_width": "280px",
+    "body_max_width": "100%",
 }
+html_static_path = ["static"]
 html_show_sphinx = False
 html_copy_source = False
 nitpicky = True
