@@ -66,6 +66,7 @@ options:
     description:
       - Directory for the files of O(on_error=use_cache) and O(max_shrink), which only their owner can read. The plugin
         creates it if it does not exist.
+      - A directory in which other users can replace files is refused, because these files decide which hosts there are.
       - Defaults to C(rollcall) in Ansible's home directory E(ANSIBLE_HOME), such as C(~/.ansible/rollcall).
     type: path
     env:

@@ -232,6 +232,41 @@ def test_only_its_user_can_read_the_file_and_nothing_is_left_beside_it(fake_etcd
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
 
 
+def test_a_directory_in_which_others_may_write_is_refused_with_the_command_that_mends_it(
+    fake_etcd, config, failure, state
+):
+    """They could put hosts of their own there, for when etcd is away."""
+    register_nodes(fake_etcd, "web1")
+    read_inventory(config(**USE_CACHE))
+    state.chmod(0o777)
+    printed = failure(config(**USE_CACHE))
+    assert f"other users may write in {state} (mode 0777)" in printed
+    assert f"(chmod go-w {state})" in printed
+    fake_etcd.stop()
+    assert f"other users may write in {state}" in failure(config(**USE_CACHE))
+    state.chmod(0o1777)
+    assert list(read_inventory(config(**USE_CACHE)).hosts) == ["web1"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("planted", ["file", "directory", "link", "pipe"])
+def test_a_reading_that_another_user_has_put_there_is_not_used(fake_etcd, config, failure, state, planted):
+    register_nodes(fake_etcd, "web1")
+    read_inventory(config(**USE_CACHE))
+    [file] = state.glob("reading-*")
+    state.chmod(0o1777)
+    if planted in ("file", "directory"):
+        os.chown(file if planted == "file" else state, 12345, -1)
+    else:
+        file.rename(state.parent / "elsewhere")
+        file.symlink_to(state.parent / "elsewhere") if planted == "link" else os.mkfifo(file)
+    fake_etcd.stop()
+    printed = failure(config(**USE_CACHE))
+    assert "Nor can its last reading be used: Cannot read" in printed
+    expected = {"link": "is a symbolic link", "pipe": "is not a regular file"}
+    assert expected.get(planted, "user 12345") in printed
+
+
 def test_where_nothing_can_be_written_the_user_is_told_before_it_is_needed(fake_etcd, config, failure, tmp_path):
     register_nodes(fake_etcd, "web1")
     (tmp_path / "file").write_text("")

@@ -82,16 +82,16 @@ class Directory:
         """Use it no more."""
         os.close(self.descriptor)
 
-    def read(self, name: str, own: bool = False) -> t.Optional[bytes]:
+    def read(self, name: str, own: bool = False, largest: int = _LARGEST) -> t.Optional[bytes]:
         """The content of a regular file, or None if it does not exist. Raises OSError; waits for nothing.
 
-        `own`: only root or the user of this process may have written it.
+        `own`: only root or the user of this process may have written it. `largest`: bytes that it may have.
         """
         try:
             descriptor = self._open(name, os.O_RDONLY)
         except FileNotFoundError:
             return None
-        return _content(descriptor, os.path.join(self.path, name), own)
+        return _content(descriptor, os.path.join(self.path, name), own, largest)
 
     def attributes(self, name: str) -> t.Optional[Attributes]:
         """Those of a regular file, or None if it does not exist. Raises OSError.
@@ -374,15 +374,15 @@ def _require_own(status: os.stat_result, path: str) -> None:
         raise UnsafePath(f"{path} was made by {user_name(status.st_uid)} or has further names. Remove it")
 
 
-def _content(descriptor: int, path: str, own: bool = False) -> bytes:
+def _content(descriptor: int, path: str, own: bool = False, largest: int = _LARGEST) -> bytes:
     try:
         (_require_own if own else _require_regular)(os.fstat(descriptor), path)
         with open(descriptor, "rb", closefd=False) as file:
-            content = file.read(_LARGEST + 1)
+            content = file.read(largest + 1)
     finally:
         os.close(descriptor)
-    if len(content) > _LARGEST:
-        raise OSError(errno.EFBIG, f"it is larger than {_LARGEST >> 20} MiB", path)
+    if len(content) > largest:
+        raise OSError(errno.EFBIG, f"it is larger than {largest >> 20} MiB", path)
     return content
 
 

@@ -16,10 +16,12 @@ import typing as t
 
 from ansible import constants
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.files import open_directory
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.files import private_directory
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._errors import PluginError
 
 Json = dict[str, t.Any]
+
+_LARGEST = 1 << 30  # bytes: all keys of a registry, at their bounds
 
 
 class StateFileError(PluginError):
@@ -29,7 +31,10 @@ class StateFileError(PluginError):
 
 
 class StateFile:
-    """A JSON file of this user, for one `kind` of thing about one `source`. It is replaced whole or not at all."""
+    """A JSON file of this user, for one `kind` of thing about one `source`. It is replaced whole or not at all.
+
+    Whoever may write it decides which hosts there are, so a directory in which other users may write is refused.
+    """
 
     def __init__(self, directory: str | None, kind: str, source: Json) -> None:
         directory = directory or os.path.join(constants.config.get_config_value("ANSIBLE_HOME"), "rollcall")
@@ -38,14 +43,19 @@ class StateFile:
 
     def read(self) -> Json | None:
         """What was written last, or None where nothing was. Raises AnsibleError."""
+        directory, name = os.path.split(self.path)
         try:
-            with open(self.path, encoding="utf-8") as file:
-                content = json.load(file)
+            with private_directory(directory, sticky=True) as opened:
+                stored = opened.read(name, own=True, largest=_LARGEST)
         except FileNotFoundError:
             return None
         except OSError as exc:
             raise StateFileError(f"Cannot read {self.path}: {exc.strerror or exc}; check state_dir") from exc
-        except ValueError:
+        if stored is None:
+            return None
+        try:
+            content = json.loads(stored)
+        except (ValueError, RecursionError):
             content = None
         if not isinstance(content, dict):
             raise StateFileError(f"The file {self.path} is damaged; delete it")
@@ -55,7 +65,7 @@ class StateFile:
         """Raises AnsibleError where that cannot be."""
         directory, name = os.path.split(self.path)
         try:
-            with open_directory(directory, make=0o700) as opened:
+            with private_directory(directory, make=0o700, sticky=True) as opened:
                 opened.replace(name, json.dumps(content).encode())
         except OSError as exc:
             raise StateFileError(f"Cannot write {self.path}: {exc.strerror or exc}; check state_dir") from exc
