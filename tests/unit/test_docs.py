@@ -14,11 +14,13 @@ import pytest
 import yaml
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.config import ConfigError
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering import register_config
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering import render_config
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.expressions import Expressions
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.functions import FUNCTIONS
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.keystore import KeyStore
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.lookups import Lookups
+from tests.support.pages import blocks_of
 from tests.tools.etcd_binaries import SERIES
 
 ROOT = Path(__file__).parents[2]
@@ -141,3 +143,18 @@ def test_readme_names_the_versions_that_are_tested() -> None:
     ]
     assert rows["ansible-core"] == " and ".join(cores)
     assert rows["etcd"].startswith(f"{', '.join(SERIES[:-1])} and {SERIES[-1]};")
+
+
+def test_guide_of_checks_has_every_option_and_an_example_that_the_agent_accepts(tmp_path: Path) -> None:
+    guide = ROOT / "docs/docsite/rst/guide_health_checks.rst"
+    specs = yaml.safe_load((ROOT / "roles/register/meta/argument_specs.yml").read_text())["argument_specs"]["main"]
+    text = guide.read_text(encoding="utf-8")
+    missing = [name for name in specs["options"]["register_checks"]["options"] if f"``{name}``" not in text]
+    assert missing == []
+
+    (example,) = (yaml.safe_load(block.text) for block in blocks_of(guide) if block.language == "yaml")
+    lists = {key.removeprefix("register_"): value for key, value in example.items()}
+    config = {key: {entry.pop("name"): entry for entry in entries} for key, entries in lists.items()}
+    file = tmp_path / "register.json"
+    file.write_text(json.dumps({"etcd": {"endpoints": ["http://127.0.0.1:2379"]}, "role": "web", **config}))
+    assert len(register_config.load(str(file)).checks) == 5
