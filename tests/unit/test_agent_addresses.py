@@ -16,7 +16,7 @@ import pytest
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.host import interfaces, programs
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering.addresses import (
-    Found,
+    Candidates,
     Locator,
     Source,
 )
@@ -30,8 +30,8 @@ def locator(source: Source = SOURCE, allowed: tuple[str, ...] = ()) -> Locator:
     return Locator(source, parse_networks(allowed), queue.SimpleQueue().put)
 
 
-def found(*candidates: str, problem: str = "") -> Found:
-    return Found(SOURCE, candidates, problem)
+def found(*candidates: str, problem: str = "") -> Candidates:
+    return Candidates(SOURCE, candidates, problem)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ class Commands:
     """A locator whose address comes from a command, and what is delivered to it; the clock is ours."""
 
     def __init__(self, *command: str) -> None:
-        self.inbox: queue.SimpleQueue[Found] = queue.SimpleQueue()
+        self.inbox: queue.SimpleQueue[Candidates] = queue.SimpleQueue()
         self.here = Locator(Source("command", shlex.join(command), 0, 60), (), self.inbox.put)
 
     def take(self, now: float) -> None:

@@ -17,9 +17,9 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.check_config import CheckConfig
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.checks import (
     NOT_YET,
+    CheckResult,
     Checks,
     Hysteresis,
-    Outcome,
 )
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.dwell import Writes
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe import UNKNOWN, Result
@@ -38,7 +38,7 @@ class Rig:
         self.hanging = False
         self.started = 0
         self.released = threading.Event()
-        self.inbox: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+        self.inbox: queue.SimpleQueue[CheckResult] = queue.SimpleQueue()
         self.now = 100.0
         self.config = self.configured(**settings)
         self.checks = Checks([self.config], {"web": last} if last else {}, self.inbox.put, self.now, writes)

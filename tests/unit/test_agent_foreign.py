@@ -74,7 +74,7 @@ def test_only_plain_files_are_opened(home: Path) -> None:
 
 def test_a_second_name_of_a_secret_is_not_read(home: Path) -> None:
     os.link(home.parent / "shadow", home / "pid")
-    with pytest.raises(OSError, match="second name of somebody else's file"):
+    with pytest.raises(OSError, match="second name of another user's file"):
         read_foreign(str(home / "pid"), 100)
 
 

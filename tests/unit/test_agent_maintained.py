@@ -46,7 +46,7 @@ def look(fake_etcd, connect):
     client, about = connect(endpoints=[fake_etcd.endpoint]), maintained.Maintained(600)
 
     def look():
-        about.look(client, LAYOUT, NAMES)
+        about.read(client, LAYOUT, NAMES)
         return about.fields, about.next_look()
 
     return look

@@ -122,7 +122,7 @@ def test_what_is_refused_in_a_template(loaded, file, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"templates": []}, "templates: none is given"),
+        ({"templates": []}, "templates: expected at least one template"),
         ({"templates": [FILE, FILE]}, "templates: /etc/a.cfg is the dest of more than one"),
         ({"allow_emtpy": True}, "allow_emtpy: unknown key"),
         ({"name": "l b"}, "name: the name 'l b' is not a host name"),

@@ -11,7 +11,7 @@ Every subcommand is a module of this package, of the same name, with two functio
     add_arguments(parser: argparse.ArgumentParser) -> None
     run(args: argparse.Namespace) -> int        the exit status
 
-Only the module of the subcommand that was asked for is imported: what runs for ever on every node stays small.
+Only the module of the given subcommand is imported, so that the daemons stay small.
 
 A RollcallError that `run` raises is shown as one line on standard error, with exit status 1; a ConfigError with
 status 78, for which the units do not restart the service: the same file would fail again. A wrong command line is 2,
@@ -90,7 +90,7 @@ def main(argv: t.Sequence[str]) -> int:
         return 128 + signal.SIGPIPE
     except OSError as exc:
         streams.silence(sys.stdout)
-        # What is read or written by name says so in its error.
+        # The error of a file that has a name contains the name.
         text = str(exc) if exc.filename else f"Cannot write the output: {exc.strerror or exc}"
         streams.complain(with_id(text, "RC-E-OUTPUT"))
         return os.EX_IOERR

@@ -24,7 +24,7 @@ PASSWORD_CREDENTIAL = "etcd-password"
 
 _DAY = 86400.0
 
-# What a configuration may come to, by far; a wrong path can lead to anything, such as /dev/zero.
+# Far more than any configuration has; a wrong path can lead to anything, such as /dev/zero.
 _LARGEST = 4 << 20  # bytes
 _LONGEST_PASSWORD = 65536  # characters of its file
 _LONGEST_NUMBER = 40  # digits
@@ -43,7 +43,7 @@ class ConfigError(RollcallError):
 
 
 class Section:
-    """One JSON object of a configuration. What is read is known; `end` refuses what was never read."""
+    """One JSON object of a configuration. A key that was read is known; `end` refuses all others."""
 
     def __init__(self, file: str, path: str, data: t.Any) -> None:
         self._file = file
@@ -117,11 +117,11 @@ class Section:
         return self._not_empty(key, self.texts(key))
 
     def mapping(self, key: str) -> t.Dict[str, t.Any]:
-        """A JSON object of the user's own, with any keys; empty where there is none."""
+        """A JSON object of the user's own, with any keys; empty if the key is absent."""
         return self._typed(key, self.get(key, {}), dict, "a JSON object")
 
     def section(self, key: str) -> Section:
-        """A JSON object; empty where there is none."""
+        """A JSON object; empty if the key is absent."""
         return Section(self._file, ".".join(filter(None, (self._path, key))), self.get(key, {}))
 
     def sections(self, key: str) -> t.Dict[str, Section]:
@@ -222,7 +222,7 @@ def etcd_settings(root: Section) -> Settings:
 def etcd_options(root: Section, with_password: bool = True) -> t.Dict[str, t.Any]:
     """The section `etcd` as Settings.from_mapping takes it. Raises ConfigError.
 
-    Without `with_password` the password is left out, which not everybody may read.
+    Without `with_password` the password is omitted, since not every user may read it.
     """
     etcd = root.section("etcd")
     texts = ("host", "discovery_srv", "user", "ca_cert", "client_cert", "client_key", "tls_server_name")
@@ -256,7 +256,7 @@ def registry_layout(root: Section) -> Layout:
 
 
 def checked(root: Section, key: str, make: t.Callable[[], _T]) -> _T:
-    """What `make` gives; what it refuses (RegistryError) becomes a ConfigError that names `key`."""
+    """The result of `make`. A RegistryError becomes a ConfigError that names `key`."""
     try:
         return make()
     except RegistryError as exc:

@@ -35,7 +35,7 @@ def version() -> str:
 
 
 def stay_with_this_release() -> None:
-    """Import what is needed later from the directory that a link leads to now, whatever it leads to by then.
+    """Import later modules from the directory that a link leads to now, even if it is changed.
 
     Code of two releases in one process would fail in ways that nobody has tested.
     """

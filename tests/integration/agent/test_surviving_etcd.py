@@ -234,8 +234,8 @@ def test_a_member_is_removed_and_then_its_endpoint(etcd_programs: Path, register
         ({"tags": ["edge\nbackend evil"]}, "tags: "),
         ({"name": "web1/../web2"}, "name: "),
         ({"meta": {"rack": "x" * 5000}}, "more than the 4096 that a key may have"),
-        ({"meta": {"load": float("nan")}}, "meta: every reader would leave this host out"),
-        ({"meta": {"rack": "\ud800"}}, "meta: every reader would leave this host out"),
+        ({"meta": {"load": float("nan")}}, "meta: every reader would reject this host"),
+        ({"meta": {"rack": "\ud800"}}, "meta: every reader would reject this host"),
         (
             {"meta": {"rack": functools.reduce(lambda inner, _level: [inner], range(20), [])}},
             "nested more than 16 levels deep",

@@ -21,7 +21,7 @@ from .probe import Host, Probe
 # Each a module `probe_<type>`, imported only where it is configured: what is not checked costs no memory.
 TYPES = ("alias", "http", "process", "script", "systemd", "tcp", "ttl")
 
-# What these look at has waited for enough results already.
+# These read statuses that have waited for enough results already.
 _AT_ONCE = frozenset({"alias", "ttl"})
 
 _YEAR = 365 * 86400.0
@@ -70,11 +70,11 @@ def _check(root: Section, name: str, section: Section, services: t.Collection[st
     checked(root, f"checks.{name}", lambda: valid_word(name, "check"))
     kind = section.required_text("type")
     if kind not in TYPES:
-        raise section.error("type", f"{kind!r} is none of the types {', '.join(TYPES)}")
+        raise section.error("type", f"expected one of {', '.join(TYPES)}, got {kind!r}")
     service = section.text("service")
     if service and service not in services:
-        names = ", ".join(sorted(services)) or "there are none"
-        raise section.error("service", f"{service!r} is none of this host's services ({names})")
+        names = ", ".join(sorted(services)) or "none"
+        raise section.error("service", f"expected a service of this host ({names}), got {service!r}")
     usual_rise, usual_fall = (1, 1) if kind in _AT_ONCE else (2, 3)
     config = CheckConfig(
         name=name,
@@ -96,5 +96,5 @@ def _one_of(section: Section, key: str, words: t.Sequence[str]) -> str:
     """One of `words`, by default the first."""
     word = section.text(key, words[0])
     if word not in words:
-        raise section.error(key, f"{word!r} is none of {', '.join(words)}")
+        raise section.error(key, f"expected one of {', '.join(words)}, got {word!r}")
     return word

@@ -42,8 +42,8 @@ class Look:
         self.over = False
 
 
-class Outcome(t.NamedTuple):
-    """What a probe's thread delivers. `look` is the one that it belongs to."""
+class CheckResult(t.NamedTuple):
+    """The result that the thread of a probe delivers. `look` is the run that it belongs to."""
 
     name: str
     look: Look
@@ -83,7 +83,7 @@ class Hysteresis:
 class _Watched:
     """One check and what is known of it. Times are of the clock that `Checks.turn` gets.
 
-    A `newcomer` joins a host that is registered already: nobody is told of it before it has something to say.
+    A `newcomer` joins a host that is registered already: it is not published before its first result.
     """
 
     def __init__(self, config: CheckConfig, last: t.Optional[Check], dwell: Dwell, now: float, newcomer: bool) -> None:
@@ -96,7 +96,7 @@ class _Watched:
     def configure(self, config: CheckConfig, last: t.Optional[Check], dwell: Dwell, now: float) -> None:
         """Go on from the last known status: a restart or another setting is no reason to call something broken.
 
-        It is looked at anew. What is under way looks at something else, and counts neither as a result nor as a hang.
+        It runs anew. A run that has begun looks at something else, and counts neither as a result nor as a hang.
         """
         known = last or Check(config.name, config.initial, NOT_YET, int(time.time()))
         self.config = config
@@ -104,7 +104,7 @@ class _Watched:
         self.counted = Hysteresis(known.status, last is None, config.rise, config.fall)
         self.output = known.output
         self.dwell = dwell
-        self.removed = False  # critical for so long that its service shall not be in the registry
+        self.removed = False  # critical for so long that its service leaves the registry
         self.due = now + jittered(min(_FIRST_WITHIN, config.interval) / 2, 1.0)
         self.look: t.Optional[Look] = None  # the one whose result was not taken yet
         self.waiting = False  # for that result; not where it is too late to count
@@ -139,18 +139,18 @@ class _Watched:
 
     @property
     def quiet(self) -> bool:
-        """Whether nobody is to be told of it yet."""
+        """Whether it is not published yet."""
         return self.newcomer and self.counted.fresh
 
     @property
     def _removal(self) -> float:
-        """When this check takes its service out of the registry; infinity where it does not."""
+        """When this check takes its service out of the registry; infinity if it does not."""
         after = self.config.deregister_after
         return self.stood_from + after if after and self.published.status == CRITICAL else float("inf")
 
     @property
     def overdue(self) -> float:
-        """When the look under way has failed; infinity where there is none, and where its result is there."""
+        """When the present run has failed; infinity if no run is under way or its result has come."""
         if self.look is None or self.look.over or not self.waiting:
             return float("inf")
         return self.look.started + self.config.timeout + _GRACE
@@ -177,7 +177,7 @@ class Checks:
         self,
         configs: t.Sequence[CheckConfig],
         last: t.Mapping[str, Check],
-        deliver: t.Callable[[Outcome], None],
+        deliver: t.Callable[[CheckResult], None],
         now: float,
         writes: Writes,
         registered: bool = False,
@@ -204,12 +204,12 @@ class Checks:
 
     @property
     def published(self) -> t.Tuple[Check, ...]:
-        """What the registry is to say of each check."""
+        """Each check as it must be in the registry."""
         return tuple(watched.published for watched in self._watched.values() if not watched.quiet)
 
     @property
     def known(self) -> t.Tuple[Check, ...]:
-        """The same, and those that nobody is told of yet."""
+        """The same, with those that are not published yet."""
         return tuple(watched.published for watched in self._watched.values())
 
     @property
@@ -219,12 +219,12 @@ class Checks:
 
     @property
     def removed(self) -> t.FrozenSet[str]:
-        """The services that shall not be in the registry, critical for too long; "" stands for the whole node."""
+        """The services that are critical for too long to be in the registry; "" stands for the whole node."""
         return frozenset(watched.config.service for watched in self._watched.values() if watched.removed)
 
     @property
     def superseded(self) -> int:
-        """How many changes of status were held back until the next one came, so that nobody was told of them."""
+        """How many changes of status were held back until the next one came, and so never published."""
         return sum(watched.superseded for watched in self._watched.values())
 
     def turn(self, now: float) -> bool:
@@ -239,7 +239,7 @@ class Checks:
             changed |= watched.tell(now)
         return changed
 
-    def take(self, outcome: Outcome, now: float) -> bool:
+    def take(self, outcome: CheckResult, now: float) -> bool:
         """Count what a probe delivered. True where others are to know."""
         watched = self._watched.get(outcome.name)
         if watched is None or watched.look is not outcome.look:
@@ -271,7 +271,7 @@ class Checks:
     def _probe(self, config: CheckConfig, look: Look) -> None:
         try:
             result = config.probe(config.timeout)
-        except Exception as exc:  # whatever it is, a check without a result would hang for ever
+        except Exception as exc:  # of any kind: a check without a result would hang for ever
             failed = Result(CRITICAL, f"the check itself failed: {type(exc).__name__}: {exc}")
             result = self._not_known(getattr(exc, "strerror", "") or str(exc)) if is_shortage(exc) else failed
         short = shortage_here() if result.status not in (PASSING, UNKNOWN) else ""
@@ -280,10 +280,10 @@ class Checks:
         elif result.status != UNKNOWN:
             self._short = ""
         look.over = True
-        self._deliver(Outcome(config.name, look, result))
+        self._deliver(CheckResult(config.name, look, result))
 
     def _not_known(self, shortage: str) -> Result:
-        """What a check has found that the agent itself could not carry out: nothing about what it looks at."""
+        """The result of a check that the agent could not run: it says nothing about the service."""
         if shortage != self._short:
             log.warning(f"Cannot carry out checks, so that their last status stands: {shortage}", "RC-E-SHORTAGE")
         self._short = shortage

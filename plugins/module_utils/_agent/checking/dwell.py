@@ -13,7 +13,7 @@ import typing as t
 
 
 class Writes(t.NamedTuple):
-    """What checks may cost etcd: writes of this host in a minute and at once, and seconds that a status stands."""
+    """The bound on the writes of checks: in a minute, at once, and the seconds that a status stands."""
 
     per_minute: float = 6.0
     burst: int = 3
@@ -22,8 +22,8 @@ class Writes(t.NamedTuple):
 
 
 class Dwell:
-    """How long a status must stand before the next one is told: `least` seconds, and twice as long for each change that
-    comes soon after the last one, up to `most`.
+    """How long a status must stand before the next one is written: `least` seconds, and twice as long for each change
+    that comes soon after the last one, up to `most`.
 
     Soon is within twelve times `least`, or within twice the dwell where that is more. After so long all is forgotten.
     """
@@ -36,7 +36,7 @@ class Dwell:
 
     @property
     def over(self) -> float:
-        """When the next change may be told."""
+        """When the next change may be written."""
         return self._changed + self._seconds
 
     @property
@@ -45,7 +45,7 @@ class Dwell:
         return self._changed + max(12 * self._least, 2 * self._seconds)
 
     def change(self, now: float) -> None:
-        """A change is told."""
+        """A change is written."""
         self._seconds = min(2 * self._seconds, self._most) if now < self.calm else self._least
         self._changed = now
 

@@ -30,21 +30,21 @@ UNKNOWN = ""  # nothing was learned: the status stays
 
 
 class Result(t.NamedTuple):
-    """What a probe found: one of the healths or UNKNOWN, and a line that says why."""
+    """The result of a probe: one of the healths or UNKNOWN, and a line that says why."""
 
     status: str
     output: str
 
 
 class Probe(t.Protocol):
-    """What `configure` gives."""
+    """A probe of one type, as `configure` makes it."""
 
     def __call__(self, timeout: float) -> Result:
         """Look once, within `timeout` seconds."""
 
 
 class Host(t.NamedTuple):
-    """Who is looking, and how it reaches the registry: for what is looked up there. `name` is "" for the host's own."""
+    """This host and its way to the registry, for probes that read it. `name` is "" for the host's own name."""
 
     settings: Settings
     layout: Layout
@@ -55,7 +55,7 @@ class Host(t.NamedTuple):
 
 
 def pattern(section: Section, key: str) -> t.Optional[t.Pattern[str]]:
-    """A regular expression; None where there is none. Raises ConfigError."""
+    """A regular expression; None if the key is absent. Raises ConfigError."""
     text = searched(section, key)
     try:
         return re.compile(text) if text else None

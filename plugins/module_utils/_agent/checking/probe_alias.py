@@ -6,7 +6,7 @@
 
 Internal to the collection: no promise is made to other users of this file.
 
-One read of that node's keys in each interval, over a connection that stays open. Where etcd cannot be asked nothing is
+One read of that node's keys in each interval, over a connection that stays open. If etcd cannot be reached, nothing is
 learned and the status stays: an etcd that was away must not make every alias critical when it is back.
 """
 
@@ -46,7 +46,7 @@ class Alias:
             return Result(CRITICAL, str(exc))
 
     def _read(self, of: Identity, timeout: float) -> t.Union[Node, str]:
-        """The node, or why there is none. Raises RollcallError."""
+        """The node, or why it does not exist. Raises RollcallError."""
         if self._client is None:
             self._client = Client(dataclasses.replace(self.host.settings, timeout=timeout))
         layout = self.host.layout
@@ -76,7 +76,7 @@ class Alias:
 
 
 def configure(section: Section, host: Host) -> Probe:
-    """From the keys `node`, `role`, `dc` (each this host's own where it is not given) and `of_service`.
+    """From the keys `node`, `role`, `dc` (the default of each is this host's own) and `of_service`.
 
     Raises ConfigError.
     """
@@ -84,7 +84,7 @@ def configure(section: Section, host: Host) -> Probe:
     service = section.text("of_service")
     if bool(of.dc) != (host.layout.layout == DC_ROLE_NAME):
         raise section.error("dc", f"the layout {host.layout.layout} {'has no' if of.dc else 'needs a'} data centre")
-    # What an alias says counts for its own service. Were that what it looks at, critical would be for ever.
+    # The status of an alias counts for its own service. If it looked at that service, critical would be for ever.
     ours = of.name == host.name and of.role in host.roles and of.dc == host.dc
     if ours and (not service or section.text("service") in ("", service)):
         raise section.error("of_service", "on this host itself, an alias takes the health of one service to another")

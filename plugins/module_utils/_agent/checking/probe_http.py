@@ -42,7 +42,7 @@ _NO_BODY = frozenset({"HEAD", "CONNECT"})
 _STATUSES_WITHOUT_BODY = frozenset({101, 204, 304})
 
 _BYTE_ORDER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)  # UTF-32-LE's begins as the first
-# What Python decodes besides charsets: notations of its own, and parts of host names at a quadratic cost.
+# Codecs of Python besides charsets: notations of its own, and parts of host names at a quadratic cost.
 _NO_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
 
 _RANGE = re.compile(r"([1-5][0-9][0-9])(?:-([1-5][0-9][0-9]))?")
@@ -136,7 +136,7 @@ class Http(t.NamedTuple):
 
 
 def _piece(answer: http.client.HTTPResponse) -> t.Tuple[bytes, bool]:
-    """What has come of the body, empty at its end; and whether the time is over, so that what has come must do."""
+    """The next part of the body, empty at its end, and whether the deadline has passed and the parts so far must do."""
     try:
         return answer.read1(_CHUNK), False
     except socket.timeout:
@@ -198,7 +198,7 @@ def _decoder(answer: http.client.HTTPResponse, start: bytes) -> codecs.Increment
     """For the charset that the answer names, UTF-8 if it names none or one that is not known."""
     charset = answer.headers.get_content_charset("utf-8")
     try:
-        b"a".decode(charset, "replace")  # also refuses codecs that are none of text
+        b"a".decode(charset, "replace")  # also refuses codecs that do not make text
         name = codecs.lookup(charset).name
     except (LookupError, ValueError):
         name = "utf-8"

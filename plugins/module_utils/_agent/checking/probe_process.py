@@ -79,14 +79,14 @@ def _kept(name: str) -> str:
 def _command_line(pid: str) -> str:
     """The words of a process, with spaces between them; of a long line its start and its end.
 
-    What is left out is most often the class path of Java, and the end has the name of the program that runs.
+    The middle is most often the class path of Java, and the end has the name of the program.
     """
     line, half = _read(f"/proc/{pid}/cmdline").replace("\0", " ").rstrip(), SEARCHED // 2
     return line if len(line) <= SEARCHED else f"{line[:half]} ... {line[-half:]}"
 
 
 def _read(path: str) -> str:
-    """What /proc says; "" of a process that has ended meanwhile."""
+    """The content of a file of /proc; "" if the process has ended."""
     try:
         with open(path, "rb", buffering=0) as file:
             return file.read(65536).decode("utf-8", "replace")

@@ -67,7 +67,7 @@ class Systemd(t.NamedTuple):
 
 
 def configure(section: Section, host: Host) -> Probe:
-    """From the key `unit`, a service where it has no suffix. Raises ConfigError."""
+    """From the key `unit`, which is a service if it has no suffix. Raises ConfigError."""
     unit = section.required_text("unit")
     if not unit.endswith(_TYPES):
         unit += ".service"  # as systemctl does, also for my.app

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A check of type `ttl`: somebody touches a file as long as all is well.
+"""A check of type `ttl`: another program touches a file as long as all is well.
 
 Internal to the collection: no promise is made to other users of this file.
 

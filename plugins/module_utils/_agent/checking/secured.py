@@ -28,7 +28,7 @@ class Secured:
 
     @classmethod
     def configure(cls, section: Section, wanted: bool) -> t.Optional[Secured]:
-        """From the keys of a check that are named as those of the way to etcd; None where no TLS is `wanted`.
+        """From the keys of a check that are named as those of the way to etcd; None unless TLS is `wanted`.
 
         Raises ConfigError.
         """

@@ -105,7 +105,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def access(args: argparse.Namespace) -> Access:
-    """What the command line, the environment and the configuration come to. Raises RollcallError."""
+    """The access that the command line, the environment and the configuration describe. Raises RollcallError."""
     words = ("config", "password_file", "prefix", "layout", "state_prefix")
     refuse_empty({f"--{name.replace('_', '-')}": getattr(args, name) for name in words})
     given = {name: os.environ[variable] for name, variable in ETCDCTL.items() if variable in os.environ}
@@ -144,7 +144,7 @@ def _state_prefix(args: argparse.Namespace, root: Section) -> str:
     if args.state_prefix is None:
         return root.text("state_prefix") if args.prefix is None else ""
     if not args.state_prefix:
-        raise RollcallError("--state-prefix: expected a prefix, got an empty text. Leave it out for its default")
+        raise RollcallError("--state-prefix: expected a prefix, got an empty text. Omit it for its default")
     return str(args.state_prefix)
 
 

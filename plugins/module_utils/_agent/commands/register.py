@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Register this host until the process is told to stop; returns the exit status."""
+    """Register this host until SIGTERM or SIGINT; returns the exit status."""
     if args.check:
         load(args.config)
         return 0

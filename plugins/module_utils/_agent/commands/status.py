@@ -99,7 +99,7 @@ def judge(status: Json) -> t.Tuple[int, str]:
 
 
 def _read(file: str) -> t.Tuple[t.Optional[Json], str]:
-    """What the agent has written, or why there is nothing."""
+    """The status that the agent has written, or why it cannot be read."""
     try:
         with open(file, encoding="utf-8") as stream:
             status = json.load(stream)
@@ -126,7 +126,7 @@ def _gone(status: Json) -> str:
         os.kill(status["pid"], 0)
         return ""
     except PermissionError:
-        return ""  # it runs as somebody else
+        return ""  # it runs as another user
     except ProcessLookupError:
         ago = f"{span(time.time() - status['written'])} ago"
         if status["phase"] == LEFT:
@@ -135,7 +135,7 @@ def _gone(status: Json) -> str:
 
 
 def _facts(status: Json) -> t.List[str]:
-    """What there is to know, a line each."""
+    """The facts of the status, a line each."""
     now = time.time()
     counts = status["counts"]
     since = status["registered_since"] if status["lease_left"] > 0 else 0
@@ -182,7 +182,7 @@ def _etcd(status: Json) -> str:
 
 
 def _advisory(status: Json) -> str:
-    """Why passwords do not protect this etcd; "" if they do, if it has none, or if its version is not known."""
+    """Why passwords do not protect this etcd; "" if they do, if it has no passwords, or if its version is not known."""
     try:
         return warning(status.get("etcd_version", "")) if status.get("etcd_user") else ""
     except ValueError:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What operators read: columns, colours where there is a terminal, times in words.
+"""Output for operators: columns, colours on a terminal, times in words.
 
 Internal to the collection: no promise is made to other users of this file.
 
@@ -36,7 +36,7 @@ _COLOURS = {
 
 
 def coloured(word: str, stream: t.Optional[t.TextIO] = None) -> str:
-    """`word`, which may be padded, in its colour where `stream` (standard output) is a terminal that shall have any.
+    """`word`, which may be padded, in its colour if `stream` (standard output) is a terminal that takes colours.
 
     NO_COLOR is that of https://no-color.org.
     """
@@ -46,7 +46,7 @@ def coloured(word: str, stream: t.Optional[t.TextIO] = None) -> str:
 
 
 def table(header: t.Sequence[str], rows: t.Sequence[t.Sequence[str]], colours: t.Collection[str] = ()) -> t.List[str]:
-    """Lines of aligned columns; those that are named in `colours` are coloured. Columns without any value are left out,
+    """Lines of aligned columns; those that are named in `colours` are coloured. Columns without any value are omitted,
     and `-` stands where one is missing."""
     kept = [number for number in range(len(header)) if any(row[number] for row in rows)]
     cells = [[header[number] for number in kept], *([printable(row[number]) or "-" for number in kept] for row in rows)]
@@ -76,11 +76,11 @@ def moment(unix: float) -> str:
     try:
         return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(unix))
     except (OverflowError, ValueError, OSError):
-        return str(unix)  # somebody else's number
+        return str(unix)  # a number that is not a time
 
 
 def maintenance(fields: t.Mapping[str, t.Any]) -> str:
-    """Who says why, and until when."""
+    """The reason of a maintenance, its author and its end."""
     words = ": ".join(filter(None, (printable(fields.get(name) or "") for name in ("by", "reason"))))
     return f"{words} (until {moment(fields['until'])})" if fields.get("until") else words or "yes"
 

@@ -6,7 +6,7 @@
 
 Internal to the collection: no promise is made to other users of this file.
 
-A disk that stalls (a server of NFS that is gone, a frozen file system) holds up whoever uses it, without an error. So
+A disk that stalls (a server of NFS that is gone, a frozen file system) holds up every user of it, without an error. So
 the work is done by a thread that is left alone when its time is over.
 """
 
@@ -39,7 +39,7 @@ class Aside:
         self._later: t.List[Nothing] = []
 
     def do(self, work: t.Callable[[], _T], seconds: float, late: t.Callable[[_T], None] = lambda _result: None) -> _T:
-        """What `work` gives. Raises what it raises, or Stalled if it takes longer; then `late` gets what it gives."""
+        """The result of `work`. Raises its exceptions, or Stalled if it takes longer; `late` then gets the result."""
         with self._lock:
             if self._busy:
                 raise Stalled(self._path)

@@ -47,10 +47,10 @@ class Child:
         self.mark = mark
         self.begun = int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
         self.status: t.Optional[int] = None
-        self.ended = False  # the process id may be somebody else's by now
+        self.ended = False  # the process id may belong to another process by now
 
     def poll(self) -> bool:
-        """Whether it has ended. Raises ChildProcessError if somebody else has taken its status."""
+        """Whether it has ended. Raises ChildProcessError if another thread has taken its status."""
         try:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
         except ChildProcessError:
@@ -182,7 +182,7 @@ def _family(child: Child) -> t.Set[_Process]:
 
 
 def _orphans_of(child: Child) -> t.Iterator[_Process]:
-    """What the child has left behind. Raises OSError as `_children_of` does."""
+    """The processes that the child has left behind. Raises OSError as `_children_of` does."""
     candidates = _children_of(os.getpid()) if _adopting else _all()
     others = [other for other in list(_running.values()) if other is not child]
     for process in _processes(candidates - {other.pid for other in others}):

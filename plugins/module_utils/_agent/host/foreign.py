@@ -6,7 +6,7 @@
 
 Internal to the collection: no promise is made to other users of this file.
 
-Whoever may write a directory can put a link to a secret, a pipe or a device where a file is expected. So the path is
+A user who may write a directory can put a link to a secret, a pipe or a device where a file is expected. So the path is
 walked from the root directory, one name at a time: a link is followed only in a directory that root alone may write, as
 /var/run is, and only a plain file is opened.
 """
@@ -104,7 +104,7 @@ class _Place:
         if not stat.S_ISREG(found.st_mode):
             problem = "it is not a plain file"
         elif not self._ours and found.st_nlink > 1 and found.st_uid != self._owner:
-            problem = "it is a second name of somebody else's file, in a directory that others may write"
+            problem = "it is a second name of another user's file, in a directory that others may write"
         if problem:
             os.close(descriptor)
             raise OSError(errno.EINVAL, problem)

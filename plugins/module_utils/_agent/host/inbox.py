@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What threads and signal handlers tell a daemon's loop.
+"""The messages of threads and signal handlers to a daemon's loop.
 
 Internal to the collection: no promise is made to other users of this file.
 """

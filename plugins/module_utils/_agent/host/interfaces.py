@@ -37,7 +37,7 @@ _ATTRIBUTE = struct.Struct("=HH")  # length with this header, type
 _DISCARD = 9  # a port, RFC 863; connecting a UDP socket sends nothing
 
 
-class Found(t.NamedTuple):
+class InterfaceAddress(t.NamedTuple):
     """An address in use. `secondary` is one that the kernel would not choose by itself, or a temporary one."""
 
     interface: str
@@ -45,7 +45,7 @@ class Found(t.NamedTuple):
     secondary: bool
 
 
-def addresses() -> t.List[Found]:
+def addresses() -> t.List[InterfaceAddress]:
     """All usable addresses of interfaces that are up, in the order of the kernel. Raises OSError."""
     found = []
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as kernel:
@@ -59,7 +59,9 @@ def addresses() -> t.List[Found]:
             # Where the other end of a link has an address, too, ADDRESS is that one.
             packed = attributes.get(_LOCAL) or attributes.get(_ADDRESS)
             if packed and index in names and family in (socket.AF_INET, socket.AF_INET6) and not flags & _UNUSABLE:
-                found.append(Found(names[index], str(ipaddress.ip_address(packed)), bool(flags & _SECONDARY)))
+                found.append(
+                    InterfaceAddress(names[index], str(ipaddress.ip_address(packed)), bool(flags & _SECONDARY))
+                )
     return found
 
 

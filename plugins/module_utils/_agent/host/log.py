@@ -6,7 +6,7 @@
 
 Internal to the collection: no promise is made to other users of this file.
 
-A pipe that nobody reads, or a journal on a disk that stalls, holds up whoever writes to it. So a daemon's lines are
+A pipe that nobody reads, or a journal on a disk that stalls, holds up every writer. So a daemon's lines are
 written by a thread that does nothing else (`in_background`).
 """
 
@@ -129,7 +129,7 @@ def _put_through(text: str) -> None:
     while data:
         try:
             data = data[os.write(_STANDARD_ERROR, data) :]
-        except BlockingIOError:  # somebody who shares it has made it so
+        except BlockingIOError:  # another process that shares it has made it so
             time.sleep(_GLANCE)
         except OSError:
             return

@@ -17,7 +17,7 @@ def leave_out_openssl() -> None:
     """Keep OpenSSL, a fifth of the agent's memory, out of a process for as long as it encrypts nothing.
 
     http.client imports ssl for an HTTPS class of its own, which nobody needs here (`_etcd.connection` does TLS itself),
-    and does without where there is none. So it is imported once with ssl out of sight; a later `import ssl` works as
+    and works without ssl. So it is imported once with ssl out of sight; a later `import ssl` works as
     ever. To be called before anything else imports http.client.
     """
     if "ssl" in sys.modules:

@@ -28,10 +28,15 @@ _KEPT = 4096  # bytes of output of a check
 _KEPT_END = 8192  # bytes of output of a command whose end matters
 _CHUNK = 65536
 _LONGEST_PAUSE = 0.05  # seconds between two looks at a program that prints nothing
-_SHELL = ("/bin/sh", "-c", 'exec "$@"', "rollcall")  # the last is who complains where there is no such program
+_SHELL = (
+    "/bin/sh",
+    "-c",
+    'exec "$@"',
+    "rollcall",
+)  # the last word names us in the shell's error if the program does not exist
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-# What systemd tells its service alone. A program that inherited it could speak in the daemon's name.
+# Variables of systemd for its service alone. A program that inherited them could speak in the daemon's name.
 _OF_THE_SERVICE = (
     "NOTIFY_SOCKET",
     "WATCHDOG_PID",
@@ -44,7 +49,7 @@ _OF_THE_SERVICE = (
 
 class CommandResult(t.NamedTuple):
     """How a program ended. `status` is its exit status, below 0 the signal that killed it, and None if it is not known:
-    it was killed at its deadline, or somebody else has taken its status (`lost`). None is never a success.
+    it was killed at its deadline, or another thread has taken its status (`lost`). None is never a success.
     """
 
     status: t.Optional[int]
@@ -74,7 +79,7 @@ def run_program(argv: t.Sequence[str], timeout: float, keep: int = _KEPT, given:
     """Run a program with nothing of ours: no file, and of the environment only the path. Its input is what is `given`.
     Of its output the first `keep` bytes are kept.
 
-    After `timeout` seconds it is killed. Whatever way it ends, no process that it has started survives it. A program
+    After `timeout` seconds it is killed. No process that it has started survives its end. A program
     that is not there, or cannot be run, ends as in a shell: with a word about it, and the exit status 127 or 126.
     Raises OSError if the host has nothing left to start one with, ValueError for a NUL.
     """
@@ -147,7 +152,7 @@ def _spawn(argv: t.Sequence[str], environment: t.Dict[str, str], source: int, ou
     # A daemon of ours has no AnsibleModule.
     return os.posix_spawn(  # pylint: disable=ansible-bad-function
         argv[0],
-        [word.encode("utf-8", "surrogateescape") for word in argv],  # as configurations are, whatever the locale
+        [word.encode("utf-8", "surrogateescape") for word in argv],  # as configurations are, in any locale
         environment,
         file_actions=[
             (os.POSIX_SPAWN_DUP2, source, 0),
@@ -194,7 +199,7 @@ def _drain(reader: int) -> None:
 
 
 class _Start:
-    """Keeps the start of what is printed. What follows is taken slowly: a flood must not cost a CPU."""
+    """Keeps the start of the output. The rest is read slowly: a flood must not cost a CPU."""
 
     pace = _LONGEST_PAUSE  # seconds before each further piece
 
@@ -222,7 +227,7 @@ class _End(_Start):
 
 
 class _Output:
-    """What comes through a pipe."""
+    """The output that comes through a pipe."""
 
     def __init__(self, reader: int, kept: _Start) -> None:
         self._reader = reader

@@ -23,7 +23,7 @@ import typing as t
 
 SEARCHED = 4096  # characters in which a check looks for an expression
 
-_MOST_CHOICES = 64  # ways through an expression, whatever the length of the text
+_MOST_CHOICES = 64  # ways through an expression, for a text of any length
 _MOST_STEPS = 4 * SEARCHED**2  # of a search: about 0.3 s
 _STEP = 16  # steps that a way through without a repetition takes at each character
 _MOST_OUTPUT = 64 << 20  # bytes of a text in which something is replaced
@@ -77,7 +77,7 @@ class SearchFailed(Exception):
 
 
 class _Traits(t.NamedTuple):
-    """What an expression costs. `simple`: only single characters are repeated, and nothing looks back or ahead.
+    """The cost of an expression. `simple`: only single characters are repeated, and nothing looks back or ahead.
 
     `repeats` counts repetitions, `choices` the ways through without them. `final`: more text after a match does not
     undo it.
@@ -124,7 +124,7 @@ def replace(pattern: t.Pattern[str], text: str, replacement: str, seconds: float
 
 
 def _elsewhere(program: str, given: t.Sequence[t.Any], seconds: float) -> str:
-    """What `program` prints. `given` is its input, with the expression first. Raises as `first_match` does."""
+    """The output of `program`. `given` is its input, with the expression first. Raises as `first_match` does."""
     from .programs import run_program  # which most agents need not carry
 
     content = json.dumps(given).encode("ascii")

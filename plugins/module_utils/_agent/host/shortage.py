@@ -53,7 +53,7 @@ def shortage_here() -> str:
 
 
 def patiently(make: t.Callable[[], _T], what: str) -> _T:
-    """What `make` returns. While the host has run out of something it is called again and again.
+    """The result of `make`. While the host has run out of something it is called again and again.
 
     `what` says for the log what cannot be done. Raises what `make` raises for another reason.
     """

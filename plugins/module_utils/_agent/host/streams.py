@@ -23,10 +23,10 @@ _NAMES = ("stdin", "stdout", "stderr")
 
 
 def set_up() -> None:
-    """Make the streams usable, whatever started the process. To be called before anything is opened."""
+    """Make the streams usable, even if the parent process closed them. Call this before anything is opened."""
     for descriptor, name in enumerate(_NAMES):
         if not _is_open(descriptor):
-            # Or the next file that is opened would be written to. Opened the wrong way round: whoever reads or writes
+            # Or the next file that is opened would be written to. Opened the wrong way round: a reader or writer
             # gets the error that a closed one gives. The lowest number that is free is this one.
             os.open(os.devnull, os.O_RDONLY if descriptor else os.O_WRONLY)
         if getattr(sys, name) is None:

@@ -26,16 +26,16 @@ RESTART = "restart"
 
 
 class Notifier:
-    """Sends states to the service manager; does nothing where there is none.
+    """Sends states to the service manager; does nothing without one.
 
-    `watchdog` is the seconds within which systemd wants a sign of life, 0 where it wants none.
+    `watchdog` is the seconds within which systemd expects a notification, 0 for no watchdog.
     """
 
     def __init__(self) -> None:
         address = os.environ.get("NOTIFY_SOCKET", "")
         self._address = "\0" + address[1:] if address.startswith("@") else address  # "@": an abstract socket, unix(7)
         self._status = ""
-        # Opened once: a process that has run out of descriptors must still give its sign of life. And it never waits
+        # Opened once: a process that has run out of descriptors must still notify the watchdog. And it never waits
         # for a service manager that does not read.
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) if address else None
         if self._socket is not None:
@@ -58,12 +58,12 @@ class Notifier:
         self._send("STOPPING=1")
 
     def alive(self) -> None:
-        """The sign of life that the watchdog waits for."""
+        """Notify the watchdog."""
         if self.watchdog:
             self._send("WATCHDOG=1")
 
     def work(self, seconds: float) -> None:
-        """Signs of life go on by themselves for so many seconds at most, while a bounded piece of work is waited for.
+        """Notify the watchdog in the background for at most so many seconds, during a bounded piece of work.
 
         0: it is done. Work that lasts longer than it may is a hang.
         """
@@ -73,7 +73,7 @@ class Notifier:
         self.alive()
         if not self._beating:
             try:
-                start_rounds("signs of life", self._beat)
+                start_rounds("watchdog", self._beat)
                 self._beating = True
             except RuntimeError:
                 pass  # no process or memory left for a thread: the next work tries again
@@ -101,7 +101,7 @@ class Notifier:
 
 
 def own_unit() -> str:
-    """The service this process belongs to, as its control group says; "" where systemd did not start it."""
+    """The service this process belongs to, as its control group says; "" if systemd did not start it."""
     if "INVOCATION_ID" not in os.environ:
         return ""
     try:
@@ -117,7 +117,7 @@ def why_ended() -> str:
     """Ask after SIGTERM: STOP or RESTART.
 
     For `systemctl restart` systemd queues a job "restart" and turns it into "start" only when the service has ended;
-    `systemctl stop` and the shutdown of the host queue "stop". Without a job somebody sent the signal by hand, and
+    `systemctl stop` and the shutdown of the host queue "stop". Without a job the signal was sent by hand, and
     `Restart=always` will bring us back. Not started by systemd, or no answer: STOP, which leaves nothing behind.
     """
     from .programs import run_program  # which most agents need only here, at the end

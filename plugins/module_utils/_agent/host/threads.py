@@ -19,9 +19,9 @@ _PAUSE = 1.0  # seconds after a round that failed
 
 
 def start_rounds(name: str, work: t.Callable[[], None]) -> None:
-    """Call `work` again and again in a thread of its own. What it raises is told once, and the next round begins.
+    """Call `work` again and again in a thread of its own. An exception is logged once, and the next round begins.
 
-    So no thread of a daemon ends alone while the others take it for alive. Raises RuntimeError where the host has no
+    So no thread of a daemon ends alone while the others take it for alive. Raises RuntimeError if the host has no
     process or memory left for a thread.
     """
     threading.Thread(target=_go_on, args=(name, work), name=name, daemon=True).start()

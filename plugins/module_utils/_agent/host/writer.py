@@ -6,7 +6,7 @@
 
 Internal to the collection: no promise is made to other users of this file.
 
-A disk that stalls (a server of NFS that is gone, a frozen file system, a broken controller) holds up whoever writes to
+A disk that stalls (a server of NFS that is gone, a frozen file system, a broken controller) holds up every writer to
 it, without an error and for as long as it likes. Here that is a thread that does nothing else.
 """
 
@@ -29,7 +29,7 @@ class Writer:
     """Replaces and removes the files of one directory, in a thread of its own.
 
     Of several contents of one file only the newest is written: what waits is bounded by the number of files. A file
-    that cannot be written is told once, and tried again until that works or something newer takes its place.
+    that cannot be written is logged once, and tried again until it works or newer content takes its place.
 
     `private`: only root and the user of this process may read the files, in a directory that is made if needed.
     """
@@ -44,7 +44,7 @@ class Writer:
         self._started = False
 
     def put(self, path: str, content: t.Optional[bytes]) -> None:
-        """The file is to be this, or with None not to be there."""
+        """Write the file, or with None delete it."""
         with self._changed:
             self._waiting.pop(path, None)  # the order is that of the last changes
             self._waiting[path] = content

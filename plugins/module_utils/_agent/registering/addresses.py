@@ -49,8 +49,8 @@ class Source(t.NamedTuple):
         return f"{self.kind} {self.value}"
 
 
-class Found(t.NamedTuple):
-    """What a look at `source` gave: candidates, the best first, or why there are none."""
+class Candidates(t.NamedTuple):
+    """The candidates of `source`, the best first, or why it has no candidate."""
 
     source: Source
     candidates: t.Tuple[str, ...]
@@ -86,7 +86,7 @@ def read(root: Section, allowed: t.Sequence[Network]) -> Source:
 class Locator:
     """Knows this host's address. `deliver` takes what a command has found, in the command's own thread."""
 
-    def __init__(self, source: Source, allowed: t.Sequence[Network], deliver: t.Callable[[Found], None]) -> None:
+    def __init__(self, source: Source, allowed: t.Sequence[Network], deliver: t.Callable[[Candidates], None]) -> None:
         self.address = ""  # the last that could be published
         self.problem = ""  # why the last look gave none
         self._deliver = deliver
@@ -116,9 +116,9 @@ class Locator:
             self._due += _COMMAND_TIMEOUT
             self._start(source, now)
         elif now - self._begun > _COMMAND_TIMEOUT + _GRACE:
-            self._use(Found(source, (), f"{source.value} was killed, and does not end"))  # never two at a time
+            self._use(Candidates(source, (), f"{source.value} was killed, and does not end"))  # never two at a time
 
-    def take(self, found: Found, now: float) -> None:
+    def take(self, found: Candidates, now: float) -> None:
         """Use what a command has found."""
         if found.source == self._running:
             self._running = None
@@ -130,11 +130,11 @@ class Locator:
         try:
             threading.Thread(target=lambda: self._deliver(_look(source)), name="address", daemon=True).start()
         except RuntimeError as exc:  # the host has no process or memory left
-            self._use(Found(source, (), f"{source.value} cannot be started: {exc}"))
+            self._use(Candidates(source, (), f"{source.value} cannot be started: {exc}"))
         else:
             self._running, self._begun = source, now
 
-    def _use(self, found: Found) -> None:
+    def _use(self, found: Candidates) -> None:
         usable, problem = self._usable(found)
         # The address in use stays as long as it is there, however many come and go beside it.
         if usable and not (self.address in usable and _family(self.address) == _family(usable[0])):
@@ -144,8 +144,8 @@ class Locator:
             log.warning(f"No address for this host ({found.source}): {problem}{kept}", "RC-E-ADDRESS")
         self.problem = problem
 
-    def _usable(self, found: Found) -> t.Tuple[t.List[str], str]:
-        """The candidates that may be published; where there are none, why."""
+    def _usable(self, found: Candidates) -> t.Tuple[t.List[str], str]:
+        """The candidates that may be published, or why no candidate may."""
         usable, problem = [], found.problem
         for text in found.candidates:
             try:
@@ -155,16 +155,16 @@ class Locator:
         return (usable, "") if usable else ([], problem or "there is none")
 
 
-def _look(source: Source) -> Found:
+def _look(source: Source) -> Candidates:
     """All addresses that `source` gives, in the order in which they are wanted."""
     try:
         candidates = _LOOKS[source.kind](source)
     except (OSError, RegistryError) as exc:
-        return Found(source, (), str(exc))
-    except Exception as exc:  # whatever it is, neither may the agent end of it, nor may a command seem to run for ever
-        return Found(source, (), f"{type(exc).__name__}: {exc}")
+        return Candidates(source, (), str(exc))
+    except Exception as exc:  # of any kind: it must not end the agent, and a command must not seem to run for ever
+        return Candidates(source, (), f"{type(exc).__name__}: {exc}")
     wanted = [text for text in candidates if source.family in (0, _family(text))]
-    return Found(source, tuple(sorted(wanted, key=_family)))
+    return Candidates(source, tuple(sorted(wanted, key=_family)))
 
 
 def _given(source: Source) -> t.List[str]:
@@ -220,7 +220,7 @@ _LOOKS: t.Dict[str, t.Callable[[Source], t.List[str]]] = {
 }
 
 
-def _primary_first(found: t.Sequence[interfaces.Found]) -> t.List[str]:
+def _primary_first(found: t.Sequence[interfaces.InterfaceAddress]) -> t.List[str]:
     return [each.address for each in sorted(found, key=lambda each: each.secondary)]
 
 

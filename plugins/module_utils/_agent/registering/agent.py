@@ -19,7 +19,7 @@ import threading
 import typing as t
 
 from ..._registry.errors import RegistryError
-from ..checking.checks import Checks, Outcome
+from ..checking.checks import CheckResult, Checks
 from ..config import ConfigError
 from ..host import log
 from ..host.clock import boottime
@@ -40,21 +40,21 @@ _RENEWED = "renewed"  # the keeper has something to tell
 
 _LOOP_PATIENCE = 10  # times the watchdog's, for which the loop may be held up: its lease lives on without it
 _PAUSE = 1.0  # seconds after a turn that failed
-_LAST_WRITES = 2.0  # seconds at the end for a disk, or whoever reads our log, to take the last of it
+_LAST_WRITES = 2.0  # seconds at the end for a disk or the reader of our log to take the rest
 
 
 class Reading(t.NamedTuple):
-    """What came of reading the configuration again: it, or why it cannot be used."""
+    """The configuration as it was read again, or why it cannot be used."""
 
     config: t.Optional[RegisterConfig]
     problem: str
 
 
-Message = t.Union[Outcome, addresses.Found, signal.Signals, Reading, str]
+Message = t.Union[CheckResult, addresses.Candidates, signal.Signals, Reading, str]
 
 
 class Agent:
-    """Registers this host as the file `config` says, until it is told to stop. Raises ConfigError and RollcallError."""
+    """Registers this host as the file `config` says, until SIGTERM or SIGINT. Raises ConfigError and RollcallError."""
 
     def __init__(self, config: str, files: RunDirectory) -> None:
         self._file = config
@@ -101,7 +101,7 @@ class Agent:
         self._end()
 
     def renew(self) -> float:
-        """Renew the lease if it is time; returns when (boottime) to come again. What the keeper's thread does."""
+        """Renew the lease if it is time; returns when (boottime) to come again. The keeper's thread calls this."""
         return self._keeper.turn()
 
     def turn(self) -> float:
@@ -123,11 +123,11 @@ class Agent:
         self._show()
         now = boottime()
         if news:
-            return now  # to be told first
+            return now  # it is published first
         return min(until, self._checks.next_due(), self._locator.next_due)
 
     def _wait(self, until: float) -> None:
-        """Wait for the first thing to happen, at most until then, and for a sign of life."""
+        """Wait for the first thing to happen, at most until then or until the watchdog is due."""
         self._loop_alive()
         for message in self._inbox.take(max(0.0, min(until - boottime(), self._interval))):
             self._handle(message)
@@ -141,7 +141,7 @@ class Agent:
 
     @property
     def _interval(self) -> float:
-        """Seconds between two signs of life."""
+        """Seconds between two notifications of the watchdog."""
         return (self._notifier.watchdog or 3600.0) / 3
 
     def _loop_alive(self) -> None:
@@ -156,9 +156,9 @@ class Agent:
             self._notifier.alive()
 
     def _handle(self, message: Message) -> None:
-        if isinstance(message, Outcome):
+        if isinstance(message, CheckResult):
             self._checks.take(message, boottime())
-        elif isinstance(message, addresses.Found):
+        elif isinstance(message, addresses.Candidates):
             self._locator.take(message, boottime())
         elif isinstance(message, Reading):
             self._reloaded(message)

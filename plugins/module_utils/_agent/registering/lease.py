@@ -70,7 +70,7 @@ class LeaseKeeper:
         return self._renewal
 
     def start(self) -> None:
-        """Begin. Raises RuntimeError where the host has no process or memory left for a thread."""
+        """Begin. Raises RuntimeError if the host has no process or memory left for a thread."""
         if not self._started:
             start_rounds("keepalive", self._round)
             self._started = True
@@ -86,7 +86,7 @@ class LeaseKeeper:
     def keep(self, lease: int, granted: int, renewed: t.Optional[float] = None) -> None:
         """Renew this lease; `renewed` (boottime) is when it was granted, if it was just now.
 
-        The first time is at once: from then on there is a connection, whatever the host runs out of.
+        The first time is at once: from then on there is a connection, even if the host runs out of something.
         """
         with self._lock:
             self._renewal = self._renewal._replace(lease=lease, granted=granted, failure=None, lost=False)
@@ -113,7 +113,7 @@ class LeaseKeeper:
         return task.due if lease else float("inf")
 
     def _round(self) -> None:
-        """Renew the lease if it is time, and wait until it is, or until a sign of life is due."""
+        """Renew the lease if it is time, and wait until it is, or until the watchdog is due."""
         self._alive()
         due = self.turn()
         for _message in self._bell.take(min(due - boottime(), self._interval)):
@@ -131,7 +131,7 @@ class LeaseKeeper:
             failure = RollcallError(f"Keeping lease {lease:x} alive failed: {type(exc).__name__}: {exc}")
         with self._lock:
             if self._renewal.lease != lease:
-                return  # released meanwhile
+                return  # released since
             if failure is None:
                 counted, rtt = self._renewal.keepalives + 1, round(boottime() - begun, 4)
                 self._renewal = self._renewal._replace(granted=granted, keepalives=counted, rtt=rtt, failure=None)

@@ -21,7 +21,9 @@ from ..._etcd.wire import Method
 Json = t.Dict[str, t.Any]
 Answer = t.TypeVar("Answer")
 
-_LONGEST_REQUEST = 30.0  # seconds, whatever the configuration says: the unit's watchdog waits for at least twice that
+_LONGEST_REQUEST = (
+    30.0  # seconds, even if the configuration has more: the unit's watchdog waits for at least twice that
+)
 
 
 def live_client(settings: Settings, ttl: int, who: str, alive: t.Callable[[], None]) -> LiveClient:
@@ -36,14 +38,14 @@ def live_client(settings: Settings, ttl: int, who: str, alive: t.Callable[[], No
 
 
 class LiveClient(Client):
-    """Calls `alive` before each request: a few slow ones in a row are no hang, whatever the watchdog waits for."""
+    """Calls `alive` before each request: a few slow ones in a row are not a hang for the watchdog."""
 
     def __init__(self, settings: Settings, alive: t.Callable[[], None], token: t.Optional[Token] = None) -> None:
         super().__init__(settings, token)
         self._alive = alive
 
     def sibling(self, alive: t.Callable[[], None]) -> LiveClient:
-        """A client for another thread, with signs of life of its own: the same token, another connection."""
+        """A client for another thread, which notifies the watchdog by itself: the same token, another connection."""
         return LiveClient(self.settings, alive, self._token)
 
     def call(self, what: str, method: Method[Answer], body: Json, following: t.Optional[Following] = None) -> Answer:

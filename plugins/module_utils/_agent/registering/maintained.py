@@ -27,15 +27,15 @@ Json = t.Dict[str, t.Any]
 
 
 class Maintained:
-    """What is said of this host. `patience` is the seconds for which a key must be over before it is deleted."""
+    """The maintenance of this host. `patience` is the seconds for which a key must be over before it is deleted."""
 
     def __init__(self, patience: float) -> None:
         self.fields: t.Optional[Json] = None
         self._patience = patience
         self._over: t.Dict[t.Tuple[Identity, int], float] = {}  # since when each key is seen to be over
 
-    def look(self, client: Client, layout: Layout, names: t.Sequence[Identity]) -> None:
-        """Read the keys of all names. What may not be read, or by nobody, counts as none. Raises Unreachable kinds."""
+    def read(self, client: Client, layout: Layout, names: t.Sequence[Identity]) -> None:
+        """Read the keys of all names. A key that cannot be read counts as absent. Raises Unreachable kinds."""
         over: t.Dict[t.Tuple[Identity, int], float] = {}
         self.fields = None
         try:
@@ -51,7 +51,7 @@ class Maintained:
         self._over = over
 
     def next_look(self) -> float:
-        """Seconds until there is something to be seen again; infinity where nothing ends."""
+        """Seconds until there is something to be seen again; infinity if no maintenance has an end."""
         end = maintenance.next_end([self.fields], time.time())
         ends = [] if end is None else [end - time.time()]
         return min(

@@ -33,15 +33,15 @@ REFUSED = "refused"
 LEFT = "left"
 REMOVED = "removed"  # on purpose as well: a check says so, until it passes
 
-# What does not pass by itself: a person has to change something first, here or in etcd.
+# Failures that do not pass by themselves: a person has to change something first, here or in etcd.
 REFUSALS = (AuthenticationFailed, InvalidSettings, NotGateway, PermissionDenied, TokenInvalid)
 
-_REMIND = 600.0  # seconds after which the same trouble is told again
+_REMIND = 600.0  # seconds after which the same trouble is logged again
 _ERRORS = 5  # different errors that are kept
 
 
 class Progress:
-    """Says once what is reached and what stands in the way, and keeps it for whoever asks."""
+    """Logs each phase and each failure once, and keeps them for the status."""
 
     def __init__(self) -> None:
         self.phase = STARTING

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What /etc/rollcall/register.json says.
+"""The configuration of the agent, /etc/rollcall/register.json.
 
 Internal to the collection: no promise is made to other users of this file.
 """
@@ -36,7 +36,7 @@ _MOST_ROLES = 32  # two operations each, for as many to come and as many to leav
 
 @dataclasses.dataclass(frozen=True)
 class RegisterConfig:
-    """All that `rollcall register` is told. `ttl`, `self_check` and `drain_time` are seconds.
+    """The configuration of `rollcall register`. `ttl`, `self_check` and `drain_time` are seconds.
 
     It holds nothing of the host itself, so that a file can be checked on another one, or where an image is built.
     `name` is "" for the name that the host has when it asks. `id_from` is one of ID_SOURCES. `metrics_file` is "" for
@@ -66,7 +66,7 @@ class RegisterConfig:
         return self._registration(self.name or host_name(), "", "").identities
 
     def identify(self) -> Registration:
-        """What this host wants to be known as, still without an address. Raises RegistryError."""
+        """The registration that this host wants, still without an address. Raises RegistryError."""
         return self._registration(self.name or host_name(), *machine_identity(self.id_from))
 
     def _registration(self, name: str, identity: str, boot: str) -> Registration:
@@ -102,7 +102,7 @@ def load(file: str) -> RegisterConfig:
         metrics_file=_metrics_file(root),
     )
     root.end()
-    # What is too large for a key, or what readers would leave out, must be said now, not in the middle of the night.
+    # A registration that is too large, or that readers would reject, must fail now, not in the middle of the night.
     sample = config._registration("x", "0" * 32, "0" * 36)
     checked(root, "", lambda: sample.keys(layout))
     statuses = tuple(Check(check.name, PASSING) for check in config.checks)
@@ -115,14 +115,14 @@ def _prove_readable(root: Section, document: Document) -> None:
     try:
         parse_document(document.dump())
     except InvalidNode as exc:
-        problem = f"every reader would leave this host out, for {exc}"
+        problem = f"every reader would reject this host: {exc}"
         raise root.error("meta", f"{problem}. Are there NaN, Infinity, or broken characters in it?") from exc
 
 
 def _id_from(root: Section) -> str:
     source = root.text("id_from", MACHINE_ID)
     if source not in ID_SOURCES:
-        raise root.error("id_from", f"{source!r} is none of {', '.join(ID_SOURCES)}")
+        raise root.error("id_from", f"expected one of {', '.join(ID_SOURCES)}, got {source!r}")
     return source
 
 

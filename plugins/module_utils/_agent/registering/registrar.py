@@ -7,7 +7,7 @@
 Internal to the collection: no promise is made to other users of this file.
 
 The lease is renewed by a thread of its own (`lease`). The reconciliation (claim our names, read our keys, write what
-differs) is done here. Nothing that etcd or the network does ends it; it comes back later. Where nothing changes, etcd
+differs) is done here. It survives every failure of etcd and the network. While nothing changes, etcd
 sees one keepalive in a third of the lease's time and one read in `self_check`, neither of which it writes down.
 """
 
@@ -47,7 +47,7 @@ class Registrar:
     """Holds the registration that `config`, `locator` and `checks` describe; belongs to one thread.
 
     `keeper` renews its lease. `live` is called with seconds that have to pass while the process goes on, and `alive` at
-    least as often as etcd is asked for something.
+    least as often as a request goes to etcd.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Registrar:
         self._seen = Renewal()  # what was last told of the renewal
         self._written: t.Optional[Registration] = None
         self._former: t.Optional[t.Tuple[Place, int]] = None  # to withdraw first
-        self._leaving: t.Tuple[Identity, ...] = ()  # names that the lease may still hold and shall not
+        self._leaving: t.Tuple[Identity, ...] = ()  # names that the lease may still hold and must give up
         self._draining = False
         self._progress = Progress()
         self._unwritten: t.Optional[Registration] = None  # what waits for its turn to be written
@@ -87,7 +87,7 @@ class Registrar:
     def configure(self, config: RegisterConfig) -> None:
         """Take a configuration, at the start or later; the lease stays wherever that is possible.
 
-        Raises RegistryError, before anything is changed, where the host does not know its name or machine id.
+        Raises RegistryError, before anything is changed, if the host does not know its name or machine id.
         """
         self._self = config.identify()
         self._config = config
@@ -124,7 +124,7 @@ class Registrar:
         return self._reconciliation.due
 
     def turn(self) -> None:
-        """Do what is due. What etcd or the network does to it is told, not raised."""
+        """Do the work that is due. Failures of etcd and the network are logged, not raised."""
         self._count_superseded()
         self._follow_renewal()
         if self._removed:
@@ -224,12 +224,12 @@ class Registrar:
 
     @property
     def _removed(self) -> bool:
-        """Whether a check of the node itself is critical for so long that it shall not be registered."""
+        """Whether a check of the node itself is critical for so long that the node must leave the registry."""
         return "" in self._checks.removed
 
     @property
     def _removal_due(self) -> float:
-        """When to try to withdraw what shall not be registered; infinity where nothing is."""
+        """When to try to deregister a node that must leave; infinity if it is not registered."""
         if not self._lease:
             return float("inf")
         return self._reconciliation.due if self._reconciliation.failing else 0.0
@@ -252,7 +252,7 @@ class Registrar:
         try:
             found = self._config.identify()
         except RegistryError:
-            return  # it has none at the moment
+            return  # it has no name at the moment
         if found.identities != self._self.identities:
             log.info(f"This host now calls itself {found}")
             self.configure(self._config)
@@ -289,7 +289,7 @@ class Registrar:
             phase = REFUSED if isinstance(renewal.failure, REFUSALS) else WAITING
             self._progress.trouble(phase, renewal.failure)
         if before.failure and not renewal.failure:
-            self._reconciliation.due = 0.0  # whatever happened meanwhile is seen now
+            self._reconciliation.due = 0.0  # changes of that time are seen now
 
     def _wait_for_an_address(self) -> None:
         if not self._lease:
@@ -302,16 +302,16 @@ class Registrar:
         self._end_former()
         lease, leaving = self._lease, self._leaving
         try:
-            self._put_right()
+            self._write_keys()
         except LeaseNotFound as exc:
             if self._lease == lease != 0:
                 self._lose(exc)
-            self._put_right()
+            self._write_keys()
         except PermissionDenied as exc:
             if not lease:
                 raise
             self._leaving = ()
-            self._put_right(under_another_lease=True)
+            self._write_keys(under_another_lease=True)
             names = ", ".join(map(str, leaving))
             log.warning(
                 f"Using lease {self._lease:x}, since lease {lease:x} cannot be written under any more"
@@ -329,8 +329,8 @@ class Registrar:
         with contextlib.suppress(RollcallError):
             self._etcd_version = printable(self._client.status().version, 40)
 
-    def _put_right(self, under_another_lease: bool = False) -> None:
-        """Have our keys as they must be, under our lease or another one. What can fail leaves the lease as it was."""
+    def _write_keys(self, under_another_lease: bool = False) -> None:
+        """Write our keys as they must be, under our lease or another one. A failure leaves the lease as it was."""
         wanted, lease = self._wanted, 0 if under_another_lease else self._lease
         fresh: t.List[t.Tuple[int, int, float]] = []
 
@@ -368,7 +368,7 @@ class Registrar:
         self._leaving = ()
         self._counts["writes" if claim.changed else "self_checks"] += 1
         self._written, self._unwritten = wanted, None
-        self._maintained.look(self._client, self._config.layout, self._self.identities)
+        self._maintained.read(self._client, self._config.layout, self._self.identities)
         joined = self._memory.joined or int(time.time())
         self._remember(dataclasses.replace(self._memory, place=self._place, joined=joined, checks=wanted.checks))
         self._progress.enter(
@@ -405,10 +405,10 @@ class Registrar:
 
     def _end_unused(self, lease: int, exc: Exception) -> None:
         """End a lease that was granted for a claim which failed with `exc`."""
-        if isinstance(exc, Unreachable):  # the claim may have been done, and etcd cannot be asked to end it
+        if isinstance(exc, Unreachable):  # the claim may have been done, and etcd cannot be reached to end it
             self._previous = (*self._previous, lease)[-_MOST_PREVIOUS:]
             return
-        with contextlib.suppress(RollcallError):  # with a key of somebody else's on it, it ends by itself
+        with contextlib.suppress(RollcallError):  # with a key of another user on it, it ends by itself
             self._client.lease_revoke(lease)
 
     def _end_empty_lease(self) -> None:
@@ -421,18 +421,18 @@ class Registrar:
                     return
                 self._client.lease_revoke(self._lease)
             except (LeaseNotFound, PermissionDenied):
-                pass  # it is gone, or somebody else's key hangs on it
+                pass  # it is gone, or a key of another user is attached to it
             self._let_go()
 
     def _count_superseded(self) -> None:
-        """Count what was to be written and never will be, since the next change came before its turn."""
+        """Count a change that is never written, since the next one came before its turn."""
         wanted = self._wanted
         if self._unwritten is not None and self._unwritten != wanted:
             self._superseded += 1
         self._unwritten = wanted if self._changed else None
 
     def _end_former(self) -> None:
-        """Withdraw what the configuration no longer says. What etcd refuses here ends by itself with its lease."""
+        """Delete the registration of the former configuration. If etcd refuses, it ends by itself with its lease."""
         if self._former is None:
             return
         place, lease = self._former

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What outlives the process but not the boot: the files of /run/rollcall.
+"""The files of /run/rollcall, which outlive the process but not the boot.
 
 Internal to the collection: no promise is made to other users of this file.
 
@@ -45,14 +45,14 @@ class Place(t.NamedTuple):
         return cls(layout.prefix, layout.layout, layout.state_prefix, names[0].dc, names[0].name, roles)
 
     def keys(self) -> t.Tuple[Layout, t.Tuple[Identity, ...]]:
-        """What `of` was made from. Raises InvalidLayout."""
+        """The layout and the names that `of` was made from. Raises InvalidLayout."""
         names = tuple(Identity(self.dc, role, self.name) for role in self.roles)
         return Layout(self.prefix, self.layout, self.state_prefix), names
 
 
 @dataclasses.dataclass(frozen=True)
 class Memory:
-    """What an agent knows that its next process should know. `ttl` is the seconds that were asked for, `joined` the
+    """The knowledge that an agent hands to its next process. `ttl` is the seconds that were requested, `joined` the
     Unix time since which the lease holds the names (0: it does not yet).
 
     `instance` names one life of the registration, from the first start since boot to leaving. `lease` 0: none is held.

@@ -18,7 +18,7 @@ _REFUSED_CAP = 60.0  # seconds between attempts while etcd refuses: a wrong pass
 
 
 class Task:
-    """When something of a lease is to be done: after a period where it worked, after a backoff where it did not.
+    """When a task of a lease is due: after a period if it worked, after a backoff if it failed.
 
     `ttl` is the lease's time to live in seconds.
     """

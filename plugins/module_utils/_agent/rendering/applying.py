@@ -23,7 +23,7 @@ from .state_directory import StateDirectory
 from .target import CommandFailed
 from .view import View
 
-# What the host may run out of, besides what is raised on purpose.
+# Shortages of the host, besides the errors that are raised on purpose.
 _FORESEEN = (RollcallError, OSError, RuntimeError, MemoryError)
 
 
@@ -37,7 +37,7 @@ def make_jobs(config: RenderConfig, run_dir: str, show_diff: bool = False) -> t.
 
 
 def apply(jobs: t.Sequence[Job], view: View, commands: Commands, now: t.Callable[[], float]) -> None:
-    """Bring the files of all jobs up to date. Reload commands that are equal run once. What fails is told by the job.
+    """Bring the files of all jobs up to date. Reload commands that are equal run once. The job holds its failure.
 
     A set that cannot be checked or replaced holds up no other. Sets that share a reload that fails are all taken back.
     """
@@ -59,7 +59,7 @@ def apply(jobs: t.Sequence[Job], view: View, commands: Commands, now: t.Callable
 
 
 def preview(jobs: t.Sequence[Job], view: View, commands: Commands) -> None:
-    """What `apply` would do, up to the check, with the same objects. Nothing is replaced or kept."""
+    """Do as `apply` up to the check, with the same objects. Nothing is replaced or kept."""
     for job in jobs:
         try:
             change = job.open(view)
@@ -118,7 +118,7 @@ def _reload(
 def _take_back(job: Job, change: Change, exc: Exception, now: float) -> None:
     try:
         change.restore()
-    except _FORESEEN as trouble:  # said by the title of the job, as is why it was to be taken back
+    except _FORESEEN as trouble:  # the job's title names it, and the reason for the roll-back
         log.error(f"The old files are not back: {trouble}", "RC-E-ROLL-BACK")
     _fail(job, change, exc, now)
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Running the check and reload commands, with signs of life for systemd meanwhile.
+"""Running the check and reload commands, while the watchdog is notified.
 
 Internal to the collection: no promise is made to other users of this file.
 """
@@ -24,7 +24,7 @@ class Commands:
         self._notifier = notifier or Notifier()
 
     def alive(self) -> None:
-        """Give a sign of life between two files: a template may wait for DNS."""
+        """Notify the watchdog between two files: a template may wait for DNS."""
         self._notifier.alive()
 
     def run(self, command: str, timeout: float) -> CommandResult:

@@ -6,7 +6,7 @@
 
 Internal to the collection: no promise is made to other users of this file.
 
-Whoever waits for a revision relies on it: everything up to it is in the files. Several watches do not arrive in step,
+A play that waits for a revision relies on it: everything up to it is in the files. Watches do not arrive in step,
 so a revision is published only after a read as of it has shown the state that was rendered.
 """
 
@@ -28,7 +28,7 @@ _RECHECK = 1.0  # seconds until the next look at a revision whose changes have n
 
 
 class Applied(t.NamedTuple):
-    """What is in the files now. `hash` is of their contents; `stale`: the registry has moved on, and the guard holds;
+    """The state of the files now. `hash` is of their contents; `stale`: the registry has moved on, and the guard holds;
     `error` is "" or why they are not up to date.
 
     Where they are up to date, `revision` and `pulses` are those of the state that was rendered; else pulses is None,
@@ -125,8 +125,8 @@ class Consumer:
     def _write(self, document: str) -> None:
         """Write the key, under the lease that it has or under a new one. Raises EtcdError kinds.
 
-        A lease that the key cannot be written under is given up. Somebody may have attached a key of their own to it:
-        then etcd refuses every write under it to whoever may not write that key, for as long as it is kept alive.
+        A lease that the key cannot be written under is given up. Another user may have attached a key to it:
+        then etcd refuses every write under it to users that may not write that key, as long as it is kept alive.
         """
         fresh = not self._lease
         if fresh:

@@ -27,7 +27,7 @@ _known: t.Dict[t.Tuple[str, str, t.Optional[str]], t.Optional[str]] = {}
 
 
 class Expressions:
-    """What one rendering searches, in a bounded time."""
+    """The searches of one rendering, in a bounded time."""
 
     def __init__(self, seconds: float = _SECONDS) -> None:
         self._deadline = time.monotonic() + seconds

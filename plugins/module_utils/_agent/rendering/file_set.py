@@ -31,7 +31,7 @@ _T = t.TypeVar("_T")
 
 
 class FileSet:
-    """The files of one set. `run_dir` is where candidates are checked whose own directory belongs to somebody else."""
+    """The files of one set. `run_dir` is where candidates are checked whose own directory belongs to another user."""
 
     def __init__(self, files: t.Sequence[File], state: StateDirectory, run_dir: str) -> None:
         self.targets = [Target(file, state) for file in files]
@@ -66,7 +66,7 @@ class FileSet:
         return self.patiently(lambda: self._open(contents), late=Change.close)
 
     def patiently(self, work: t.Callable[[], _T], late: t.Callable[[_T], None] = lambda _result: None) -> _T:
-        """What `work` with these files gives, in a bounded time. Raises ApplyFailed if it stalls; see `Aside`.
+        """The result of `work` with these files, in a bounded time. Raises ApplyFailed if it stalls; see `Aside`.
 
         One file on a disk that stalls must not hold up the others.
         """
@@ -207,7 +207,7 @@ class Change:
             )
 
     def _former(self, draft: Draft) -> t.Optional[bytes]:
-        """What the file was before this change, or before the one that an earlier process did not finish."""
+        """The content before this change, or before the one that an earlier process did not finish."""
         if draft.differs or not draft.target.dirty:
             return draft.previous
         try:

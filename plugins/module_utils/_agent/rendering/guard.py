@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What must not reach the load balancer, however true it is in etcd.
+"""States that must not reach the load balancer, even if etcd has them.
 
 Internal to the collection: no promise is made to other users of this file.
 

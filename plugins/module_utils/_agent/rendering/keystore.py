@@ -43,7 +43,9 @@ class Pair(t.NamedTuple):
 
 def is_plain(text: str) -> bool:
     """Whether `text` is on one line, without control characters."""
-    return text.isprintable() or not CONTROL.search(text)  # what Python can print has none, and that is found sooner
+    return text.isprintable() or not CONTROL.search(
+        text
+    )  # printable text has no control character, and that test is faster
 
 
 def one_line(text: str) -> str:
@@ -60,7 +62,7 @@ class KeyTable:
 
     @property
     def names(self) -> t.List[str]:
-        """All names, sorted when somebody first asks for them."""
+        """All names, sorted at the first request."""
         if len(self._names) != len(self.kvs):
             self._names = sorted(self.kvs)
         return self._names
@@ -78,7 +80,7 @@ class KeyStore:
         return self._prefix + key in self._table.kvs
 
     def getv(self, key: str, default: t.Optional[str] = None, raw: bool = False) -> str:
-        """The value of a key, or `default` where there is none. Raises TemplateFailed.
+        """The value of a key, or `default` if it does not exist. Raises TemplateFailed.
 
         One line break at its end is dropped: `etcdctl put` leaves it when it reads a value from its input.
         """
@@ -113,11 +115,11 @@ class KeyStore:
         return [pair.value for pair in self.gets(pattern, raw)]
 
     def ls(self, directory: str) -> t.List[str]:
-        """Names of what is directly in a directory, keys and directories, sorted; empty where there is none."""
+        """Names of what is directly in a directory, keys and directories, sorted; empty if there are no entries."""
         return self._children(directory, leaves=True)
 
     def lsdir(self, directory: str) -> t.List[str]:
-        """Names of the directories that are directly in a directory, sorted; empty where there is none."""
+        """Names of the directories that are directly in a directory, sorted; empty if there are no entries."""
         return self._children(directory, leaves=False)
 
     def _children(self, directory: str, leaves: bool) -> t.List[str]:

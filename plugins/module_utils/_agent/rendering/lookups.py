@@ -38,7 +38,7 @@ class Service(t.NamedTuple):
 
 
 class Lookups:
-    """What one rendering asks. Each question is asked once, and all of them take a bounded time."""
+    """The DNS lookups of one rendering. Each is made once, and all of them take a bounded time."""
 
     def __init__(self, seconds: float = _SECONDS) -> None:
         self._deadline = time.monotonic() + seconds

@@ -89,7 +89,7 @@ class RenderConfig:
 
     @property
     def selectors(self) -> t.Tuple[Selector, ...]:
-        """What is followed: the registry, maintenance, and the keys of the templates."""
+        """The followed keys: the registry, maintenance, and the keys of the templates."""
         keys = [key for file in self.files for key in file.keys]
         single = [Selector(key, prefix=False) for key in keys if not key.endswith("/")]
         below = [Selector(key.rstrip("/") + "/") for key in keys]
@@ -120,7 +120,7 @@ def load(path: str, state_dir: t.Optional[str] = None) -> RenderConfig:
     )
     root.end()
     if not loaded.files:
-        raise root.error("templates", "none is given")
+        raise root.error("templates", "expected at least one template, got an empty list")
     dests = [os.path.realpath(file.dest) for file in loaded.files]
     for dest in dests:
         if dests.count(dest) > 1:

@@ -46,7 +46,7 @@ _STOP, _AGAIN, _NEWS = "stop", "again", "news"
 
 
 class Renderer:
-    """Keeps the files of `config` up to date until it is told to stop. Its locks must be held already."""
+    """Keeps the files of `config` up to date until SIGTERM or SIGINT. Its locks must be held already."""
 
     def __init__(self, config: RenderConfig, run_dir: str) -> None:
         self._config = config
@@ -200,7 +200,7 @@ class Renderer:
                 log.info(f"{job.title} is good again")
 
     def _tell_rejected(self, seen: View) -> None:
-        """Say once which nodes are left out, whatever else is wrong with them later, and what else is to be known."""
+        """Log each rejected node once, even if other faults follow, and each note about nodes."""
         left_out = {rejected.path for rejected in self._good[1].rejected} if self._good else set()
         for rejected in seen.rejected:
             if rejected.path not in left_out:

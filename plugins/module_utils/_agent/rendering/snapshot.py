@@ -38,7 +38,7 @@ class Snapshot:
         self._saved: t.Tuple[str, t.Dict[Selector, Pulse]] = ("", {})
 
     def load(self, selectors: t.Sequence[Selector]) -> t.Optional[State]:
-        """The state as it was saved; None where there is none of just these `selectors`, or it cannot be used."""
+        """The saved state; None if there is no usable one of exactly these `selectors`."""
         try:
             content = self._directory.read(_NAME)
             state = _parse(json.loads(content)) if content else None
@@ -51,7 +51,7 @@ class Snapshot:
         return state
 
     def save(self, state: State) -> None:
-        """Keep `state`, synced to disk, unless just that is there already. A failure is told and tried again."""
+        """Keep `state`, synced to disk, unless it is saved already. A failure is logged, and tried again."""
         content = (state.cluster, state.pulses())
         if content == self._saved:
             return

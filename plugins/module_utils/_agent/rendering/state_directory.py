@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the renderer keeps about its files, on a disk that may stall.
+"""The state of the renderer, on a disk that may stall.
 
 Internal to the collection: no promise is made to other users of this file.
 
-The state directory serves the operator, and the next process. It is not worth a rendering that comes late: whoever uses
+The state directory serves the operator, and the next process. It is not worth a late rendering: code that uses
 it waits for two seconds at most, and from then on not at all until the disk answers again.
 """
 
@@ -85,7 +85,7 @@ class StateDirectory:
         self._write(f"{name}.1", content)
 
     def _wait(self, work: t.Callable[[], _T]) -> _T:
-        """What `work` gives. Raises Stalled or what `work` raises."""
+        """The result of `work`. Raises Stalled or the exceptions of `work`."""
         try:
             result = self._aside.do(work, _PATIENCE)
         except Stalled:

@@ -34,7 +34,7 @@ _DEFAULT_MODE = 0o644
 
 
 class ApplyFailed(RollcallError):
-    """A file could not be brought up to date. What was there before is there still."""
+    """A file could not be brought up to date. The former content stays."""
 
     id = "RC-E-APPLY"
 
@@ -103,7 +103,7 @@ class Target:
             raise
 
     def last_version(self) -> t.Optional[bytes]:
-        """What the file was before its last replacement. Raises OSError."""
+        """The content before the last replacement. Raises OSError."""
         return self._state.read(f"{self._versions}.1")
 
     def keep_version(self, content: bytes) -> None:
@@ -175,7 +175,7 @@ class Draft:
             self.directory.remove(self.name)
 
     def _wanted(self) -> Attributes:
-        """What the configuration says, else what the file has, else what a new file of ours gets."""
+        """The attributes of the configuration, otherwise those of the file, otherwise those of a new file."""
         now = self._former or Attributes(os.geteuid(), os.getegid(), _DEFAULT_MODE)
         file = self.target.file
         return now._replace(

@@ -33,7 +33,7 @@ _OF_A_DICT = frozenset(dir(dict))
 
 
 def require_jinja2() -> None:
-    """Raises RollcallError where Jinja2 is not installed: the first thing to know, not the last."""
+    """Raises NoJinja2 if Jinja2 is not installed, before anything else is done."""
     try:
         import jinja2  # noqa: F401  # only whether it can be had
     except ImportError as exc:
@@ -50,7 +50,7 @@ class Template:
     """One template file, read for every rendering, with what lies in its directory to include and import.
 
     Block tags on lines of their own leave nothing behind (trim_blocks, lstrip_blocks), and what is not defined is an
-    error. `prefix` is left out of the names of keys, as in confd.
+    error. `prefix` is omitted from the names of keys, as in confd.
     """
 
     def __init__(self, path: str, prefix: str = "") -> None:
@@ -80,7 +80,7 @@ class Template:
             raise TemplateFailed(f"Template {self.path}: cannot read {missing}") from exc
         except jinja2.TemplateSyntaxError as exc:
             raise TemplateFailed(f"Template {exc.filename or self.path}, line {exc.lineno}: {exc.message}") from exc
-        except Exception as exc:  # whatever an expression of the template does
+        except Exception as exc:  # any failure of an expression of the template
             words = (
                 str(exc) if isinstance(exc, (RollcallError, jinja2.TemplateError)) else f"{type(exc).__name__}: {exc}"
             )
@@ -116,7 +116,7 @@ def _classes() -> t.Tuple[t.Type[jinja2.Environment], t.Callable[[_Code], jinja2
     import jinja2
 
     class Environment(jinja2.Environment):
-        """Looks into a dict without looking for an attribute first, if it can have none of that name."""
+        """Looks into a dict before its attributes, if no attribute can have that name."""
 
         def getattr(self, obj: t.Any, attribute: str) -> t.Any:
             if type(obj) in (ReadOnlyDict, dict) and attribute in obj and attribute not in _OF_A_DICT:

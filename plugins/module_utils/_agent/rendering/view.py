@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What templates are rendered from: the nodes that can be taken, and the keys.
+"""The input of templates: the nodes that can be taken, and the keys.
 
 Internal to the collection: no promise is made to other users of this file.
 """
@@ -53,7 +53,7 @@ class ViewBuilder:
 
     def build(self, state: State) -> View:
         """The view of `state`, now. Raises InvalidLayout if the keys are those of another layout."""
-        former, self._state = self._state, None  # whatever goes wrong here, the next view is built from scratch
+        former, self._state = self._state, None  # after a failure here the next view is built from scratch
         if former is None:
             former = State(0, "", {})
             self._nodes = NodeIndex(self._layout, self._admission, _plain)
@@ -110,7 +110,7 @@ def _plain(node: Node) -> Node:
 
 
 def _not_plain(value: t.Any) -> str:
-    """The first text with a control character in what JSON may hold; "" where there is none."""
+    """The first text with a control character in a JSON value; "" if there is no such text."""
     if isinstance(value, str):
         return "" if is_plain(value) else value
     if isinstance(value, dict):
