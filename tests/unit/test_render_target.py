@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 
 import pytest
@@ -264,3 +265,24 @@ def test_a_file_that_nothing_is_reloaded_for_is_there_before_its_former_version_
     assert target.apply(b"3\n")
     assert place.kept("versions", ".1").read_bytes() == b"2\n"
     assert not (place.state / "dirty").exists(), "nothing is owed for it"
+
+
+@pytest.mark.parametrize("length", [240, 245, 255])
+def test_file_may_have_the_longest_name_there_is(place, length):
+    place.dest = place.etc / ("a" * length)
+    assert place.target(check_cmd=f"test -f {{src}} && test $(basename {{src}}) = {'a' * length}").apply(b"one\n")
+    assert os.listdir(place.etc) == ["a" * length]
+
+
+def test_file_that_is_a_mount_point_is_left_as_it_is(place, tmp_path, capsys):
+    mounted = tmp_path / "mounted"
+    for path in (place.dest, mounted):
+        path.write_text("one\n")
+    subprocess.run(["mount", "--bind", str(mounted), str(place.dest)], check=True)
+    try:
+        with pytest.raises(ApplyFailed, match="app.cfg up to date: .*it is a mount point. Mount its directory"):
+            place.target().apply(b"two\n")
+    finally:
+        subprocess.run(["umount", str(place.dest)], check=True)
+    assert (mounted.read_text(), os.listdir(place.etc)) == ("one\n", ["app.cfg"])
+    assert "Cannot put the old" not in capsys.readouterr().err

@@ -17,6 +17,7 @@ the way may belong to anybody: nobody can move a directory of root's into a dire
 
 from __future__ import annotations
 
+import binascii
 import errno
 import os
 import pwd
@@ -25,6 +26,7 @@ import typing as t
 
 _LARGEST = 64 * 2**20  # bytes of a file that is read: a sparse one must not fill the memory
 _MOST_LINKS = 40  # as the kernel: path_resolution(7)
+_LONGEST_NAME = 255  # bytes
 _SELINUX = "/sys/fs/selinux/enforce"  # exists while SELinux is enabled
 _ACL = "system.posix_acl_access"
 # They hold for the content that they were made for, or give rights to a program.
@@ -54,7 +56,13 @@ class Candidate(t.NamedTuple):
     def commit(self) -> None:
         """Put it in its place, for good: the directory is synced, too. Raises OSError."""
         descriptor = self.directory.descriptor
-        os.replace(self.draft, self.name, src_dir_fd=descriptor, dst_dir_fd=descriptor)
+        try:
+            os.replace(self.draft, self.name, src_dir_fd=descriptor, dst_dir_fd=descriptor)
+        except OSError as exc:
+            path = os.path.join(self.directory.path, self.name)
+            if exc.errno == errno.EBUSY:
+                raise OSError(exc.errno, "it is a mount point. Mount its directory instead", path) from exc
+            raise OSError(exc.errno, exc.strerror, path) from exc
         os.fsync(descriptor)
 
     def discard(self) -> None:
@@ -116,7 +124,7 @@ class Directory:
 
         `sole`: nobody else replaces this file, so what an interrupted process left behind is removed.
         """
-        draft = f".{name}.rollcall" if sole else f".{name}.{os.urandom(6).hex()}.rollcall"
+        draft = name_beside(name, ".rollcall" if sole else f".{os.urandom(6).hex()}.rollcall")
         if sole:
             self.remove(draft)
         self.create(draft, content, attributes, sync=True)
@@ -192,6 +200,14 @@ class Directory:
                 raise UnsafePath(f"{path} is not a regular file") from exc
             exc.filename = path
             raise
+
+
+def name_beside(name: str, end: str) -> str:
+    """A hidden name for something that belongs to the file `name`, as long as names may be: NAME_MAX of <limits.h>."""
+    beside = f".{name}{end}"
+    if len(os.fsencode(beside)) <= _LONGEST_NAME:
+        return beside
+    return f".{binascii.crc32(os.fsencode(name)):08x}{end}"
 
 
 def open_directory(path: str, make: t.Optional[int] = None) -> Directory:

@@ -17,7 +17,7 @@ import shlex
 import shutil
 import typing as t
 
-from ..._etcd.files import UnsafePath, open_directory, private_directory
+from ..._etcd.files import UnsafePath, name_beside, open_directory, private_directory
 from ..host import log
 from ..host.aside import Aside, Stalled
 from .commands import Commands
@@ -172,7 +172,7 @@ class Change:
         remove = any(content is not None for content in former.values())
         for draft, content in former.items():
             try:
-                if draft.differs or self.owed:
+                if draft.replaced or (self.owed and not draft.differs):
                     draft.restore(content, remove)
             except OSError as exc:
                 log.error(
@@ -268,8 +268,8 @@ class _Stage:
 
 def _place(draft: Draft, run_dir: str, sole: bool) -> str:
     """Beside the file, where confined programs may read, unless another user could exchange what is checked."""
-    name = f".{draft.name}.rollcall-check"
-    unique = f"{name}-{os.urandom(6).hex()}"
+    name = name_beside(draft.name, ".rollcall-check")
+    unique = name_beside(draft.name, f".rollcall-check-{os.urandom(6).hex()}")
     try:
         draft.directory.require_private()
     except UnsafePath:

@@ -142,6 +142,7 @@ class Draft:
         self._former = directory.attributes(name)
         self.wanted = self._wanted()
         self.differs = self.previous != content or self._former != self.wanted
+        self.replaced = False
         self._candidate: t.Optional[Candidate] = None
 
     def close(self) -> None:
@@ -166,6 +167,7 @@ class Draft:
         if self._candidate is not None:
             self._candidate.commit()
             self._candidate = None
+            self.replaced = True
 
     def restore(self, former: t.Optional[bytes], remove: bool) -> None:
         """Put the old file back. Without one, `remove` says whether the new one goes. Raises OSError."""
