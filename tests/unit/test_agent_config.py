@@ -221,6 +221,21 @@ def test_key_of_a_check_that_is_given_and_empty_is_an_error(written: Load, check
             {"checks": {"a": {"type": "tcp", "port": 1, "severity": "passing"}}},
             "checks.a.severity: expected one of",
         ),
+        (
+            {"checks": {"a": {"type": "tcp", "port": 1, "severity": "warning", "deregister_after": 60}}},
+            "checks.a.deregister_after: a check of severity warning is never critical",
+        ),
+        ({"checks": {"a": {"type": "alias", "node": "a b"}}}, "checks.a.node: the name 'a b' is not a host name"),
+        ({"checks": {"a": {"type": "alias", "node": "db1", "role": "a/b"}}}, "checks.a.role: the role 'a/b' is not"),
+        (
+            {"checks": {"a": {"type": "tcp", "port": 1, "validate_certs": False}}},
+            "checks.a.validate_certs: this check does no TLS",
+        ),
+        (
+            {"address": {"cidr": "10.0.0.0/8"}, "allowed_networks": ["192.168.0.0/16", "fd00::/8"]},
+            "address.cidr: no address of 10.0.0.0/8 is in one of the allowed networks",
+        ),
+        ({"address": {"cidr": "127.0.0.0/8"}}, "address.cidr: other hosts cannot reach the addresses of 127.0.0.0/8"),
         ({"writes": {"per_minute": 0}}, "writes.per_minute: 0 is not a whole number from 1 to 6000"),
         (
             {"services": {"web": {"port": 80, "weight_warning": -1}}},
@@ -280,11 +295,11 @@ def test_checks_have_the_defaults_of_their_type(written: Load) -> None:
     port, beat = written(
         checks={
             "beat": {"type": "ttl", "file": "/run/beat", "ttl": 30},
-            "a-port": {"type": "tcp", "port": 1, "severity": "warning", "initial": "passing", "deregister_after": 600},
+            "a-port": {"type": "tcp", "port": 1, "initial": "passing", "deregister_after": 600},
         }
     ).checks
     assert (port.interval, port.timeout, port.rise, port.fall) == (10, 3, 2, 3)
-    assert (port.severity, port.initial, port.deregister_after) == ("warning", "passing", 600)
+    assert (port.severity, port.initial, port.deregister_after) == ("critical", "passing", 600)
     assert (beat.rise, beat.fall, beat.severity, beat.initial, beat.deregister_after) == (
         1,
         1,

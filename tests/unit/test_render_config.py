@@ -123,6 +123,7 @@ def test_what_is_refused_in_a_template(loaded, file, message):
     ("options", "message"),
     [
         ({"templates": []}, "templates: expected at least one template"),
+        ({"templates": [{**FILE, "dest": FILE["src"]}]}, "templates: .* is both a template and a dest"),
         ({"templates": [FILE, FILE]}, "templates: /etc/a.cfg is the dest of more than one"),
         ({"allow_emtpy": True}, "allow_emtpy: unknown key"),
         ({"name": "l b"}, "name: the name 'l b' is not a host name"),

@@ -89,6 +89,9 @@ def _check(root: Section, name: str, section: Section, services: t.Collection[st
         deregister_after=section.seconds("deregister_after", 0.0, high=_YEAR),
     )
     section.end()
+    if config.deregister_after and config.severity != CRITICAL:
+        problem = "a check of severity warning is never critical, so it deregisters nothing. Remove one of the two keys"
+        raise section.error("deregister_after", problem)
     return config
 
 

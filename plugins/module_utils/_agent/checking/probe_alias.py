@@ -23,7 +23,8 @@ from ..._registry.layout import DC_ROLE_NAME, Identity
 from ..._registry.machine import host_name
 from ..._registry.model import CRITICAL, DRAIN, Node
 from ..._registry.node_set import Admission, assemble
-from ..config import Section
+from ..._registry.validation import valid_name, valid_word
+from ..config import Section, checked
 from .probe import UNKNOWN, Host, Probe, Result
 
 
@@ -82,6 +83,10 @@ def configure(section: Section, host: Host) -> Probe:
     """
     of = Identity(section.text("dc", host.dc), section.text("role", host.roles[0]), section.text("node", host.name))
     service = section.text("of_service")
+    checked(section, "role", lambda: valid_word(of.role, "role"))
+    checked(section, "dc", lambda: of.dc and valid_word(of.dc, "data centre"))
+    checked(section, "of_service", lambda: service and valid_word(service, "service"))
+    checked(section, "node", lambda: of.name and valid_name(of.name))
     if bool(of.dc) != (host.layout.layout == DC_ROLE_NAME):
         raise section.error("dc", f"the layout {host.layout.layout} {'has no' if of.dc else 'needs a'} data centre")
     # The status of an alias counts for its own service. If it looked at that service, critical would be for ever.

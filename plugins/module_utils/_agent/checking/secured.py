@@ -35,7 +35,7 @@ class Secured:
         names = ("ca_cert", "client_cert", "client_key", "tls_server_name")
         texts = {name: section.text(name) for name in names}
         verify = section.flag("validate_certs", True)
-        given = next(filter(texts.get, texts), "")
+        given = next(filter(texts.get, texts), "" if section.get("validate_certs") is None else "validate_certs")
         if given and not wanted:
             raise section.error(given, "this check does no TLS")
         if bool(texts["client_cert"]) != bool(texts["client_key"]):

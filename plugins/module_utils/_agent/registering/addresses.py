@@ -80,6 +80,8 @@ def read(root: Section, allowed: t.Sequence[Network]) -> Source:
         raise section.error(kind, "it is empty")
     if kind == CIDR or (kind == ROUTE and value != DEFAULT_ROUTE):
         _check_ip(section, source)
+    if kind == CIDR:
+        _check_allowed(section, value, allowed)
     return source
 
 
@@ -238,3 +240,12 @@ def _check_ip(section: Section, source: Source) -> None:
         raise section.error(source.kind, f"{shown(source.value)} is not {words}") from exc
     if source.family not in (0, version):
         raise section.error("family", f"{source.value} is of family {version}")
+
+
+def _check_allowed(section: Section, cidr: str, allowed: t.Sequence[Network]) -> None:
+    """Raises ConfigError if no address of the network could be registered."""
+    network = ipaddress.ip_network(cidr)
+    if allowed and not any(network.version == other.version and network.overlaps(other) for other in allowed):
+        raise section.error(CIDR, f"no address of {cidr} is in one of the allowed networks")
+    if not allowed and (network.is_loopback or network.is_link_local or network.is_multicast):
+        raise section.error(CIDR, f"other hosts cannot reach the addresses of {cidr} (allowed_networks can allow it)")

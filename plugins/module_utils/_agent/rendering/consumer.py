@@ -61,6 +61,7 @@ class Consumer:
         self._lease = 0
         self._renewal_due = 0.0
         self._failure = ""
+        self._contested = False  # told that another renderer has the same name
         self._leaving = False
         self._thread = threading.Thread(target=self._run, name="consumer", daemon=True)
 
@@ -174,6 +175,13 @@ class Consumer:
         found = self._client.get(self._key)
         if found is None or found.lease != self._lease:
             self._written = ""
+        if found is not None and found.lease not in (0, self._lease) and not self._contested:
+            self._contested = True
+            log.warning(
+                f"Another renderer publishes {self._key}, too (lease {found.lease:x}), so nobody can tell what either "
+                "has applied. Give each its own name",
+                "RC-E-PUBLISH",
+            )
 
     def _renewed(self) -> None:
         self._renewal_due = boottime() + jittered(self._ttl / 3, 0.1)

@@ -122,9 +122,12 @@ def load(path: str, state_dir: t.Optional[str] = None) -> RenderConfig:
     if not loaded.files:
         raise root.error("templates", "expected at least one template, got an empty list")
     dests = [os.path.realpath(file.dest) for file in loaded.files]
+    sources = {os.path.realpath(file.src) for file in loaded.files}
     for dest in dests:
         if dests.count(dest) > 1:
             raise root.error("templates", f"{dest} is the dest of more than one")
+        if dest in sources:
+            raise root.error("templates", f"{dest} is both a template and a dest, which would replace the template")
     return loaded
 
 
