@@ -118,7 +118,7 @@ ADVISORIES = (
         "CVE-2026-33343",
         PERMISSIONS,
         "any user",
-        "Nested transactions read and write every key, whatever the user's permissions (GHSA-rfx7-8w68-q57q).",
+        "Nested transactions read and write every key, also without permission for it (GHSA-rfx7-8w68-q57q).",
         ("3.4.42", "3.5.28", "3.6.9"),
         authentication=True,
     ),
@@ -157,7 +157,7 @@ ADVISORIES = (
     Advisory(
         "GHSA-3wh4-j44w-pg92",
         PERMISSIONS,
-        "whoever holds a revoked client certificate",
+        "the holder of a revoked client certificate",
         "With listen-client-http-urls, revoked client certificates are accepted on the gRPC port.",
         ("3.5.32", "3.6.13", "3.7.0"),
     ),
