@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.commands import render
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.config import ConfigError
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering import register_config
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering import render_config
@@ -158,3 +160,11 @@ def test_guide_of_checks_has_every_option_and_an_example_that_the_agent_accepts(
     file = tmp_path / "register.json"
     file.write_text(json.dumps({"etcd": {"endpoints": ["http://127.0.0.1:2379"]}, "role": "web", **config}))
     assert len(register_config.load(str(file)).checks) == 5
+
+
+def test_reference_page_has_every_option_of_the_command() -> None:
+    text = (ROOT / "docs/docsite/rst/reference_render.rst").read_text(encoding="utf-8")
+    parser = argparse.ArgumentParser(add_help=False)
+    render.add_arguments(parser)
+    (synopsis,) = (line for line in text.splitlines() if line.startswith("   rollcall render ["))
+    assert sorted(re.findall("--[a-z-]+", synopsis)) == sorted(re.findall("--[a-z-]+", parser.format_usage()))
