@@ -19,7 +19,10 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._agent.config i
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering import register_config
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering import render_config
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.expressions import Expressions
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.functions import FUNCTIONS
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.functions import (
+    FUNCTIONS,
+    OF_THE_HOST,
+)
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.keystore import KeyStore
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.lookups import Lookups
 from tests.support.pages import blocks_of
@@ -114,7 +117,9 @@ def test_reference_page_has_every_function_of_templates() -> None:
     text = (ROOT / "docs/docsite/rst/reference_render.rst").read_text(encoding="utf-8")
     listed = re.findall(r"``(\w+)``", text.partition("* keys: ")[2].partition("Control characters")[0])
     of_keys = [name for name in vars(KeyStore) if not name.startswith("_")]
-    assert sorted(listed) == sorted([*FUNCTIONS, *Lookups().functions(), *Expressions().functions(), *of_keys])
+    assert sorted(listed) == sorted(
+        [*FUNCTIONS, *OF_THE_HOST, *Lookups().functions(), *Expressions().functions(), *of_keys]
+    )
 
 
 def test_readme_stays_short() -> None:

@@ -202,11 +202,9 @@ FUNCTIONS: t.Mapping[str, t.Callable[..., t.Any]] = {
     "base64Encode": base64_encode,
     "dir": directory,
     "div": div,
-    "fileExists": file_exists,
     "fromJson": from_json,
     "from_json": from_json,
     "getenv": getenv,
-    "hostname": hostname,
     "json": json_object,
     "jsonArray": json_array,
     "mod": mod,
@@ -224,3 +222,6 @@ FUNCTIONS: t.Mapping[str, t.Callable[..., t.Any]] = {
     "trimPrefix": trim_prefix,
     "trimSuffix": trim_suffix,
 }
+
+# What these say can change while the renderer runs.
+OF_THE_HOST: t.Mapping[str, t.Callable[..., t.Any]] = {"fileExists": file_exists, "hostname": hostname}

@@ -68,23 +68,43 @@ class KeyTable:
         return self._names
 
 
+class KeyReads:
+    """Which keys were read: `names`, whether they exist or not, and all that start with one of `starts`."""
+
+    def __init__(self) -> None:
+        self.names: t.Set[str] = set()
+        self.starts: t.Set[str] = set()
+
+    def cover(self, name: str) -> bool:
+        """Whether this key was read, or would have been if it existed."""
+        return name in self.names or name.startswith(tuple(self.starts))
+
+
 class KeyStore:
-    """The functions of templates over a table. With `prefix` they take and give names without it, as in confd."""
+    """The functions of templates over a table. With `prefix` they take and give names without it, as in confd.
+
+    `reads` notes what they were asked for.
+    """
 
     def __init__(self, table: KeyTable, prefix: str = "") -> None:
         self._prefix = prefix.rstrip("/")
         self._table = table
+        self.reads = KeyReads()
 
     def exists(self, key: str) -> bool:
         """Whether there is a key of exactly this name."""
-        return self._prefix + key in self._table.kvs
+        name = self._prefix + key
+        self.reads.names.add(name)
+        return name in self._table.kvs
 
     def getv(self, key: str, default: t.Optional[str] = None, raw: bool = False) -> str:
         """The value of a key, or `default` if it does not exist. Raises TemplateFailed.
 
         One line break at its end is dropped: `etcdctl put` leaves it when it reads a value from its input.
         """
-        kv = self._table.kvs.get(self._prefix + key)
+        name = self._prefix + key
+        self.reads.names.add(name)
+        kv = self._table.kvs.get(name)
         if kv is not None:
             return self._value(key, kv.value, raw)
         if default is None:
@@ -133,6 +153,7 @@ class KeyStore:
 
     def _below(self, start: str) -> t.List[str]:
         """All names that start with `start`, which is empty or ends with a slash, in their order."""
+        self.reads.starts.add(start)
         names = self._table.names
         after = bisect.bisect_left(names, start[:-1] + _AFTER_SLASH) if start else len(names)
         return names[bisect.bisect_left(names, start) : after]

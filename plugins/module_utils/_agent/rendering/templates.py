@@ -14,11 +14,11 @@ import os
 import typing as t
 
 from ..._etcd.errors import RollcallError
-from ..._etcd.files import read_regular
 from ..._registry.read_only import ReadOnlyDict
 from ..._registry.select import select
 from .expressions import Expressions
-from .functions import FUNCTIONS
+from .functions import FUNCTIONS, OF_THE_HOST
+from .inputs import Function, Inputs, source
 from .keystore import KeyStore, TemplateFailed
 from .lookups import Lookups
 from .view import View
@@ -57,21 +57,38 @@ class Template:
         self.path = path
         self._prefix = prefix
         self._code: _Code = {}
+        self._last: t.Optional[t.Tuple[View, Inputs, bytes]] = None
 
     def render(self, view: View) -> bytes:
-        """The content of the file. Raises TemplateFailed."""
-        import jinja2
+        """The content of the file. Raises TemplateFailed.
 
+        If nothing has changed that the last rendering has read, its content is still right.
+        """
+        if self._last is not None:
+            before, inputs, content = self._last
+            self._last = None
+            if inputs.unchanged(before, view):
+                self._last = view, inputs, content
+                return content
         store = KeyStore(view.keys, self._prefix)
+        inputs = Inputs(store.reads)
+        content = self._render(view, store, inputs)
+        self._last = view, inputs, content
+        return content
+
+    def _render(self, view: View, store: KeyStore, inputs: Inputs) -> bytes:
+        import jinja2
 
         def nodes(**filters: t.Any) -> t.List[Json]:
             """All nodes that pass the filters, also critical, draining and maintained ones, unless `serving=true`."""
-            return [node.shared for node in select(view.nodes, **filters)]
+            found = select(view.nodes, **filters)
+            inputs.note_nodes(filters)
+            return [node.shared for node in found]
 
         try:
             functions = (store.exists, store.get, store.gets, store.getv, store.getvs, store.ls, store.lsdir, nodes)
             text = (
-                _environment(os.path.dirname(self.path), functions, self._code)
+                _environment(os.path.dirname(self.path), functions, self._code, inputs)
                 .get_template(os.path.basename(self.path))
                 .render()
             )
@@ -99,15 +116,14 @@ class Template:
         return place
 
 
-def _source(directory: str, name: str) -> t.Optional[t.Tuple[str, str, t.Callable[[], bool]]]:
-    """A template for jinja2.FunctionLoader, None if there is none. It is read without waiting for a named pipe."""
+def _load(directory: str, name: str, inputs: Inputs) -> t.Optional[t.Tuple[str, str, t.Callable[[], bool]]]:
+    """A template for jinja2.FunctionLoader, None if there is none."""
     from jinja2.loaders import split_template_path
 
     path = os.path.join(directory, *split_template_path(name))
-    try:
-        return read_regular(path).decode("utf-8"), path, lambda: True
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    content = source(path)
+    inputs.note_source(path, content)
+    return None if content is None else (content.decode("utf-8"), path, lambda: True)
 
 
 @functools.lru_cache(maxsize=None)
@@ -140,14 +156,14 @@ def _classes() -> t.Tuple[t.Type[jinja2.Environment], t.Callable[[_Code], jinja2
     return Environment, CodeCache
 
 
-def _environment(directory: str, functions: t.Iterable[t.Callable[..., t.Any]], code: _Code) -> jinja2.Environment:
+def _environment(directory: str, functions: t.Iterable[Function], code: _Code, inputs: Inputs) -> jinja2.Environment:
     """A new one for every rendering: it would keep what imported templates have set from the keys of before."""
     import jinja2
 
     environment_class, cache_class = _classes()
     environment = environment_class(
         bytecode_cache=cache_class(code),
-        loader=jinja2.FunctionLoader(lambda name: _source(directory, name)),
+        loader=jinja2.FunctionLoader(lambda name: _load(directory, name, inputs)),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -155,7 +171,9 @@ def _environment(directory: str, functions: t.Iterable[t.Callable[..., t.Any]], 
         autoescape=False,  # configuration files, not HTML
     )
     # As globals, and not as variables, they are there in imported macros, too.
-    plain = {**FUNCTIONS, **Lookups().functions(), **Expressions().functions()}
+    elsewhere = {**OF_THE_HOST, **Lookups().functions()}
+    noting = {name: inputs.elsewhere(function) for name, function in elsewhere.items()}
+    plain = {**FUNCTIONS, **Expressions().functions(), **noting}
     environment.globals.update(plain)
     environment.filters = {**plain, **environment.filters}
     environment.globals.update({function.__name__: function for function in functions})
