@@ -72,7 +72,7 @@ def reload(agent: Registrant, **changes: object) -> None:
 
 
 def test_several_roles_come_and_go_under_one_lease(etcd: Cluster, register: Register, changes: Changes) -> None:
-    agent = register(etcd, role="", roles=["web", "api"])
+    agent = register(etcd, role=None, roles=["web", "api"])
     agent.start()
     lease = agent.wait_phase("registered")["lease"]
     assert values(etcd) == values(etcd, API)
@@ -90,7 +90,7 @@ def test_several_roles_come_and_go_under_one_lease(etcd: Cluster, register: Regi
     assert leases(etcd, "/infrastructure/") == {lease}
 
     agent.end(signal.SIGKILL)
-    agent.configure(role="web", roles=[])
+    agent.configure(role="web", roles=None)
     agent.start()
     wait_for(lambda: not values(etcd, "/infrastructure/db/"), "the next process to leave the role")
     assert leases(etcd, "/infrastructure/") == {lease}
@@ -102,7 +102,7 @@ def test_several_roles_come_and_go_under_one_lease(etcd: Cluster, register: Regi
 
 def test_a_duplicate_in_one_role_is_refused_as_a_whole_and_named(etcd: Cluster, register: Register) -> None:
     etcd.ctl("put", API + "ip", "10.0.0.9")
-    agent = register(etcd, role="", roles=["web", "api"])
+    agent = register(etcd, role=None, roles=["web", "api"])
     agent.start()
     status = agent.wait_phase("duplicate")
     assert status["message"].startswith("api/web1 is already registered by another holder (address 10.0.0.9, id none")
@@ -118,7 +118,7 @@ def test_a_role_that_is_not_permitted_any_more_is_left_all_the_same(register: Re
         own.require_auth(root="r", node="n")
         for prefix in (KEYS, API, "/rollcall/"):
             own.permit("node", prefix)
-        agent = register(own, role="", roles=["web", "api"])
+        agent = register(own, role=None, roles=["web", "api"])
         agent.configure(etcd={"endpoints": own.endpoints, "user": "node", "password": "n"})
         agent.start()
         agent.wait_phase("registered")
