@@ -183,6 +183,35 @@ def test_the_roles_pass_on_every_way_to_etcd_that_plugins_know() -> None:
         assert f"`{_options.CONNECTION[name].var}`" in (agent / "README.md").read_text()
 
 
+def test_every_connection_of_a_role_has_the_same_options() -> None:
+    shared = spec_of(ROLES[0].parent / "agent")["agent_etcd"]["options"]
+    for role in ("register", "render"):
+        assert spec_of(ROLES[0].parent / role)[f"{role}_etcd"]["options"] == shared
+
+
+@pytest.mark.parametrize(("timeout", "shown"), [(5, "5s"), ("5", "5s"), ("2.5", "2.5s"), ("1m30s", "1m30s")])
+def test_a_timeout_may_be_a_duration_as_in_the_plugins(timeout: Any, shown: str) -> None:
+    found = connections("register", {"rollcall_etcd_endpoints": ["http://a:1"], "rollcall_etcd_timeout": timeout})
+    assert found["__register_environment"]["ETCDCTL_COMMAND_TIMEOUT"] == shown
+    assert found["__register_config"]["etcd"]["timeout"] == timeout
+
+
+@pytest.mark.parametrize("user", ["lb:s3cret", {"lb": "s3cret"}, ["lb:s3cret"]])
+@pytest.mark.parametrize("option", ["register_etcd", "render_etcd", "agent_etcd"])
+def test_no_password_gets_into_a_configuration_beside_its_user(option: str, user: Any) -> None:
+    (task,) = DataLoader().load_from_file(str(ROLES[0].parent / "agent/tasks/apart.yml"), trusted_as_template=True)
+    known: Json = {}
+    for part in ("defaults", "vars"):
+        file = ROLES[0].parent / f"agent/{part}/main.yml"
+        known.update(DataLoader().load_from_file(str(file), trusted_as_template=True))
+    given = {"endpoints": ["http://a:1"]}
+    for value, accepted in ((user, False), ("lb", True), ("", True), (None, True)):
+        variables = {**known, **HOST, "agent_etcd": given, **task["vars"], option: {**given, "user": value}}
+        templar = Templar(DataLoader(), variables=variables)
+        holds = [templar.evaluate_conditional(fact) for fact in task["ansible.builtin.assert"]["that"]]
+        assert all(holds) is accepted
+
+
 @pytest.mark.parametrize("insecure", [None, True, "true"])
 def test_a_domain_takes_the_place_of_endpoints_in_the_roles(insecure: Any) -> None:
     given = {"rollcall_etcd_discovery_srv": "example.com", "rollcall_etcd_tls_server_name": "etcd"}

@@ -289,7 +289,7 @@ def test_a_key_alone_is_not_shown_either(play: Callable[..., Rendered], authorit
         ({"user_data_archive_url": "mirror/runtime.tar.gz"}, "begins with http"),
         ({"user_data_archiveurl": "https://mirror/runtime.tar.gz"}, "Unknown variables: user_data_archiveurl."),
         ({"rollcall_etcd_root_password": "r"}, "rollcall_etcd_user and rollcall_etcd_password"),
-        ({"rollcall_etcd_user": "web:s3cret"}, "has a colon in it"),
+        ({"rollcall_etcd_user": "web:s3cret"}, "is no name, or has a colon in it"),
         ({"register_role": "we b"}, "the role 'we b' is not a valid name"),
         ({"register_checks": {"web": {"type": "htpp"}}}, "htpp"),
         ({"register_method": "etcdctl", "register_role": "web/api"}, "the role 'web/api' is not a valid name"),
