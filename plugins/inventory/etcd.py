@@ -314,6 +314,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._registry.error
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import (
     _clusters,
+    _collector,
     _guards,
     _hosts,
     _reading,
@@ -337,6 +338,10 @@ class InventoryModule(BaseInventoryPlugin, Constructed, Cacheable):
     def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
         super().parse(inventory, loader, path, cache)
         _source.require_ours(path, loader)
+        with _collector.paused():
+            self._parse(inventory, path, cache)
+
+    def _parse(self, inventory: InventoryData, path: str, cache: bool) -> None:
         try:
             self._configure(path)
             built = self._build(self._fetch(path, cache))

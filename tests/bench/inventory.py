@@ -5,7 +5,8 @@
 """An inventory of 10,000 hosts and 100,000 keys, beside the quickest ones that ansible-core has without a plugin.
 
 A real etcd holds an address, a document, a health and seven checks of each host. The peers are an executable script
-that only prints our own `--list` from a file, and an INI file of the same hosts, variables and groups.
+that only prints our own `--list` from a file, and an INI file of the same hosts, variables and groups. For programs
+that need no variables, such as `ansible all --list-hosts`, it is a plugin that only adds the hosts of a file.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import Any
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import wire
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client import Client
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import Settings
-from tests.bench.row import Row
+from tests.bench.row import Row, alternate
 from tests.support.inventory import write_config
 from tests.support.real_etcd import Cluster
 from tests.tools.etcd_binaries import etcd_binaries
@@ -33,8 +34,11 @@ from tests.tools.etcd_binaries import etcd_binaries
 HOSTS = 10_000
 CHECKS = 7
 ROUNDS = 2
+HOSTS_ROUNDS = 5
 
 _PROGRAM = Path(sys.prefix) / "bin" / "ansible-inventory"
+_ANSIBLE = Path(sys.prefix) / "bin" / "ansible"
+_PEERS = {"ANSIBLE_INVENTORY_PLUGINS": str(Path(__file__).parent / "peers"), "ANSIBLE_INVENTORY_ENABLED": "hosts_file"}
 
 CONSTRUCTED = {
     "compose": {"http_port": "rollcall_services.web.port | default(80)"},
@@ -43,7 +47,7 @@ CONSTRUCTED = {
 
 
 def rows() -> list[Row]:
-    """Seconds of `ansible-inventory --list`, and the most memory it takes."""
+    """Seconds of `ansible-inventory --list` and the most memory it takes; seconds of `ansible all --list-hosts`."""
     binaries = next(filter(None, reversed(etcd_binaries().values())))
     with Cluster(binaries) as etcd, tempfile.TemporaryDirectory(prefix="rollcall-bench-") as scratch:
         _register(etcd.endpoints, HOSTS)
@@ -56,11 +60,14 @@ def rows() -> list[Row]:
         sources = (config, constructed, script, ini)
         # They take turns, so that all meet the same noise of the machine.
         rounds = [{source: _cost(source) for source in sources} for _round in range(ROUNDS)]
+        hosts = _hosts_file(Path(scratch), listed)
+        ours, peer = alternate(lambda: _list_hosts(config), lambda: _list_hosts(hosts, **_PEERS), HOSTS_ROUNDS)
     seconds, memory = ({source: _mean(rounds, source, which) for source in sources} for which in (0, 1))
     return [
         Row("inventory-10k-hosts", seconds[config], "s", 1.25, "script inventory", seconds[script]),
         Row("inventory-10k-hosts-ini", seconds[config], "s", 1.0, "INI file", seconds[ini]),
         Row("inventory-10k-constructed", seconds[constructed], "s", 1.5, "the same, not constructed", seconds[config]),
+        Row("inventory-10k-list-hosts", ours, "s", 1.5, "a plugin that only adds the hosts of a file", peer),
         Row("inventory-10k-memory", memory[config], "MB", 1.3, "script inventory", memory[script]),
     ]
 
@@ -111,6 +118,13 @@ def _list(source: Path) -> str:
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, env=_clean(), check=True).stdout
 
 
+def _list_hosts(source: Path, **environment: str) -> None:
+    """`ansible all --list-hosts`, checked to print all hosts."""
+    command = [str(_ANSIBLE), "all", "--list-hosts", "-i", str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, env={**_clean(), **environment}, check=True)
+    assert f"hosts ({HOSTS})" in done.stdout, done.stderr
+
+
 def _clean() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "ETCDCTL_"))}
 
@@ -132,4 +146,15 @@ def _ini(directory: Path, listed: dict[str, Any]) -> Path:
     for group, content in listed.items():
         lines += [f"[{group}]", *content["hosts"]] if "hosts" in content else []
     path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def _hosts_file(directory: Path, listed: dict[str, Any]) -> Path:
+    path = directory / "all.hosts"
+    groups: dict[str, list[str]] = {host: [] for host in listed["_meta"]["hostvars"]}
+    for group, content in listed.items():
+        for host in content.get("hosts", ()):
+            groups[host].append(group)
+    addresses = {host: variables["ansible_host"] for host, variables in listed["_meta"]["hostvars"].items()}
+    path.write_text("".join(f"{host} {addresses[host]} {' '.join(names)}\n" for host, names in groups.items()))
     return path

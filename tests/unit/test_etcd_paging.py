@@ -52,15 +52,15 @@ def test_a_page_that_was_asked_for_ahead_and_never_came_is_asked_for_again(fake_
 
 
 def test_who_stops_in_the_middle_gets_the_answer_to_the_next_question(fake_etcd, client, monkeypatch):
-    decoded = []
+    pages, parse_list = [], wire.KeyValue.parse_list
 
-    def interrupted(kv):
-        decoded.append(kv)
-        if len(decoded) > 5:
+    def interrupted(items):
+        pages.append(items)
+        if len(pages) > 1:
             raise KeyboardInterrupt
-        return wire.KeyValue("", "", 0, 0, 0, 0)
+        return parse_list(items)
 
-    monkeypatch.setattr(wire.KeyValue, "parse", interrupted)
+    monkeypatch.setattr(wire.KeyValue, "parse_list", interrupted)
     with pytest.raises(KeyboardInterrupt):
         client.read_all("/p/", page=4)
     monkeypatch.undo()

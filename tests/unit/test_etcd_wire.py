@@ -91,3 +91,13 @@ def test_only_the_wire_and_the_errors_name_fields_of_etcd():
             names = [node for node in ast.walk(tree) if isinstance(node, ast.Subscript)]
             looked = [node.slice.value for node in names if isinstance(node.slice, ast.Constant)]
             assert not any(isinstance(name, str) and name != "Authorization" for name in looked), (file, looked)
+
+
+@pytest.mark.parametrize("other", [True, 1.0, None, [], {}, "x", "", "9" * 21, b"1"])
+@pytest.mark.parametrize("name", ["create_revision", "mod_revision", "version", "lease"])
+def test_each_number_of_a_list_of_keys_is_an_integer(name, other):
+    """Also one that Python takes for equal to a number that stands beside it."""
+    items = [{"key": wire.encode(f"/{index}"), name: value} for index, value in enumerate(["1", 1, 0, other])]
+    assert wire.KeyValue.parse_list(items[:3])[1] == wire.KeyValue.parse(items[0])._replace(key="/1")
+    with pytest.raises(fields.Malformed, match=f"{name} is no integer"):
+        wire.KeyValue.parse_list(items)

@@ -56,6 +56,19 @@ def number(data: Json, name: str) -> int:
     raise Malformed(f"{name} is no integer")
 
 
+def numbers(items: t.Sequence[Json], name: str) -> t.List[int]:
+    """The 64-bit integer that is called `name` in each of the messages, 0 where it is absent.
+
+    Most of them are the same in many messages, so each text is read once.
+    """
+    given = [item.get(name, "0") for item in items]
+    try:
+        known = {text: number({name: text}, name) for text in set(given) if type(text) is str}
+        return [known[text] for text in given]
+    except (TypeError, KeyError):  # other types than text, of which etcd has none
+        return [number(item, name) for item in items]
+
+
 def text(data: Json, name: str) -> str:
     """A string, "" if absent."""
     value = data.get(name, "")
@@ -77,12 +90,12 @@ def flag(data: Json, name: str) -> bool:
 
 
 def coded(data: Json, name: str) -> str:
-    """The text of a string of base64, "" if absent. Bytes that are not UTF-8 survive as surrogates."""
+    """The text of a string of base64, "" if absent."""
     return decode(data.get(name, ""), name)
 
 
 def decode(value: t.Any, name: str = "value") -> str:
-    """The text of base64."""
+    """The text of a string of base64. Bytes that are not UTF-8 survive as surrogates."""
     try:
         raw = binascii.a2b_base64(value)
         if (len(raw) + 2) // 3 * 4 == len(value):  # a2b_base64 skips characters that are not base64

@@ -44,3 +44,8 @@ def with_id(text: object, message_id: str) -> str:
     """
     line = str(text)
     return line if _ENDS_WITH_ID.search(line) else f"{line} [{message_id}]"
+
+
+def size(text: str) -> int:
+    """The size of `text` in etcd in bytes."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))  # counts an invalid byte as one

@@ -18,6 +18,7 @@ import typing as t
 from . import wire
 from .client import Client
 from .errors import EtcdError, KeyChanged, NotGateway
+from .text import size
 from .values import text_of
 from .wire import KeyValue
 
@@ -118,8 +119,8 @@ def _transactions(changes: t.Sequence[Change]) -> t.Iterator[t.List[Change]]:
     sent = replaced = 0
     for change in changes:
         key, guards = change.wanted.key, change.wanted.mod_revision is not None
-        more_sent = _size(key) * (3 if guards else 1) + _size(change.value or "")  # compare, write, read
-        more_replaced = _size(change.before.value) if change.before else 0
+        more_sent = size(key) * (3 if guards else 1) + size(change.value or "")  # compare, write, read
+        more_replaced = size(change.before.value) if change.before else 0
         full = len(some) == wire.MAX_TXN_OPS or sent + more_sent > wire.MAX_REQUEST
         # What is replaced is in the answer, where base64 makes four bytes of three.
         if some and (full or replaced + more_replaced > wire.MAX_PAGE // 2):
@@ -145,10 +146,6 @@ def _write(client: Client, changes: t.Sequence[Change]) -> t.Tuple[int, t.List[C
             _require_revision(wanted, next(iter(done.range(index).kvs), None))
         raise NotGateway(f"{what} failed: {client.endpoint} refused it for keys that are as expected: it is no etcd")
     return done.revision, [_made(change, done.previous(index), done.revision) for index, change in enumerate(changes)]
-
-
-def _size(text: str) -> int:
-    return len(text) if text.isascii() else len(wire.order(text))
 
 
 def _operation(change: Change) -> Json:

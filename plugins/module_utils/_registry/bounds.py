@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import typing as t
 
-from .._etcd.text import shown
+from .._etcd.text import shown, size
 from .._etcd.wire import KeyValue
 from .errors import InvalidNode
-from .validation import MAX_VALUE, size
+from .validation import MAX_VALUE
 
 MAX_KEYS = 64  # of one node
 MAX_BYTES = 16384  # of all values of one node

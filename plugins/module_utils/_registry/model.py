@@ -228,12 +228,13 @@ def parse_service(name: str, data: t.Any) -> Service:
 
 def parse_check(name: str, text: str) -> Check:
     """Parse the value of a check's key. Raises InvalidNode."""
-    fields = load(text, f"check {shown(name)}")
+    what = f"check {valid_word(name, 'check')!r}"
+    fields = load(text, what)
     return Check(
-        name=valid_word(name, "check"),
+        name=name,
         status=valid_health(fields.get("status")),
         output=_text(fields.get("output", ""), "output"),
-        since=valid_number(fields.get("since", 0), 0, 2**53, f"since of check {shown(name)}"),
+        since=valid_number(fields.get("since", 0), 0, 2**53, f"since of {what}"),
         service=valid_word(fields["service"], "service") if fields.get("service") else "",
         flapping=fields.get("flapping") is True,
     )

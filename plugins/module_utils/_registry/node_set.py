@@ -339,16 +339,14 @@ def _node(
     )
     document = parse_document(keys[NODE].value) if NODE in keys else Document()
     health = valid_health(keys[HEALTH].value.strip()) if HEALTH in keys else PASSING
-    services = tuple(
-        dataclasses.replace(service, health=_service_health(service, health, checks)) for service in document.services
-    )
+    services = tuple(_with_health(service, health, checks) for service in document.services)
     return Node(
         dc=who.dc,
         role=who.role,
         name=who.name,
         address=address,
         health=health,
-        document=dataclasses.replace(document, services=services) if services else document,
+        document=document if services == document.services else dataclasses.replace(document, services=services),
         checks=checks,
         maintenance=None if maintenance_key is None else maintenance.current(maintenance_key.value, now),
         lease=keys[IP].lease,
@@ -358,12 +356,12 @@ def _node(
     )
 
 
-def _service_health(service: Service, health: str, checks: t.Sequence[Check]) -> str:
-    """The worst status of the checks of the node itself and of the service; the node's health if that is drain, or if
-    the node has no checks."""
-    if health == DRAIN or not checks:
-        return health
-    return worst(check.status for check in checks if check.service in ("", service.name))
+def _with_health(service: Service, health: str, checks: t.Sequence[Check]) -> Service:
+    """The service with the worst status of its checks and those of the node itself; with the node's health if that is
+    drain, or if the node has no checks."""
+    if health != DRAIN and checks:
+        health = worst({check.status for check in checks if check.service in ("", service.name)})
+    return service if service.health == health else dataclasses.replace(service, health=health)
 
 
 def _merged(same: t.Sequence[Node]) -> Node:

@@ -13,9 +13,9 @@ import json
 import math
 import typing as t
 
-from .._etcd.text import shown
+from .._etcd.text import shown, size
 from .errors import InvalidNode
-from .validation import MAX_VALUE, RESERVED_KEYS, reserved_key, size
+from .validation import MAX_VALUE, RESERVED_KEYS, reserved_key
 
 Json = t.Dict[str, t.Any]
 
@@ -49,7 +49,8 @@ def parse_json(text: str, what: str) -> t.Any:
             json.dumps(data, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
         raise InvalidNode(f"the {what} is not JSON: {shown(text)}") from None
-    if _is_deeper(data, MAX_DEPTH):
+    # Each level but the last opens a bracket, so only a text with many brackets is searched.
+    if text.count("{") + text.count("[") >= MAX_DEPTH and _is_deeper(data, MAX_DEPTH):
         raise InvalidNode(f"the {what} is nested more than {MAX_DEPTH} levels deep")
     # A key can contain escapes instead of letters; the search in the text only saves time.
     reserved = reserved_key(data) if RESERVED_KEYS in text or "\\u" in text else ""

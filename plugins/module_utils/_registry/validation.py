@@ -111,8 +111,3 @@ def reserved_key(data: t.Any) -> str:
         elif isinstance(value, (list, tuple)):
             waiting.extend(value)
     return ""
-
-
-def size(text: str) -> int:
-    """The size of `text` in etcd in bytes."""
-    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))  # counts an invalid byte as one
