@@ -47,14 +47,15 @@ class Attributes(t.NamedTuple):
 
 
 class Candidate(t.NamedTuple):
-    """A file, complete and synced under a name that nobody else uses, that can take the place of `name`."""
+    """A file, complete under a name that nobody else uses, that can take the place of `name`."""
 
     directory: Directory
     draft: str
     name: str
+    sync: bool = True
 
     def commit(self) -> None:
-        """Put it in its place, for good: the directory is synced, too. Raises OSError."""
+        """Put it in its place. If the file is synced, so is the directory: it is there for good. Raises OSError."""
         descriptor = self.directory.descriptor
         try:
             os.replace(self.draft, self.name, src_dir_fd=descriptor, dst_dir_fd=descriptor)
@@ -63,7 +64,8 @@ class Candidate(t.NamedTuple):
             if exc.errno == errno.EBUSY:
                 raise OSError(exc.errno, "it is a mount point. Mount its directory instead", path) from exc
             raise OSError(exc.errno, exc.strerror, path) from exc
-        os.fsync(descriptor)
+        if self.sync:
+            os.fsync(descriptor)
 
     def discard(self) -> None:
         """Remove it if it was not committed."""
@@ -118,17 +120,23 @@ class Directory:
             os.close(descriptor)
 
     def prepare(
-        self, name: str, content: bytes, attributes: t.Optional[Attributes] = None, sole: bool = False
+        self,
+        name: str,
+        content: bytes,
+        attributes: t.Optional[Attributes] = None,
+        sole: bool = False,
+        sync: bool = True,
     ) -> Candidate:
-        """Write and sync a candidate for `name`. Without `attributes` only its owner can read it. Raises OSError.
+        """Write a candidate for `name`. Without `attributes` only its owner can read it. Raises OSError.
 
-        `sole`: nobody else replaces this file, so what an interrupted process left behind is removed.
+        `sole`: nobody else replaces this file, so what an interrupted process left behind is removed. `sync`: the file
+        must survive a power failure.
         """
         draft = name_beside(name, ".rollcall" if sole else f".{os.urandom(6).hex()}.rollcall")
         if sole:
             self.remove(draft)
-        self.create(draft, content, attributes, sync=True)
-        return Candidate(self, draft, name)
+        self.create(draft, content, attributes, sync)
+        return Candidate(self, draft, name, sync)
 
     def create(self, name: str, content: bytes, attributes: t.Optional[Attributes] = None, sync: bool = False) -> None:
         """Write a file that must not exist. Without `attributes` only its owner can read it. Raises OSError."""
@@ -145,9 +153,16 @@ class Directory:
             self.remove(name)
             raise
 
-    def replace(self, name: str, content: bytes, attributes: t.Optional[Attributes] = None, sole: bool = False) -> None:
+    def replace(
+        self,
+        name: str,
+        content: bytes,
+        attributes: t.Optional[Attributes] = None,
+        sole: bool = False,
+        sync: bool = True,
+    ) -> None:
         """Make `name` this file, whole or not at all. Raises OSError. See `prepare`."""
-        candidate = self.prepare(name, content, attributes, sole)
+        candidate = self.prepare(name, content, attributes, sole, sync)
         try:
             candidate.commit()
         except BaseException:

@@ -84,11 +84,9 @@ def write(client: Client, changes: Changes) -> Changes:
         try:
             revision, done = _write(client, some)
         except EtcdError as exc:
-            if not written:
-                raise
-            raise EtcdError(
-                f"{exc}. Earlier transactions have changed {len(written)} of {len(pending)} keys", exc.code
-            ) from exc
+            if written:
+                exc.args = (f"{exc}. Earlier transactions have changed {len(written)} of {len(pending)} keys",)
+            raise
         written.update((change.wanted.key, change) for change in done)
     return Changes(revision, [written.get(change.wanted.key, change) for change in changes.all])
 

@@ -104,14 +104,17 @@ class Writer:
 
 
 def _replace(path: str, content: t.Optional[bytes]) -> None:
-    """Make the file this, as a whole or not at all; None removes it. Raises OSError."""
+    """Make the file this, as a whole or not at all; None removes it. Raises OSError.
+
+    It is not synced: it says how a process is, which a power failure ends.
+    """
     directory, name = reach(path, follow=False)
     with directory:
         if content is None:
             directory.remove(name)
         else:
             readable = Attributes(os.geteuid(), os.getegid(), 0o644)
-            directory.replace(name, content, readable, sole=True)
+            directory.replace(name, content, readable, sole=True, sync=False)
 
 
 def _replace_private(path: str, content: t.Optional[bytes]) -> None:
