@@ -26,7 +26,6 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._agent.renderin
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.keystore import KeyStore
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.lookups import Lookups
 from tests.support.pages import blocks_of
-from tests.tools.etcd_binaries import SERIES
 
 ROOT = Path(__file__).parents[2]
 RECORDS = sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))
@@ -139,17 +138,6 @@ def test_readme_lists_every_plugin_module_role_and_playbook() -> None:
         names = {path.stem for path in ROOT.glob(place)}
         assert names
         assert names <= listed
-
-
-def test_readme_names_the_versions_that_are_tested() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    rows = dict(re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|", readme, re.MULTILINE))
-    cores = [
-        re.findall(r"^ansible-core~=(\d+\.\d+)", (ROOT / "tests/requirements" / name).read_text(), re.MULTILINE)[0]
-        for name in ("dev.in", "newest.in")
-    ]
-    assert rows["ansible-core"] == " and ".join(cores)
-    assert rows["etcd"].startswith(f"{', '.join(SERIES[:-1])} and {SERIES[-1]};")
 
 
 def test_guide_of_checks_has_every_option_and_an_example_that_the_agent_accepts(tmp_path: Path) -> None:
