@@ -121,7 +121,7 @@ def test_without_scheme_tls_files_mean_https():
         ({"client_key": "/k.pem"}, "client_cert and client_key belong together"),
         ({"timeout": 0}, "timeout must be more than 0"),
         ({"timeout": -1}, "timeout must be more than 0"),
-        ({"timeout": "9" * 100_000}, "timeout must be seconds or a duration such as 5s or 1m30s, not '9{41}'"),
+        ({"timeout": "9" * 100_000}, "timeout: expected seconds or a duration such as 5s or 1m30s, got '9{40}'"),
         ({"timeout": "nan"}, "timeout must be more than 0"),
         ({"timeout": "inf"}, "timeout must be more than 0"),
         ({"timeout": "soon"}, "'soon'"),

@@ -164,7 +164,7 @@ SECRET = "swordfish"
         ([{"name": "eu", "host": "x"}, {"name": "us", "host": "x"}], "eu and us are the same keys of the same etcd"),
         ([{"name": "eu", "endpoint": "x"}], "cluster eu cannot be asked: Unknown option 'endpoint'; did you mean"),
         ([{"name": "eu", "host": "x", "min_hosts": 3}], "cluster eu cannot be asked: Unknown option 'min_hosts'"),
-        ([{"name": "eu", "host": "x", "timeout": "soon"}], "timeout must be seconds or a duration"),
+        ([{"name": "eu", "host": "x", "timeout": "soon"}], "timeout: expected seconds or a duration"),
         ([{"name": "eu", "host": "x", "layout": "{name}"}], "Valid values are"),
         ([{"name": "eu", "host": "x", "password": SECRET}], "user and password belong together"),
         ([{"name": "eu", "endpoints": ["http://h:port"], "user": "me", "password": SECRET}], "Malformed etcd endpoint"),

@@ -193,7 +193,7 @@ def test_fewer_than_min_hosts_is_an_error(fake_etcd, config, failure):
         ({"prefix": "/"}, "prefix: expected a directory such as /infrastructure"),
         ({"allowed_networks": ["10.0.0.1/8"]}, "allowed_networks: 10.0.0.1/8 has host bits set"),
         ({"min_hosts": "some"}, "min_hosts"),
-        ({"timeout": "soon"}, "timeout must be seconds or a duration"),
+        ({"timeout": "soon"}, "timeout: expected seconds or a duration"),
         ({"user": "inventory"}, "user and password belong together"),
         ({"endpoints": None}, "endpoints: expected a value, got an empty one"),
         ({"password": None}, "password: expected a value, got an empty one"),

@@ -13,11 +13,11 @@ disk does not answer: then the files as they were read last serve.
 from __future__ import annotations
 
 import functools
-import queue
 import threading
 import typing as t
 
 from .errors import InvalidSettings
+from .inbox import Inbox
 from .settings import Tls
 
 if t.TYPE_CHECKING:
@@ -57,17 +57,16 @@ class Certificates:
         """What a look at the files gave, None if there is no answer within `seconds`."""
         if self._late is not None and self._late.is_alive():
             return None
-        answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+        answers: Inbox[Answer] = Inbox()
         thread = threading.Thread(target=lambda: answers.put(self._load()), name="TLS files", daemon=True)
         try:
             thread.start()
         except RuntimeError:  # no process or memory left for a thread
             return None if self._loaded else self._load()
-        try:
-            return answers.get(timeout=seconds)
-        except queue.Empty:
-            self._late = thread
-            return None
+        for answer in answers.take(seconds):
+            return answer
+        self._late = thread
+        return None
 
     def _load(self) -> Answer:
         loaded = self._loaded

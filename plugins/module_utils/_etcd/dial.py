@@ -13,11 +13,12 @@ etcd is not to be lost because DNS is.
 
 from __future__ import annotations
 
-import queue
 import socket
 import threading
 import time
 import typing as t
+
+from .inbox import Inbox
 
 Addresses = t.Sequence[t.Any]  # as getaddrinfo gives them: family, type, protocol, name, address
 Found = t.Union[Addresses, OSError]
@@ -87,12 +88,10 @@ def _addresses(host: str, port: int, seconds: float) -> Addresses:
 
 
 def _look_up(host: str, port: int, seconds: float) -> Found:
-    answers: queue.SimpleQueue[Found] = queue.SimpleQueue()
+    answers: Inbox[Found] = Inbox()
     threading.Thread(target=lambda: answers.put(_ask(host, port)), name=f"look up {host}", daemon=True).start()
-    try:
-        return answers.get(timeout=seconds)
-    except queue.Empty:
-        return socket.gaierror(socket.EAI_AGAIN, f"no answer from the nameserver within {seconds:.1f} s")
+    late = socket.gaierror(socket.EAI_AGAIN, f"no answer from the nameserver within {seconds:.1f} s")
+    return next(answers.take(seconds), late)
 
 
 def _ask(host: str, port: int) -> Found:

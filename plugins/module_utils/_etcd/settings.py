@@ -12,9 +12,9 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-import re
 import typing as t
 
+from .durations import seconds_of
 from .endpoints import DEFAULT_PORT, Endpoint, parse_endpoints
 from .errors import InvalidSettings
 
@@ -40,23 +40,19 @@ ETCDCTL = {
 # What says where etcd is, by the names of our options.
 WHERE = ("endpoints", "host", "port", "discovery_srv")
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_LONGEST_DURATION = 40  # characters
-_DURATION_PART = re.compile(r"([0-9]*\.?[0-9]+)(ms|s|m|h)")
+_LONGEST_TIMEOUT = 40  # characters
 
 
 def parse_seconds(given: t.Union[str, int, float]) -> float:
     """Read a number of seconds, or a duration as Go writes it (`5s`, `1m30s`, `500ms`). Raises InvalidSettings."""
-    text = str(given).strip()[: _LONGEST_DURATION + 1]
-    if len(text) > _LONGEST_DURATION:  # the time that the pattern takes grows with the cube of the digits
-        raise InvalidSettings(f"timeout must be seconds or a duration such as 5s or 1m30s, not {text!r}...")
-    parts = _DURATION_PART.findall(text)
-    if parts and "".join(number + unit for number, unit in parts) == text:
-        return sum(float(number) * _UNITS[unit] for number, unit in parts)
-    try:
-        return float(text)
-    except ValueError:
-        raise InvalidSettings(f"timeout must be seconds or a duration such as 5s or 1m30s, not {text!r}") from None
+    text = str(given).strip()
+    for read in (seconds_of, float) if len(text) <= _LONGEST_TIMEOUT else ():
+        try:
+            return read(text)
+        except ValueError:
+            pass
+    shown = f"{text[:_LONGEST_TIMEOUT]!r}{'...' if text[_LONGEST_TIMEOUT:] else ''}"
+    raise InvalidSettings(f"timeout: expected seconds or a duration such as 5s or 1m30s, got {shown}")
 
 
 def nearest(options: t.Mapping[str, t.Any], distance: t.Callable[[str], int]) -> t.Dict[str, t.Any]:

@@ -34,7 +34,6 @@ LEFT = "left"
 
 _ELECTIONS = 3  # reads of a lease during consecutive elections in etcd
 _RACES = 5  # attempts, each of which fails if another client writes between the read and the transaction
-_OPERATIONS = 128  # in one transaction; the default of etcd's --max-txn-ops
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,11 +147,11 @@ def reconcile(
             return claim
         result = client.txn(
             compare=[wire.unchanged(key, revision) for seen in found for key, revision in seen.guards.items()],
-            success=writes[:_OPERATIONS],
+            success=writes[: wire.MAX_TXN_OPS],
             what=f"Registering {wanted}",
         )
         # Operations beyond the limit follow in the next round, when the names are already claimed.
-        if result.succeeded and len(writes) <= _OPERATIONS:
+        if result.succeeded and len(writes) <= wire.MAX_TXN_OPS:
             for other in former:  # only keys of a former configuration are still attached to it
                 with contextlib.suppress(PermissionDenied):  # keys of a role that is no longer ours: the lease expires
                     _end_lease(client, other)

@@ -12,11 +12,9 @@ from __future__ import annotations
 import datetime
 import re
 
+from .._etcd.durations import seconds_of
 from .._etcd.text import shown
 from .errors import InvalidTime
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_PART = re.compile(r"([0-9]+)([smhdw])")
 
 
 def parse_duration(text: str) -> int:
@@ -24,10 +22,11 @@ def parse_duration(text: str) -> int:
 
     A number without a unit is an error, since many users would mean minutes.
     """
-    stripped = text.strip()
-    parts = _PART.findall(stripped)
-    seconds = sum(int(number) * _UNITS[unit] for number, unit in parts)
-    if "".join(number + unit for number, unit in parts) != stripped or not seconds:
+    try:
+        seconds = int(seconds_of(text.strip()))
+    except ValueError:
+        seconds = 0
+    if not seconds:
         raise InvalidTime(f"duration: expected a value such as 30m, 2h, 1d or 1h30m, got {shown(text)}")
     return seconds
 

@@ -19,12 +19,12 @@ import typing as t
 
 from ..._etcd.client import Client
 from ..._etcd.errors import EtcdError
+from ..._etcd.inbox import Inbox
 from ..._etcd.text import printable
 from ..._registry.following.changes import ChangeTracker, NodeChange
 from ..._registry.following.follower import Follower
 from ..._registry.following.mirror import Selector, read_state
 from ..._registry.layout import Layout
-from ..host.inbox import Inbox
 from . import access, filters
 from .change_text import change_text
 from .terminal import coloured, moment, note, say, warn

@@ -13,9 +13,10 @@ the work is done by a thread that is left alone when its time is over.
 from __future__ import annotations
 
 import errno
-import queue
 import threading
 import typing as t
+
+from ..._etcd.inbox import Inbox
 
 _T = t.TypeVar("_T")
 Answer = t.Tuple[t.Optional[_T], t.Optional[BaseException]]
@@ -44,7 +45,7 @@ class Aside:
             if self._busy:
                 raise Stalled(self._path)
             self._busy = True
-        answers: queue.SimpleQueue[Answer[_T]] = queue.SimpleQueue()
+        answers: Inbox[Answer[_T]] = Inbox()
         waited_for = [True]
 
         def run() -> None:
@@ -62,14 +63,13 @@ class Aside:
             threading.Thread(target=run, name=f"use of {self._path}", daemon=True).start()
         except RuntimeError:  # no process or memory left for a thread
             run()
-        try:
-            return _result(answers.get(timeout=seconds))
-        except queue.Empty:
-            with self._lock:
-                waited_for[0] = False
-            if answers.empty():
-                raise Stalled(self._path) from None
-            return _result(answers.get())
+        for answer in answers.take(seconds):
+            return _result(answer)
+        with self._lock:
+            waited_for[0] = False
+        for answer in answers.take(0.0):  # it came at the last moment
+            return _result(answer)
+        raise Stalled(self._path)
 
     def afterwards(self, work: Nothing) -> None:
         """Do `work` now, or when the piece that is stuck has ended: it needs no thread, and may not fail."""

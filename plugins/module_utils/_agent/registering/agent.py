@@ -18,12 +18,12 @@ import signal
 import threading
 import typing as t
 
+from ..._etcd.inbox import Inbox
 from ..._registry.errors import RegistryError
 from ..checking.checks import CheckResult, Checks
 from ..config import ConfigError
 from ..host import log
 from ..host.clock import boottime
-from ..host.inbox import Inbox
 from ..host.shortage import patiently
 from ..host.systemd import STOP, Notifier, why_ended
 from ..version import version

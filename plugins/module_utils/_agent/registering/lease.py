@@ -18,9 +18,9 @@ import typing as t
 
 from ..._etcd.client import Client
 from ..._etcd.errors import LeaseNotFound, RollcallError
+from ..._etcd.inbox import Inbox
 from ..._registry.following.timing import jittered
 from ..host.clock import boottime
-from ..host.inbox import Inbox
 from ..host.threads import start_rounds
 from .progress import REFUSALS
 from .schedule import Task

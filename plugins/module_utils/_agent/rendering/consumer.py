@@ -18,11 +18,11 @@ import typing as t
 
 from ..._etcd.client import Client
 from ..._etcd.errors import Compacted, EtcdError, LeaseNotFound, PermissionDenied
+from ..._etcd.inbox import Inbox
 from ..._registry.following.mirror import Pulse, Selector, read_pulse
 from ..._registry.following.timing import Backoff, jittered
 from ..host import log
 from ..host.clock import boottime
-from ..host.inbox import Inbox
 
 _RECHECK = 1.0  # seconds until the next look at a revision whose changes have not all arrived yet
 

@@ -20,12 +20,12 @@ import time
 import typing as t
 
 from ..._etcd.client import Client
+from ..._etcd.inbox import Inbox
 from ..._registry.errors import NODE_NOTE, REJECTED, RegistryError
 from ..._registry.following.follower import Follower
 from ..._registry.following.mirror import State
 from ..host import log
 from ..host.clock import boottime
-from ..host.inbox import Inbox
 from ..host.systemd import STOP, Notifier, why_ended
 from ..host.writer import Writer
 from ..version import version

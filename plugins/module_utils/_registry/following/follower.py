@@ -14,13 +14,13 @@ member that is cut off stays open), so a linearizable read compares the mirror w
 from __future__ import annotations
 
 import dataclasses
-import queue
 import threading
 import time
 import typing as t
 
 from ..._etcd.client import Client
 from ..._etcd.errors import EtcdError, WatchEnded
+from ..._etcd.inbox import Inbox
 from ..._etcd.watch import Batch, Watch
 from ..layout import Layout
 from .mirror import Mirror, Selector, State, read_pulse, read_state
@@ -83,7 +83,7 @@ class Follower:
         self._report = Report(0, "", "")
         self._gap = True  # changes may have been missed since the last reading
         self._stopping = threading.Event()
-        self._inbox: _Inbox = queue.Queue()
+        self._inbox: Inbox[_Item] = Inbox()
         self._thread = threading.Thread(target=self._run, name="follow", daemon=True)
 
     def start(self) -> None:
@@ -123,13 +123,13 @@ class Follower:
                     self._count_cut(exc)
                 else:
                     self._tell(failure=str(exc))
-                    self._stopping.wait(backoff.next())
+                    self._pause(backoff.next())
             except Exception as exc:  # also what nobody foresaw: without this thread nothing would ever change again
                 self._gap = True
                 if time.monotonic() - started > _STABLE:
                     backoff.reset()
                 self._tell(failure=str(exc) if isinstance(exc, EtcdError) else f"{type(exc).__name__}: {exc}")
-                self._stopping.wait(backoff.next())
+                self._pause(backoff.next())
 
     def _follow(self) -> None:
         """Read everything, then follow it until there is a reason to read again. Raises EtcdError kinds."""
@@ -164,18 +164,23 @@ class Follower:
                 pause = self._intervals.doubt if doubtful else _spread(self._intervals.heartbeat)
                 heartbeat_at = time.monotonic() + pause
                 continue
-            try:
-                watcher, item = self._inbox.get(timeout=min(resync_at, heartbeat_at) - now)
-            except queue.Empty:
-                continue
-            if watcher is None:
-                return
-            if watcher not in watchers:
-                continue  # of a round that is over
-            if isinstance(item, Batch):
-                self._apply(watcher.selector, item)
-            elif item is not None:
-                raise item
+            for watcher, item in self._inbox.take(min(resync_at, heartbeat_at) - now):
+                if watcher is None:
+                    return
+                if watcher not in watchers:
+                    continue  # of a round that is over
+                if isinstance(item, Batch):
+                    self._apply(watcher.selector, item)
+                elif item is not None:
+                    raise item
+
+    def _pause(self, seconds: float) -> None:
+        """Wait before the next attempt, or until `stop` or `resync`."""
+        end = time.monotonic() + seconds
+        while not self._stopping.is_set() and time.monotonic() < end:
+            for watcher, _item in self._inbox.take(end - time.monotonic()):
+                if watcher is None:
+                    return
 
     def _take(self, state: State) -> None:
         with self._lock:
@@ -243,7 +248,7 @@ def _spread(seconds: float) -> float:
 class _Watcher:
     """A thread that hands on what a watch brings, and at last the error that ended it."""
 
-    def __init__(self, watch: Watch, selector: Selector, inbox: _Inbox) -> None:
+    def __init__(self, watch: Watch, selector: Selector, inbox: Inbox[_Item]) -> None:
         self.watch = watch
         self.selector = selector
         self._inbox = inbox
@@ -258,4 +263,4 @@ class _Watcher:
 
 
 if t.TYPE_CHECKING:
-    _Inbox = queue.Queue[t.Tuple[t.Optional[_Watcher], t.Union[None, Batch, Exception]]]
+    _Item = t.Tuple[t.Optional[_Watcher], t.Union[None, Batch, Exception]]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The messages of threads and signal handlers to a daemon's loop.
+"""Messages of threads and signal handlers, with a timed wait on the monotonic clock.
 
 Internal to the collection: no promise is made to other users of this file.
 """

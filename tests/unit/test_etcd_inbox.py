@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.host.inbox import Inbox
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.inbox import Inbox
 
 
 @pytest.fixture
