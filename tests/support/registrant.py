@@ -71,8 +71,8 @@ class Registrant:
     def start(self, **environment: str) -> None:
         """Start the process; does not wait for anything."""
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self._command, stdout=log, stderr=log, env={**self._environment, **environment}
+            self.process = subprocess.Popen(  # not in the checkout, which is a package `rollcall` itself
+                self._command, stdout=log, stderr=log, env={**self._environment, **environment}, cwd=self.directory
             )
 
     def send(self, number: signal.Signals) -> None:
