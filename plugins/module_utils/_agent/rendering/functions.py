@@ -223,5 +223,5 @@ FUNCTIONS: t.Mapping[str, t.Callable[..., t.Any]] = {
     "trimSuffix": trim_suffix,
 }
 
-# What these say can change while the renderer runs.
+# The results of these can change while the renderer runs.
 OF_THE_HOST: t.Mapping[str, t.Callable[..., t.Any]] = {"fileExists": file_exists, "hostname": hostname}

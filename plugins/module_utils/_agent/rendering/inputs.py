@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a rendering has read, so that it is repeated only if that has changed.
+"""The inputs of a rendering: it is repeated only if one of them has changed.
 
 Internal to the collection: no promise is made to other users of this file.
 """
@@ -32,7 +32,7 @@ class Inputs:
         self._elsewhere = False
 
     def note_nodes(self, filters: t.Mapping[str, t.Any]) -> None:
-        """Note that the nodes that pass `filters` were asked for."""
+        """Note that the nodes that pass `filters` were read."""
         self._filters.append(copy.deepcopy(dict(filters)))
 
     def note_source(self, path: str, content: t.Optional[bytes]) -> None:

@@ -83,7 +83,7 @@ class KeyReads:
 class KeyStore:
     """The functions of templates over a table. With `prefix` they take and give names without it, as in confd.
 
-    `reads` notes what they were asked for.
+    `reads` notes what is read.
     """
 
     def __init__(self, table: KeyTable, prefix: str = "") -> None:
