@@ -53,3 +53,18 @@ def test_names_that_another_user_has_taken_are_replaced_and_not_followed(collect
     writer.put(str(collector / "rollcall.prom"), b"up 1\n")
     assert writer.flush(5)
     assert ((tmp_path / "victim").read_text(), (collector / "rollcall.prom").is_symlink()) == ("content", False)
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_only_a_file_that_must_survive_a_power_failure_waits_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, private: bool
+) -> None:
+    """A snapshot must. A status, which is written at each keepalive, says how a process is, and ends with it."""
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    tmp_path.chmod(0o700)
+    writer = Writer("test", private=private)
+    writer.put(str(tmp_path / "file"), b"content\n")
+    assert writer.flush(5)
+    assert (tmp_path / "file").read_bytes() == b"content\n"
+    assert bool(synced) is private
