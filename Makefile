@@ -7,7 +7,7 @@ SELECT = $(if $(K),-k "$(K)") $(if $(M),-m "$(M)")
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test unit contract integration e2e lint docs bench campaign lab clean
+.PHONY: help setup demo test unit contract integration e2e molecule lint docs bench campaign lab clean
 
 help:
 	@echo 'make demo         boot a lab of six hosts, run the main job on it and show it'
@@ -18,6 +18,7 @@ help:
 	@echo 'make integration  the plugins, with real etcd and the oldest and newest ansible-core'
 	@echo 'make e2e          every test on the lab'
 	@echo '                  K=expression selects tests in these four, as pytest -k does'
+	@echo 'make molecule     a scenario for each role, on the lab (S=name runs one)'
 	@echo 'make docs         the documentation site, into build/docs/html'
 	@echo 'make bench        our figures beside those of our peers, into build/bench.json'
 	@echo 'make campaign     malformed answers, thousands of nodes, random faults, into build/campaign.json'
@@ -52,6 +53,9 @@ e2e: setup
 
 docs: setup
 	@tests/tools/docs.sh
+
+molecule: setup
+	@tests/tools/molecule.sh $(S)
 
 bench: setup
 	@$(PYTHON) -m tests.bench

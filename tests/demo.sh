@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The demo, run by `make demo`: six real hosts, the collection as a user installs it, its playbook run over SSH, and then
-# everything that is promised, seen happening. The hosts are left running.
+# The demo, run by `make demo`: boots six real hosts, installs the collection as a user does, runs its playbook over SSH, and then
+# shows each promise being kept. The hosts are left running.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tests/tools/common.sh
@@ -63,12 +63,12 @@ within() {
     local limit=$1 what=$2 start=$SECONDS
     shift 2
     until "$@"; do
-        if [ $((SECONDS - start)) -ge "$limit" ]; then fail "not so after $limit s: $what"; fi
+        if [ $((SECONDS - start)) -ge "$limit" ]; then fail "waited $limit s in vain for this: $what"; fi
         sleep 0.2
     done
 }
 
-# What a playbook is doing: on a terminal one line that changes, elsewhere one every ten seconds.
+# Show which task a playbook is at: on a terminal in one line that changes, elsewhere in a line every ten seconds.
 progress() {
     local line shown=-10 start=$SECONDS task
     while IFS= read -r line; do
@@ -94,9 +94,9 @@ play() {
     printf '  %s$ ansible-playbook -i %s rollcall.discovery.%s%s\n' "$DIM" "$PLAYS" "$1" "$PLAIN"
     if ! timeout 1200 ansible-playbook -i "$PLAYS" "rollcall.discovery.$1" 2>&1 | tee "$log" | progress; then
         grep -E -A 15 '^\[ERROR\]|^fatal|UNREACHABLE' "$log" | head -n 60 >&2 || tail -n 40 "$log" >&2
-        fail "the playbook $1 failed; all of its output is in $log"
+        fail "the playbook $1 failed; its whole output is in $log"
     fi
-    if grep -q "^included: $PWD/.venv" "$log"; then fail "not the installed collection was used, see $log"; fi
+    if grep -q "^included: $PWD/.venv" "$log"; then fail "the playbook used the checkout instead of the installed collection, see $log"; fi
     sed -n '/^PLAY RECAP/,$p' "$log" | sed -e 1d -e '/^$/d' -e 's/^/  /'
 }
 
@@ -130,38 +130,39 @@ answered_by() {
 }
 
 six_hosts() {
-    title "1. Six hosts: real machines with systemd, SSH and an address each"
+    title "1. Boot six hosts, each with systemd, SSH and an address of its own"
     python -m tests.lab create
     python -m tests.lab list | sed 's/^/  /'
 }
 
 installed_collection() {
     local installed=$OUT/collections/ansible_collections/rollcall/discovery
-    title "2. The collection, built and installed as users get it"
+    title "2. Build the collection and install it as a user does"
     rm -rf "${OUT:?}"
     mkdir -p "$OUT"
     ansible-galaxy collection build --output-path "$OUT" >"$OUT/build.log"
     # By force: it is there already, as the link in .venv that makes the checkout the installed collection.
     ansible-galaxy collection install --offline --force --collections-path "$OUT/collections" "$OUT"/*.tar.gz >>"$OUT/build.log" 2>&1
-    if [ ! -e "$installed/MANIFEST.json" ]; then fail "nothing was installed; see $OUT/build.log"; fi
-    if [ -e "$installed/tests" ]; then fail "the collection carries the tests"; fi
-    tell "Installed on the members: $(python -m tests.tools.etcd_archive)"
-    tell "$(basename "$OUT"/*.tar.gz), $(du -k "$OUT"/*.tar.gz | cut -f 1) KiB, in $OUT/collections"
+    if [ ! -e "$installed/MANIFEST.json" ]; then fail "ansible-galaxy installed nothing; see $OUT/build.log"; fi
+    if [ -e "$installed/tests" ]; then fail "the collection contains the tests"; fi
+    tell "installed: $(basename "$OUT"/*.tar.gz), $(du -k "$OUT"/*.tar.gz | cut -f 1) KiB, in $OUT/collections"
+    tell "for the etcd hosts: $(python -m tests.tools.etcd_archive)"
 }
 
 main_job() {
-    title "3. The main job: a cluster of etcd, every host in the roll call, a load balancer that follows it"
-    tell "First something to balance: a web service that answers with its host's name. Then TLS, with a certificate authority made"
-    tell "here, and for every host a password that lets it write its own keys and no others."
+    title "3. Set up the site: an etcd cluster, an agent on every host, and a load balancer that follows the registry"
+    tell "The playbook demo starts something to balance: a web service on web1 and web2 that answers with its host's name."
+    tell "The playbook site sets up the rest. It creates a certificate authority, so that etcd speaks TLS, and for every host a"
+    tell "password with which the host can write its own keys and no others."
     play demo
     play site
-    title "4. The same once more: nothing is left to do"
+    title "4. Run the playbook again: nothing changes"
     play site
     if grep -E 'changed=[1-9]' "$OUT/site.log"; then fail "the second run changed something; see $OUT/site.log"; fi
 }
 
 inventory() {
-    title "5. The inventory: who holds a lease in etcd, and nobody else"
+    title "5. The inventory: the hosts whose lease in etcd is alive"
     tell "${DIM}\$ cat $INVENTORY${PLAIN}"
     sed -e '/^#/d' -e '/^---/d' -e '/^$/d' -e 's/^/  /' "$INVENTORY"
     show ansible-inventory -i "$INVENTORY" --graph
@@ -169,37 +170,36 @@ inventory() {
 }
 
 traffic() {
-    title "6. Traffic: the load balancer has its servers from the same place"
+    title "6. Traffic: the load balancer takes its servers from the same registry"
     tell "${DIM}\$ curl $BALANCER${PLAIN}   twenty times"
     for _ in {1..20}; do curl --silent --max-time 5 "$BALANCER"; done | sort | uniq -c | sed 's/^/  /'
     requests >"$OUT/requests" &
     REQUESTS=$!
-    within 30 "both web hosts answer" answered_by web1 0
-    within 30 "both web hosts answer" answered_by web2 0
+    within 30 "web1 answers" answered_by web1 0
+    within 30 "web2 answers" answered_by web2 0
 }
 
 hard_kill() {
     local killed gone failed
-    title "7. web1 is killed: the machine, not the service"
-    tell "Meanwhile one request follows the other."
+    title "7. Kill web1, the whole machine, while clients send requests"
     killed=$(now)
     show python -m tests.lab kill web1
     within 60 "web1 is gone from the inventory" gone_from_inventory web1
     gone=$(($(now) - killed))
     failed=$(since "$killed" | awk '$2 != 200 { last = $1 } END { print last }')
-    tell "$(since "$killed" | grep -c ' 200 ') requests were answered since, $(since "$killed" | grep -vc ' 200 ') failed."
+    tell "$(since "$killed" | grep -c ' 200 ') requests were answered since then, $(since "$killed" | grep -vc ' 200 ') failed."
     if [ -n "$failed" ]; then
         tell "last failed request:      $(seconds $((failed - killed))) s after the kill"
     else
-        tell "last failed request:      none failed"
+        tell "last failed request:      none"
     fi
-    tell "gone from the inventory:  $(seconds $gone) s after the kill; a lease lives ten seconds here"
+    tell "gone from the inventory:  $(seconds $gone) s after the kill, when its lease of 10 s had expired"
     show ansible-inventory -i "$INVENTORY" --graph role_web
 }
 
 comes_back() {
     local booted served
-    title "8. web1 boots again: back in both, and no play was run"
+    title "8. Boot web1 again: it returns to traffic and inventory, without a playbook"
     booted=$(now)
     show python -m tests.lab boot web1
     within 90 "web1 serves again" answered_by web1 "$booted"
@@ -214,9 +214,9 @@ comes_back() {
 ending() {
     kill "$REQUESTS"
     REQUESTS=""
-    title "That was all of it, in $((SECONDS / 60)) min $((SECONDS % 60)) s. What is running now:"
+    title "Done in $((SECONDS / 60)) min $((SECONDS % 60)) s. These hosts are still running:"
     cat <<TXT
-  etcd1 etcd2 etcd3   10.77.213.11-13   a cluster of etcd, TLS and passwords, port 2379
+  etcd1 etcd2 etcd3   10.77.213.11-13   the etcd cluster, with TLS and passwords, port 2379
   web1 web2           10.77.213.21-22   the web service, port 8080
   lb1                 10.77.213.31      HAProxy, $BALANCER
 
