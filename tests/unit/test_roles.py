@@ -309,3 +309,10 @@ def test_roles_install_packages_in_one_place_and_never_trust_the_age_of_the_list
             if "name" in {**apt, **task.get("ansible.builtin.package", {})}:
                 installing.add(str(path.relative_to(path.parents[2])))
     assert installing == {"agent/tasks/packages.yml"}
+
+
+def test_every_role_has_a_molecule_scenario_that_verifies_it(role: Path) -> None:
+    scenario = role.parents[1] / "extensions/molecule" / role.name
+    (play,) = load(scenario / "converge.yml")
+    assert [applied["role"] for applied in play["roles"]] == [f"rollcall.discovery.{role.name}"]
+    assert load(scenario / "verify.yml")
