@@ -121,7 +121,7 @@ def test_what_cannot_be_registered_is_refused_before_anything_is_written(
     (host.path("/etc") / "rollcall").mkdir()
     played = host.play(**{"register_method": method, "register_etcd": {"user": "u", "password": "p"}, option: value})
     assert played.rc == 2
-    assert words in played["Check what is to be registered"]["stderr"]
+    assert words in played["Check the registration"]["stderr"]
     assert sorted(path.name for path in host.path("/etc/rollcall").iterdir()) == ["templates"]
     assert not host.path(UNIT).exists()
     assert host.asked == []
