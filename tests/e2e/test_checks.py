@@ -17,6 +17,7 @@ import pytest
 from tests.lab import Host, Lab
 from tests.support.installed import Installed
 from tests.support.waiting import wait_for
+from tests.tools.etcd_archive import demo_options
 
 pytestmark = pytest.mark.e2e
 
@@ -52,6 +53,7 @@ def host(
 def _play(lab: Lab, installed: Installed, folder: Path, host: Host) -> None:
     settings = {
         **lab.inventory()["all"]["vars"],
+        **demo_options()[0],
         "rollcall_etcd_endpoints": [f"https://{host.address}:2379"],
         "register_checks": CHECKS,
         "register_writes": {"dwell": 0, "burst": 100},
