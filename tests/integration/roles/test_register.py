@@ -119,7 +119,8 @@ def test_what_cannot_be_registered_is_refused_before_anything_is_written(
     host: Host, method: str, option: str, value: Any, words: str
 ) -> None:
     (host.path("/etc") / "rollcall").mkdir()
-    played = host.play(**{"register_method": method, "register_etcd": {"user": "u", "password": "p"}, option: value})
+    login = {"endpoints": ["http://127.0.0.1:1"], "user": "u", "password": "p"}
+    played = host.play(**{"register_method": method, "register_etcd": login, option: value})
     assert played.rc == 2
     assert words in played["Check the registration"]["stderr"]
     assert sorted(path.name for path in host.path("/etc/rollcall").iterdir()) == ["templates"]
