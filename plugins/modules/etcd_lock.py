@@ -188,7 +188,7 @@ def release(client, module, hold):
 
 def apply(client, module):
     """Apply the options. Returns the lock's data for the diff before and after, and the owner's hold."""
-    hold = lock.look(client, module.params["key"])
+    hold = lock.read(client, module.params["key"])
     try:
         step = take if module.params["state"] == "present" else release
         return (shown(hold), *step(client, module, hold))

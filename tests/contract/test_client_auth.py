@@ -85,7 +85,7 @@ def test_a_wrong_password_is_told_once_and_never_shown(guarded, connect):
 
 
 def test_without_a_user_the_error_says_what_to_give(guarded, connect):
-    with pytest.raises(TokenInvalid, match="Authentication is on: give user and password"):
+    with pytest.raises(TokenInvalid, match="Authentication is enabled: set user and password"):
         connect(endpoints=[guarded[1]]).get("/web/1")
     with pytest.raises(TokenInvalid):
         connect(endpoints=[guarded[1]]).watch("/web/1")

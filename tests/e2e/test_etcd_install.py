@@ -61,7 +61,7 @@ def version(member: Members) -> str:
 def test_a_package_that_is_not_safe_is_refused_before_it_is_installed(member: Members) -> None:
     said = refused(member)
     assert "Cannot enable authentication on etcd member member4: etcd 3.5." in said
-    assert "whoever reaches the client port takes over the cluster (CVE-2026-33413" in said
+    assert "any client that reaches the client port can take over the cluster (CVE-2026-33413" in said
     assert "etcd_install: archive" in said
     assert "etcd_allow_vulnerable: true" in said
     assert member.hosts[0].exec("command -v etcd", check=False).stdout == ""
@@ -80,7 +80,7 @@ def test_an_archive_that_is_not_what_it_says_leaves_nothing_behind(member: Membe
 
 def test_a_cluster_of_the_package_is_upgraded_step_by_step_to_a_safe_one(member: Members) -> None:
     accepted = member.apply(etcd_allow_vulnerable=True)
-    assert "is not safe with authentication on" in " ".join(accepted.output.split())
+    assert "is not safe" in " ".join(accepted.output.split())
     member.etcdctl("put /infrastructure/x kept", user="operator")
     packaged = version(member)
     assert packaged.startswith("3.5.")
@@ -102,7 +102,7 @@ def test_a_cluster_of_the_package_is_upgraded_step_by_step_to_a_safe_one(member:
     assert "[WARNING]" not in again.output
     assert "kept" in member.etcdctl("get /infrastructure/x", user="operator")
 
-    assert "going back from etcd 3.6.16 to 3.5.34" in refused(member, **step)
+    assert "etcd cannot be downgraded from 3.6.16 to 3.5.34" in refused(member, **step)
     assert "does not go back to the distribution's package" in refused(member)
     assert member.hosts[0].exec("dpkg-query -Wf '${Status}' etcd-server").stdout == "hold ok installed"
 

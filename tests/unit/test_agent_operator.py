@@ -326,7 +326,7 @@ def test_what_is_missing_or_wrong_is_said(
     monkeypatch.setattr(access, "RENDER", str(tmp_path / "none.json"))
     with pytest.raises(RollcallError, match="No endpoints of etcd.*Set --endpoints or ETCDCTL_ENDPOINTS"):
         way()
-    with pytest.raises(RollcallError, match="user and password belong together"):
+    with pytest.raises(RollcallError, match="user, password: expected both or neither"):
         way("--endpoints=a:1", "--user=ann")
     with pytest.raises(RollcallError, match="Cannot read the password"):
         way("--endpoints=a:1", "--user=ann", "--password-file=/nowhere")

@@ -57,7 +57,9 @@ def test_each_version_has_the_faults_that_its_series_did_not_mend(
     assert (STRANGERS in ids, FILLED in ids, WATCH in ids) == (taken_over_by_strangers, by_filling, by_watching)
     assert bool(warning(version, refused_only=True)) == refused
     assert bool(warning(version)) == (refused or by_filling)
-    assert ("whoever reaches the client port takes over the cluster" in warning(version)) == taken_over_by_strangers
+    assert (
+        "any client that reaches the client port can take over the cluster" in warning(version)
+    ) == taken_over_by_strangers
 
 
 def test_safe_versions_follow_from_the_table() -> None:
@@ -102,9 +104,9 @@ def test_what_is_no_version_is_none(text: str) -> None:
         ("3.4.23", "3.5.33", ""),
         ("3.6.16", "3.7.3", ""),
         ("3.5.16", "3.6.14", "upgrade to 3.5.26 or a later 3.5 first"),
-        ("3.4.23", "3.6.14", "one minor version at a time, next to a release of 3.5"),
-        ("3.5.34", "3.7.1", "one minor version at a time, next to a release of 3.6"),
-        ("3.6.16", "3.6.14", "going back from etcd 3.6.16 to 3.6.14"),
+        ("3.4.23", "3.6.14", "one minor version at a time, first to a release of 3.5"),
+        ("3.5.34", "3.7.1", "one minor version at a time, first to a release of 3.6"),
+        ("3.6.16", "3.6.14", "etcd cannot be downgraded from 3.6.16 to 3.6.14"),
         ("3.6.16", "4.0.0", "one minor version at a time"),
     ],
 )

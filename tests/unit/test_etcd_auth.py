@@ -134,7 +134,7 @@ def test_a_broken_connection_keeps_the_token(fake, client):
 
 def test_without_a_user_nothing_is_tried_twice(fake, connect):
     client = connect(endpoints=[fake.endpoint])
-    with pytest.raises(TokenInvalid, match="give user and password"):
+    with pytest.raises(TokenInvalid, match="set user and password"):
         client.get("/web/1")
     assert (fake.authentications, fake.count()) == (0, 1)
 

@@ -73,9 +73,7 @@ def test_tls_files_that_were_never_read_are_an_error_within_the_timeout(
     with FakeEtcd(cert=pair.cert, key=pair.key) as fake:
         client = connect(endpoints=[fake.endpoint], ca_cert=str(ca_file), timeout=1)
         begun = time.monotonic()
-        with pytest.raises(
-            InvalidSettings, match=r"Cannot read the TLS files \(.*ca.crt\): their disk does not answer"
-        ):
+        with pytest.raises(InvalidSettings, match=r"Cannot read the TLS files \(.*ca.crt\): the disk does not answer"):
             client.get("/key")
         assert time.monotonic() - begun < 4
         release(ca_file)
@@ -91,5 +89,5 @@ def test_ca_that_is_replaced_counts_for_the_next_connection(
         client.put("/key", "value")
         os.replace(shutil.copy(stranger.ca_cert, tmp_path / "new"), ca_file)
         client.close()
-        with pytest.raises(Unreachable, match="its certificate is not accepted"):
+        with pytest.raises(Unreachable, match="certificate verification failed"):
             client.get("/key")

@@ -69,7 +69,7 @@ def test_a_name_that_hangs_gets_its_share_and_the_next_endpoint_serves(
 
 def test_the_deadline_holds_where_every_name_hangs(connect: Connect, resolver: Resolver) -> None:
     begun = time.monotonic()
-    with pytest.raises(Unreachable, match="its name does not resolve: no answer from the nameserver within 0.2 s"):
+    with pytest.raises(Unreachable, match="its name does not resolve: no answer from the name server within 0.2 s"):
         connect(endpoints=[f"http://{SILENT}:1", f"http://{SILENT}:2"], timeout=0.4).get("/key")
     assert time.monotonic() - begun < 1.5
 

@@ -75,9 +75,9 @@ def test_a_call_raises_what_the_answer_stands_for(version, code, text, kind, con
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
-        ("etcdserver: user name is empty", "give user and password"),
+        ("etcdserver: user name is empty", "set user and password"),
         ("etcdserver: authentication failed, invalid user ID or password", "Check user and password"),
-        ("etcdserver: permission denied", "Check the roles of the user"),
+        ("etcdserver: permission denied", "Grant a role of the user access"),
         ("etcdserver: mvcc: database space exceeded", "alarm list"),
     ],
 )
@@ -102,10 +102,14 @@ def test_only_no_leader_is_surely_not_carried_out():
         (
             Answer(400, "text/plain", b"CommonName of client sending a request against gateway will be ignored\n"),
             errors.NotGateway,
-            "use a client certificate without CN, with user and password",
+            "use a client certificate without a CN, and set user and password",
         ),
-        (Answer(200, "text/html", b"<html>It works!</html>"), errors.NotGateway, "Is this etcd's client URL"),
-        (Answer(200, "application/json", b"[1]"), errors.NotGateway, "Is this etcd's client URL"),
+        (
+            Answer(200, "text/html", b"<html>It works!</html>"),
+            errors.NotGateway,
+            "Check that this is a client URL of etcd",
+        ),
+        (Answer(200, "application/json", b"[1]"), errors.NotGateway, "Check that this is a client URL of etcd"),
         (Answer(301, "text/html", b"moved"), errors.NotGateway, "HTTP 301"),
         (Answer(403, "text/html", b"\xff\xfe"), errors.NotGateway, "HTTP 403"),
         (Answer(502, "text/html", b"Bad Gateway"), errors.Unreachable, "HTTP 502: Bad Gateway"),
@@ -159,7 +163,7 @@ CALLS = {
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_json_of_somebody_else_is_not_believed(body, call, fake_etcd, connect):
     fake_etcd.inject("/v3", Answer(200, "application/json", body))
-    with pytest.raises(errors.NotGateway, match="Is this etcd's client URL") as failure:
+    with pytest.raises(errors.NotGateway, match="Check that this is a client URL of etcd") as failure:
         call(connect(endpoints=[fake_etcd.endpoint]))
     assert fake_etcd.endpoint in str(failure.value)
 
@@ -167,7 +171,7 @@ def test_json_of_somebody_else_is_not_believed(body, call, fake_etcd, connect):
 def test_json_of_somebody_else_is_not_believed_where_v2_is_read(fake_etcd):
     fake_etcd.v2 = SimpleNamespace(page=lambda path, login: (200, b'{"status":"ok"}', "application/json"))
     reader = V2Reader(Settings.from_mapping({"endpoints": fake_etcd.endpoint}))
-    with reader, pytest.raises(errors.NotGateway, match="Is this etcd's client URL"):
+    with reader, pytest.raises(errors.NotGateway, match="Check that this is a client URL of etcd"):
         reader.read_all("/key")
 
 
@@ -180,7 +184,7 @@ def test_an_error_after_http_200_is_one(fake_etcd, connect):
 def test_an_empty_answer_is_none(fake_etcd, connect):
     fake_etcd.inject("/v3", Answer(200, "application/json", b""), times=2)
     client = connect(endpoints=[fake_etcd.endpoint])
-    with pytest.raises(errors.NotGateway, match="Is this etcd's client URL"):
+    with pytest.raises(errors.NotGateway, match="Check that this is a client URL of etcd"):
         client.get("/key")
     with pytest.raises(errors.Unreachable, match="without an answer"):
         client.watch("/key")
@@ -198,4 +202,4 @@ def test_an_empty_answer_is_none(fake_etcd, connect):
 def test_a_gateway_that_its_own_server_refuses_is_explained(reason):
     refused = errors.error_from_code("Reading /a", "https://etcd1:2379", 14, reason)
     assert isinstance(refused, errors.Unavailable)
-    assert "must carry the usage clientAuth" in str(refused)
+    assert "add the extended key usage clientAuth" in str(refused)

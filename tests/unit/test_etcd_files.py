@@ -98,7 +98,7 @@ def test_privileges_of_a_program_are_not_kept(directory, tmp_path):
 
 def test_a_failure_leaves_the_old_file_and_nothing_else(directory, tmp_path):
     (tmp_path / "a").write_text("one")
-    with pytest.raises(OSError, match="cannot keep the extended attribute nonsense.x"):
+    with pytest.raises(OSError, match="cannot copy the extended attribute nonsense.x"):
         directory.replace("a", b"two", Attributes(0, 0, 0o644, {"nonsense.x": b""}))
     assert (os.listdir(tmp_path), (tmp_path / "a").read_text()) == (["a"], "one")
 
@@ -192,7 +192,7 @@ def test_a_directory_that_others_may_write_is_refused(tmp_path, mode):
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(mode)
     for owner in (None, NOBODY):
-        with pytest.raises(UnsafePath, match=rf"other users may write in .*open \(mode {mode:04o}\).*chmod go-w"):
+        with pytest.raises(UnsafePath, match=rf"other users can write to .*open \(mode {mode:04o}\).*chmod go-w"):
             reached(tmp_path / "open/a", owner)
 
 
@@ -205,9 +205,9 @@ def test_where_others_may_add_files_only_our_own_are_locked_and_believed(tmp_pat
     with files.private_directory(str(tmp_path), sticky=True) as directory:
         os.close(directory.lock_file("lock"))
         for name in ("theirs", "linked"):
-            with pytest.raises(UnsafePath, match=f"{name} was made by .* or has further names"):
+            with pytest.raises(UnsafePath, match=f"{name} belongs to .* or has other hard links"):
                 directory.lock_file(name)
-            with pytest.raises(UnsafePath, match=f"{name} was made by .* or has further names"):
+            with pytest.raises(UnsafePath, match=f"{name} belongs to .* or has other hard links"):
                 directory.read(name, own=True)
 
 
@@ -218,7 +218,7 @@ def test_below_a_sticky_directory_only_our_own_links_are_followed(tmp_path):
     assert reached(tmp_path / "tmp/ours/a") == str(tmp_path / "tmp/ours/a")
     (tmp_path / "tmp/link").symlink_to("ours")
     os.chown(tmp_path / "tmp/link", NOBODY, NOBODY, follow_symlinks=False)
-    with pytest.raises(UnsafePath, match="tmp/link is a symbolic link where other users may write"):
+    with pytest.raises(UnsafePath, match="tmp/link is a symbolic link in a directory that other users can write"):
         reached(tmp_path / "tmp/link/a")
     os.chown(tmp_path / "tmp/link", 0, 0, follow_symlinks=False)
     assert reached(tmp_path / "tmp/link/a") == str(tmp_path / "tmp/ours/a")
@@ -232,11 +232,11 @@ def test_the_owner_of_a_file_cannot_lead_root_into_another_directory(tmp_path):
     assert reached(tmp_path / "home/conf/a", NOBODY) == str(tmp_path / "home/conf/a")
     (tmp_path / "home/conf").rmdir()
     (tmp_path / "home/conf").symlink_to(tmp_path / "etc")
-    with pytest.raises(UnsafePath, match='user "nobody" leads the way to .*/etc'):
+    with pytest.raises(UnsafePath, match='a symbolic link of user "nobody" leads to .*/etc'):
         reached(tmp_path / "home/conf/a", NOBODY)
     (tmp_path / "home/conf").unlink()
     (tmp_path / "home/a").symlink_to(tmp_path / "etc/a")
-    with pytest.raises(UnsafePath, match='user "nobody" leads the way to .*/etc'):
+    with pytest.raises(UnsafePath, match='a symbolic link of user "nobody" leads to .*/etc'):
         reached(tmp_path / "home/a", NOBODY)
 
 

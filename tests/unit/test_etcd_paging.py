@@ -106,7 +106,7 @@ def test_a_compaction_meanwhile_is_an_error_and_not_a_mixture(fake_etcd, client)
 def test_a_server_that_counts_more_than_it_gives_is_not_asked_for_ever(fake_etcd, client):
     fake_etcd.inject(RANGE, Meanwhile(lambda: None))
     fake_etcd.inject(RANGE, Answer(200, "application/json", b'{"header":{"revision":"9"}}'))
-    with pytest.raises(EtcdError, match="counted 10 keys and gave 4"):
+    with pytest.raises(EtcdError, match="counted 10 keys and returned 4"):
         client.read_all("/p/", page=4)
 
 

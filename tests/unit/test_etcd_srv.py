@@ -113,7 +113,7 @@ def test_an_answer_that_was_cut_is_asked_for_again_over_tcp():
         (lambda query, _tcp: reply(query, []), "no SRV record"),
         (lambda query, _tcp: reply(query, [], flags=0x8183), "no SRV record"),
         (lambda query, _tcp: reply(query, [], flags=0x8182), "code 2"),
-        (lambda query, _tcp: b"\0\0" + reply(query, [])[2:], "another question"),
+        (lambda query, _tcp: b"\0\0" + reply(query, [])[2:], "another query"),
         (lambda query, _tcp: reply(query, [POINTER_TO_QUESTION])[:-2] + b"\xff\xff", "malformed name"),
         (lambda query, _tcp: query[:2], "unpack"),
     ],
@@ -192,7 +192,7 @@ def test_a_password_or_tls_option_never_falls_back_to_plain_members(monkeypatch,
     with resolver(plain_only) as address:
         monkeypatch.setattr(srv, "_resolvers", lambda _file: [address])
         client = Client(Settings.from_mapping({"discovery_srv": "example.com", "timeout": 2, **options}))
-        with pytest.raises(Unreachable, match="Set discovery_srv_insecure to use it all the same") as caught:
+        with pytest.raises(Unreachable, match="To use it anyway, set discovery_srv_insecure") as caught:
             client.get("/a")
         assert "_etcd-client._tcp" not in str(caught.value)
         options = {**options, "discovery_srv_insecure": True}

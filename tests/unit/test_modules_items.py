@@ -141,7 +141,7 @@ def test_what_others_did_in_between_is_told_for_each_item(modules, fake_etcd):
 def test_an_unknown_outcome_of_items_is_told_as_such(modules, fake_etcd):
     fake_etcd.inject(TXN, Meanwhile(lambda: None))
     fake_etcd.inject(TXN, Drop(executed=True))
-    assert "may or may not have been done" in modules.etcd_kv(items=[{"key": k, "value": "x"} for k in "ab"])["msg"]
+    assert "may or may not have taken effect" in modules.etcd_kv(items=[{"key": k, "value": "x"} for k in "ab"])["msg"]
 
 
 def test_no_items_are_no_change(modules, fake_etcd):

@@ -217,13 +217,13 @@ def test_info_as_of_now_is_revision_zero_and_no_negative_one(modules, fake_etcd)
 
 def test_an_answer_that_never_came_is_told_as_such(modules, fake_etcd):
     fake_etcd.inject(CHANGE, Drop(executed=True))
-    assert "may or may not have been done" in modules.etcd_kv(key="/a", value="x")["msg"]
+    assert "may or may not have taken effect" in modules.etcd_kv(key="/a", value="x")["msg"]
 
 
 def test_a_refusal_names_key_endpoint_and_reason(modules, fake_etcd):
     fake_etcd.inject(CHANGE, Refuse(7, "etcdserver: permission denied"))
     refused = modules.etcd_kv(key="/a", value="x")
-    for part in ("Changing /a failed", fake_etcd.endpoint, "permission denied", "Check the roles of the user"):
+    for part in ("Changing /a failed", fake_etcd.endpoint, "permission denied", "Grant a role of the user access"):
         assert part in refused["msg"]
 
 

@@ -100,7 +100,7 @@ def test_a_lease_that_was_granted_for_keys_goes_where_it_does_not_get_them(modul
         assert (fake_etcd.tree(), fake_etcd.leases) == ({"/a": "y"}, [])
     fake_etcd.inject(CHANGE, Meanwhile(lambda: None))
     fake_etcd.inject(CHANGE, Drop(executed=True))
-    assert "may or may not have been done" in modules.etcd_lease(lease=7, ttl=60, keys=["/a"])["msg"]
+    assert "may or may not have taken effect" in modules.etcd_lease(lease=7, ttl=60, keys=["/a"])["msg"]
     assert (fake_etcd.tree(), fake_etcd.leases) == ({"/a": "y"}, [7])  # what it holds would go with it
 
 

@@ -56,7 +56,10 @@ def test_the_lock_of_another_is_left_alone(modules, fake_etcd):
     for check in (True, False):
         refused = modules.etcd_lock(owner="you", ttl=60, check=check)
         assert (refused["failed"], refused["holder"]) == (True, "me")
-        assert f"The lock {KEY} is held by me. It will be free in 59 s unless it is renewed" in refused["msg"]
+        assert (
+            f"Cannot acquire the lock {KEY}: it is held by me. It is released in 59 s unless the holder renews it"
+            in refused["msg"]
+        )
         left = modules.etcd_lock(owner="you", state="absent", check=check)
         assert (left["changed"], left["holder"]) == (False, "me")
     fake_etcd.clock.advance(61)
@@ -87,7 +90,7 @@ def test_more_seconds_are_another_lease_of_the_same_lock(modules, plain, fake_et
 
 def test_a_key_without_lease_is_a_lock_that_stays(modules, plain, fake_etcd):
     plain.etcd_kv(key=KEY, value="me")
-    assert "by hand only" in modules.etcd_lock(owner="you", ttl=60)["msg"]
+    assert "It has no lease: delete the key" in modules.etcd_lock(owner="you", ttl=60)["msg"]
     assert modules.etcd_lock(owner="me", ttl=60)["changed"]
     fake_etcd.clock.advance(61)
     assert fake_etcd.tree() == {}
@@ -99,7 +102,7 @@ def test_who_loses_the_race_leaves_no_lease_behind(modules, fake_etcd):
     assert (lost["failed"], lost["holder"]) == (True, "you")
     assert (fake_etcd.tree(), fake_etcd.leases) == ({KEY: "you"}, [])
     fake_etcd.inject("/v3/kv/txn", Meanwhile(lambda: fake_etcd.delete(KEY)))
-    assert "has just changed hands: try again" in modules.etcd_lock(owner="you", ttl=60)["msg"]
+    assert "has just changed. Try again" in modules.etcd_lock(owner="you", ttl=60)["msg"]
     assert (fake_etcd.tree(), fake_etcd.leases) == ({}, [])
 
 

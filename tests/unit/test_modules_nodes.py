@@ -107,7 +107,7 @@ def test_a_ttl_that_etcd_would_raise_is_an_error_that_leaves_no_lease(modules, f
 @pytest.mark.parametrize(
     ("path", "fault", "words"),
     [
-        ("/v3/kv/txn", Drop(executed=True), "may or may not have been done"),
+        ("/v3/kv/txn", Drop(executed=True), "may or may not have taken effect"),
         ("/v3/lease/revoke", Refuse(2, "etcdserver: corrupt cluster"), "corrupt cluster"),
     ],
 )

@@ -173,5 +173,5 @@ def test_what_is_no_password_stays_to_be_read(modules, fake_etcd):
     assert (found["count"], arguments["endpoints"]) == (0, [fake_etcd.endpoint])
     assert arguments["user"].startswith("root:***")
     refused = modules.etcd_kv_info(endpoints=["http://root:hunter2@etcd1", "http://[::1]:2379"])
-    assert refused["msg"].startswith("An etcd endpoint must not carry credentials")
+    assert refused["msg"].startswith("endpoints: expected URLs without credentials")
     assert refused["invocation"]["module_args"]["endpoints"] == ["http://root:********@etcd1", "http://[::1]:2379"]

@@ -144,7 +144,7 @@ def test_two_ways_to_etcd_from_the_same_place_are_an_error(found, put, place):
     sources = {}
     for option in WAYS:
         put(option, place, sources)
-    with pytest.raises(InvalidSettings, match="either endpoints or discovery_srv"):
+    with pytest.raises(InvalidSettings, match="endpoints, discovery_srv: expected exactly one"):
         _options.settings(found(**sources))
 
 
@@ -207,7 +207,7 @@ def test_user_may_carry_the_password_as_in_etcdctl():
     assert (settings.user, settings.password) == ("root", "a:b")
     settings = _options.settings({"user": "root:a", "password": "b"})
     assert (settings.user, settings.password) == ("root", "b")
-    with pytest.raises(InvalidSettings, match="user and password belong together"):
+    with pytest.raises(InvalidSettings, match="user, password: expected both or neither"):
         _options.settings({"user": "root"})
 
 

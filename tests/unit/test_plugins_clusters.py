@@ -71,7 +71,7 @@ def test_names_of_options_other_tools_use_and_templates_are_taken(config, monkey
     assert len(read_inventory(config(eu_says=says)).hosts) == 2
     with pytest.raises(SystemExit):
         read_inventory(config(eu_says={**says, "cacert": "/etc/hosts"}))
-    assert "ca_cert, client_cert, client_key and tls_server_name are for https" in capfd.readouterr().err
+    assert "endpoints: expected https:// URLs, since TLS options are set" in capfd.readouterr().err
 
 
 def test_a_cluster_without_endpoints_takes_those_of_the_file(eu, tmp_path):
@@ -166,8 +166,8 @@ SECRET = "swordfish"
         ([{"name": "eu", "host": "x", "min_hosts": 3}], "cluster eu cannot be asked: Unknown option 'min_hosts'"),
         ([{"name": "eu", "host": "x", "timeout": "soon"}], "timeout: expected seconds or a duration"),
         ([{"name": "eu", "host": "x", "layout": "{name}"}], "Valid values are"),
-        ([{"name": "eu", "host": "x", "password": SECRET}], "user and password belong together"),
-        ([{"name": "eu", "endpoints": ["http://h:port"], "user": "me", "password": SECRET}], "Malformed etcd endpoint"),
+        ([{"name": "eu", "host": "x", "password": SECRET}], "user, password: expected both or neither"),
+        ([{"name": "eu", "endpoints": ["http://h:port"], "user": "me", "password": SECRET}], "etcd endpoint: expected"),
         (
             [{"name": "a", "host": "x", "layout": "json"}, {"name": "b", "host": "y", "layout": "script"}],
             "an inventory file of each",

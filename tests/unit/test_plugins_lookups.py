@@ -174,7 +174,7 @@ def test_a_past_revision(lookup, app):
     with pytest.raises(AnsibleError, match="future revision"):
         lookup("etcd", "/app/new", revision=then + 1000)
     app.compact()
-    with pytest.raises(AnsibleError, match="compacted.*read a later revision"):
+    with pytest.raises(AnsibleError, match="compacted.*read a later one"):
         lookup("etcd", "/app/colour", revision=then)
 
 

@@ -136,8 +136,8 @@ def test_what_may_pass_is_bridged(fake_etcd, config, fault):
     ("fault", "message"),
     [
         (Refuse(7, "etcdserver: permission denied"), "permission denied"),
-        (Refuse(3, "etcdserver: user name is empty"), "give user and password"),
-        (Answer(404, "text/plain", b"not here"), "Is this etcd's client URL"),
+        (Refuse(3, "etcdserver: user name is empty"), "set user and password"),
+        (Answer(404, "text/plain", b"not here"), "Check that this is a client URL of etcd"),
     ],
     ids=repr,
 )
@@ -157,7 +157,7 @@ def test_a_certificate_that_is_not_accepted_is_an_error_whatever_is_kept(authori
         register_nodes(fake, "web1")
         options = {**USE_CACHE, "endpoints": [fake.endpoint]}
         read_inventory(config(ca_cert=str(authority.ca_cert), **options))
-        assert "its certificate is not accepted" in failure(config(**options))
+        assert "certificate verification failed" in failure(config(**options))
 
 
 def test_a_guard_is_not_bridged(fake_etcd, config, failure):

@@ -131,7 +131,7 @@ def test_what_is_refused_in_a_template(loaded, file, message):
         ({"intervals": {"heartbeat": 0}}, "intervals.heartbeat: 0 is not a number of seconds"),
         ({"consumer_ttl": 1}, "consumer_ttl: 1 is not a whole number from 2"),
         ({"allowed_networks": ["10.0.0.0/33"]}, "allowed_networks"),
-        ({"etcd": {"endpoints": ["http://a:b"]}}, "etcd: Malformed etcd endpoint"),
+        ({"etcd": {"endpoints": ["http://a:b"]}}, "etcd: etcd endpoint: expected"),
     ],
 )
 def test_what_is_refused(loaded, options, message):

@@ -111,7 +111,7 @@ def test_all_lookups_of_a_rendering_share_one_deadline(monkeypatch):
     with nameserver(None) as (address, _questions):
         monkeypatch.setattr(srv, "_resolvers", lambda _path: [address])
         asked, begun = Lookups(0.5), time.monotonic()
-        with pytest.raises(TemplateFailed, match="cannot look up _web._tcp.example: No answer"):
+        with pytest.raises(TemplateFailed, match="cannot look up _web._tcp.example: "):
             asked.lookup_srv("web", "tcp", "example")
         for name in ("a.example", "b.example", "c.example"):
             with pytest.raises(TemplateFailed, match=f"no time is left to look up {name}"):

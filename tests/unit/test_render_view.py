@@ -133,7 +133,7 @@ def test_no_template_can_change_what_the_next_one_sees(render):
         "node.tags.clear()",
         "node.checks.setdefault('x', 1)",
     ):
-        with pytest.raises(TemplateFailed, match="line 1: TypeError: nodes cannot be changed"):
+        with pytest.raises(TemplateFailed, match="line 1: TypeError: cannot change a node"):
             render("{% for node in nodes() %}{{ " + change + " }}{% endfor %}", keys)
     copy = "{% set mine = dict(nodes()[0], name='x') %}{% set _ = mine.update(role='y') %}"
     reading = "{{ mine.name }} {{ mine.role }} {{ (node.tags + ['red']) | join }} {{ node | to_json | length > 99 }}"

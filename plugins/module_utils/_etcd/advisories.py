@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Known faults of etcd's versions: the one table that the role, the modules, the agent and SECURITY.md share.
+"""Known vulnerabilities and defects of etcd versions, for the role, the modules, the agent and SECURITY.md.
 
 Internal to the collection: no promise is made to other users of this file.
 
-Sources: etcd's CHANGELOG-3.4.md to CHANGELOG-3.7.md of August 2026, the advisories on GitHub under their ids, and
+Sources: etcd's CHANGELOG-3.4.md to CHANGELOG-3.7.md as of August 2026, the GitHub advisories with these ids, and
 measurements on 3.4.23, 3.5.16, 3.5.34 and 3.6.16.
 """
 
@@ -15,13 +15,13 @@ from __future__ import annotations
 import re
 import typing as t
 
-# Kinds of faults, the worst first.
-TAKEOVER = "takeover"  # authentication can be got around altogether
-PERMISSIONS = "permissions"  # a user gets more than its permissions
+# Kinds of advisories, the worst first.
+TAKEOVER = "takeover"  # authentication can be bypassed completely
+PERMISSIONS = "permissions"  # users can exceed their permissions
 SERVICE = "service"  # etcd can be stopped or slowed down
 DATA = "data"  # data can be lost, or differ between members
-OPERATION = "operation"  # something that operators rely on does not work
-SUPPORT = "support"  # no fixes are published any more
+OPERATION = "operation"  # a function that operators rely on is broken
+SUPPORT = "support"  # end of life, no more fixes
 
 _BREAK_AUTHENTICATION = (TAKEOVER, PERMISSIONS)
 
@@ -53,20 +53,20 @@ class Version(t.NamedTuple):
 
 
 class Advisory(t.NamedTuple):
-    """One fault. `fixed_in` has the first good version of each series; a later series never had the fault."""
+    """One advisory. `fixed_in` lists the first fixed version of each minor release; later ones were never affected."""
 
     id: str
     kind: str
-    who: str  # who can use it, or whom it affects
-    text: str  # what happens
+    who: str  # who can exploit it, or who is affected
+    text: str  # the effect
     fixed_in: t.Tuple[str, ...]
-    since: str = "0.0.0"  # the first version that has it
-    authentication: bool = False  # does it matter only while authentication is on?
-    danger: str = "users get around their permissions"  # for warnings, if it breaks authentication
-    refused: bool = True  # if it breaks authentication: may the role not enable it?
+    since: str = "0.0.0"  # the first affected version
+    authentication: bool = False  # whether it only matters if authentication is enabled
+    danger: str = "users can exceed their permissions"  # for warnings, if it breaks authentication
+    refused: bool = True  # whether the role refuses to enable authentication because of it
 
     def applies_to(self, version: Version) -> bool:
-        """Whether this version has the fault."""
+        """Whether this version is affected."""
         fixes = {fix.series: fix for fix in map(Version.parse, self.fixed_in)}
         if version < Version.parse(self.since) or version.series > max(fixes):
             return False
@@ -74,11 +74,11 @@ class Advisory(t.NamedTuple):
 
     @property
     def breaks_authentication(self) -> bool:
-        """Whether users and permissions protect nothing, or too little, while it is there."""
+        """Whether users and permissions do not protect an affected cluster."""
         return self.authentication and self.kind in _BREAK_AUTHENTICATION
 
     def public(self) -> t.Dict[str, t.Any]:
-        """As modules and lookups return it."""
+        """The form in which modules and lookups return it."""
         return {
             "id": self.id,
             "kind": self.kind,
@@ -93,32 +93,32 @@ ADVISORIES = (
     Advisory(
         "CVE-2026-33413",
         TAKEOVER,
-        "anybody who reaches the client port, without a password",
-        "Full takeover of the cluster: an alarm can be raised without a token, and while the alarm NOSPACE is raised "
-        "etcd checks no permission at all. Anybody deletes keys, makes users root and switches authentication off. "
-        "Leases can be listed, granted and kept alive without a token, too (GHSA-q8m4-xhhv-38mg).",
+        "any client that reaches the client port, without a password",
+        "Full takeover of the cluster: an alarm can be raised without a token, and etcd checks no permissions while "
+        "the alarm NOSPACE is raised. Any client can then delete keys, grant users the role root and disable "
+        "authentication. Leases can also be listed, granted and kept alive without a token (GHSA-q8m4-xhhv-38mg).",
         ("3.4.42", "3.5.28", "3.6.9"),
         authentication=True,
-        danger="whoever reaches the client port takes over the cluster",
+        danger="any client that reaches the client port can take over the cluster",
     ),
-    # Every 3.5 has it, and etcd has published nothing: to refuse it would be to refuse the series, and with it the way
-    # from the distributions' packages to 3.6. Measured on 3.5.34; 3.6.16 goes on checking permissions.
+    # Affects all of 3.5, and etcd has not published it. If the role refused it, it would refuse 3.5 as a whole, and
+    # with it the upgrade from the distributions' packages to 3.6. Measured on 3.5.34; 3.6.16 still checks permissions.
     Advisory(
         "etcd-nospace-permissions",
         TAKEOVER,
-        "any user that may write a key, as every node's user may; then anybody",
-        "Full takeover of the cluster: who fills the quota raises the alarm NOSPACE, and until the members are "
-        "restarted they check no permission at all.",
+        "any user that may write a key, such as the user of a node; then any client",
+        "Full takeover of the cluster: a user that fills the quota raises the alarm NOSPACE, and the members then "
+        "check no permissions until they are restarted.",
         ("3.6.0",),
         authentication=True,
-        danger="a user that fills the quota opens the cluster to whoever reaches the client port",
+        danger="a user that fills the quota opens the cluster to any client that reaches the client port",
         refused=False,
     ),
     Advisory(
         "CVE-2026-33343",
         PERMISSIONS,
         "any user",
-        "Nested transactions read and write every key, also without permission for it (GHSA-rfx7-8w68-q57q).",
+        "Nested transactions can read and write all keys, regardless of the user's permissions (GHSA-rfx7-8w68-q57q).",
         ("3.4.42", "3.5.28", "3.6.9"),
         authentication=True,
     ),
@@ -126,7 +126,7 @@ ADVISORIES = (
         "CVE-2026-44283",
         PERMISSIONS,
         "any user",
-        "A put within a transaction reads any key's previous value, and attaches keys to any lease "
+        "A put within a transaction can read the previous value of any key, and attach keys to any lease "
         "(GHSA-x35m-3gp4-4fh5).",
         ("3.4.44", "3.5.30", "3.6.11"),
         authentication=True,
@@ -134,8 +134,8 @@ ADVISORIES = (
     Advisory(
         "GHSA-xg4h-6gfc-h4m8",
         PERMISSIONS,
-        "any user that may read one key, as every node's user may",
-        "Such a user can watch every key from there on.",
+        "any user that may read one key, such as the user of a node",
+        "Such a user can watch all keys from that key on.",
         ("3.5.33", "3.6.14", "3.7.1"),
         authentication=True,
     ),
@@ -143,29 +143,29 @@ ADVISORIES = (
         "CVE-2023-32082",
         PERMISSIONS,
         "any user",
-        "The keys of a lease are listed for users that may not read them (GHSA-3p4g-rcw5-8298).",
+        "Users can list the keys of a lease that they may not read (GHSA-3p4g-rcw5-8298).",
         ("3.4.26", "3.5.9"),
         authentication=True,
     ),
     Advisory(
         "GHSA-6vch-q96h-7gc3",
         SERVICE,
-        "anybody who reaches a TLS port",
-        "Connections that never begin a TLS handshake are kept without limit, until etcd runs out of memory.",
+        "any client that reaches a TLS port",
+        "Connections that never start a TLS handshake stay open without limit, until etcd runs out of memory.",
         ("3.5.33", "3.6.14", "3.7.1"),
     ),
     Advisory(
         "GHSA-3wh4-j44w-pg92",
         PERMISSIONS,
-        "the holder of a revoked client certificate",
-        "With listen-client-http-urls, revoked client certificates are accepted on the gRPC port.",
+        "any client with a revoked client certificate",
+        "With listen-client-http-urls, the gRPC port accepts revoked client certificates.",
         ("3.5.32", "3.6.13", "3.7.0"),
     ),
     Advisory(
         "etcd-data-inconsistency",
         DATA,
         "every cluster",
-        "After a crash under load, members can hold different data without noticing it (etcd pull request 13908).",
+        "After a crash under load, members can have different data without detecting it (etcd pull request 13908).",
         ("3.5.3",),
         since="3.5.0",
     ),
@@ -173,14 +173,14 @@ ADVISORIES = (
         "etcd-lease-renewal",
         OPERATION,
         "clients that keep leases alive, such as agents",
-        "A renewal can be reported as done after the lease was revoked (etcd pull request 20616).",
+        "etcd can report a renewal as successful after the lease was revoked (etcd pull request 20616).",
         ("3.5.23", "3.6.5"),
     ),
     Advisory(
         "etcd-lease-cpu",
         OPERATION,
         "clusters with many leases",
-        "Renewing leases takes far more CPU than before or after (etcd pull request 18439).",
+        "Renewing leases takes far more CPU time than in other versions (etcd pull request 18439).",
         ("3.5.16",),
         since="3.5.13",
     ),
@@ -188,7 +188,7 @@ ADVISORIES = (
         "etcd-learner-promotion",
         OPERATION,
         "operators who add members",
-        "With authentication on, a learner cannot be promoted through a follower (etcd pull request 21494).",
+        "With authentication enabled, a learner cannot be promoted through a follower (etcd pull request 21494).",
         ("3.5.28", "3.6.6"),
         since="3.5.0",
         authentication=True,
@@ -197,7 +197,7 @@ ADVISORIES = (
         "etcd-member-list",
         OPERATION,
         "health checks as a user without the role root",
-        "With authentication on, members and alarms are listed for administrators only (etcd pull request 21549).",
+        "With authentication enabled, only administrators can list members and alarms (etcd pull request 21549).",
         ("3.6.10",),
         since="3.6.0",
         authentication=True,
@@ -206,14 +206,14 @@ ADVISORIES = (
         "etcd-3.4-end-of-life",
         SUPPORT,
         "every cluster of etcd 3.4 or older",
-        "etcd publishes no fixes for it any more, since June 2026.",
+        "End of life: etcd has published no fixes for it since June 2026.",
         ("3.5.0",),
     ),
 )
 
 
 def applying(version: str, authentication: bool = True) -> t.List[Advisory]:
-    """The advisories for a version, with authentication on or off. Raises ValueError if `version` is none."""
+    """The advisories for a version, with authentication enabled or not. Raises ValueError for an invalid version."""
     parsed = Version.parse(version)
     return [
         advisory
@@ -223,7 +223,7 @@ def applying(version: str, authentication: bool = True) -> t.List[Advisory]:
 
 
 def safe_versions(refused_only: bool = False) -> t.List[str]:
-    """The lowest version of each series that breaks no authentication, or with which the role enables it."""
+    """The lowest version of each minor release without broken authentication, or that the role does not refuse."""
     breaking = [advisory for advisory in ADVISORIES if advisory.breaks_authentication]
     breaking = [advisory for advisory in breaking if advisory.refused or not refused_only]
     safe: t.Dict[t.Tuple[int, int], Version] = {}
@@ -234,9 +234,9 @@ def safe_versions(refused_only: bool = False) -> t.List[str]:
 
 
 def warning(version: str, refused_only: bool = False) -> str:
-    """A sentence about a version that runs with authentication on; "" if it is safe. Raises ValueError.
+    """A warning about a version that runs with authentication enabled; "" if it is safe. Raises ValueError.
 
-    With `refused_only` it is "" for each version with which the role enables authentication.
+    With `refused_only`, it is "" for all versions that the role does not refuse.
     """
     broken = [advisory for advisory in applying(version) if advisory.breaks_authentication]
     broken = [advisory for advisory in broken if advisory.refused or not refused_only]
@@ -244,23 +244,23 @@ def warning(version: str, refused_only: bool = False) -> str:
         return ""
     ids = ", ".join(advisory.id for advisory in broken)
     return (
-        f"etcd {version} is not safe with authentication on: {broken[0].danger} ({ids}). Safe versions are "
+        f"Authentication in etcd {version} is not safe: {broken[0].danger} ({ids}). Upgrade to "
         f"{', '.join(safe_versions(refused_only))} or newer"
     )
 
 
-_BEFORE_3_6 = Version(3, 5, 26)  # etcd's upgrade guide: 3.5.0 to 3.5.25 can leave members that 3.6 refuses
+_BEFORE_3_6 = Version(3, 5, 26)  # etcd's upgrade guide: 3.5.0 to 3.5.25 can leave members that 3.6 rejects
 
 
 def upgrade_problem(running: str, target: str) -> str:
-    """Why members that run one version cannot be given the other, "" if they can. Raises ValueError."""
+    """The reason why members cannot be upgraded from one version to the other; "" if they can. Raises ValueError."""
     now, then = Version.parse(running), Version.parse(target)
     if then < now:
-        return f"going back from etcd {now} to {then} is not supported: restore a backup into a new cluster instead"
+        return f"etcd cannot be downgraded from {now} to {then}: restore a backup into a new cluster instead"
     if then.major != now.major or then.minor > now.minor + 1:
         return (
             f"etcd cannot be upgraded from {now} to {then} in one step: upgrade one minor version at a time, "
-            f"next to a release of {now.major}.{now.minor + 1}"
+            f"first to a release of {now.major}.{now.minor + 1}"
         )
     if now.series == (3, 5) and then.series == (3, 6) and now < _BEFORE_3_6:
         return (

@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The TLS files of the way to etcd, loaded again when they are replaced, without waiting for a disk that stalls.
+"""Loads the TLS files for connections to etcd, again when they are replaced, without waiting for a stalled disk.
 
 Internal to the collection: no promise is made to other users of this file.
 
-Certificates rotate under a running daemon, so each new connection looks at them. A lease must not be lost because their
-disk does not answer: then the files as they were read last serve.
+Certificates are renewed while a daemon runs, so each new connection checks the files. A stalled disk must not cost the
+agent its lease: then the last loaded files are used.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .inbox import Inbox
 from .settings import Tls
 
 if t.TYPE_CHECKING:
-    import ssl  # loads OpenSSL, 2 to 5 MB of memory, so it is imported where something is encrypted
+    import ssl  # loads OpenSSL, 2 to 5 MB of memory, so it is imported only if TLS is used
 
 _PATIENCE = 1.0  # seconds for files that have been loaded before
 
@@ -31,37 +31,38 @@ Answer = t.Union[Loaded, Exception]
 
 
 class Certificates:
-    """All that do TLS with the same files share it (`certificates`), also from different threads."""
+    """The TLS context for some files. Connections with the same files share it (`certificates`), across threads."""
 
     def __init__(self, tls: Tls) -> None:
         self._tls = tls
         self._loaded: t.Optional[Loaded] = None
-        self._late: t.Optional[threading.Thread] = None  # it has not answered in time
+        self._late: t.Optional[threading.Thread] = None  # a thread that has not finished in time
 
     def context(self, seconds: float) -> ssl.SSLContext:
-        """A context with the files as they are, else as they were. Raises InvalidSettings if they cannot be used, or
-        if there are none yet within `seconds`.
+        """A context with the current files, or with the last loaded ones if the disk does not answer. Raises
+        InvalidSettings if they are unusable, or if they were never loaded and cannot be within `seconds`.
         """
         loaded = self._loaded
-        answer = self._look(seconds if loaded is None else min(seconds, _PATIENCE))
+        answer = self._reload(seconds if loaded is None else min(seconds, _PATIENCE))
         if isinstance(answer, Exception):
             raise answer
         self._loaded = answer or loaded
         if self._loaded is None:
             raise InvalidSettings(
-                f"Cannot read the TLS files ({', '.join(self._tls.files)}): their disk does not answer"
+                f"Cannot read the TLS files ({', '.join(self._tls.files)}): the disk does not answer. Check its mount "
+                "and the kernel log"
             )
         return self._loaded[1]
 
-    def _look(self, seconds: float) -> t.Optional[Answer]:
-        """What a look at the files gave, None if there is no answer within `seconds`."""
+    def _reload(self, seconds: float) -> t.Optional[Answer]:
+        """The result of loading the files in a thread, None if there is no result within `seconds`."""
         if self._late is not None and self._late.is_alive():
             return None
         answers: Inbox[Answer] = Inbox()
         thread = threading.Thread(target=lambda: answers.put(self._load()), name="TLS files", daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # no process or memory left for a thread
+        except RuntimeError:  # the system cannot start another thread
             return None if self._loaded else self._load()
         for answer in answers.take(seconds):
             return answer
@@ -75,11 +76,11 @@ class Certificates:
             if loaded is not None and loaded[0] == version:
                 return loaded
             return version, self._tls.context()
-        except Exception as exc:  # raised again where it is waited for
+        except Exception as exc:  # raised again in the waiting thread
             return exc
 
 
 @functools.lru_cache(maxsize=None)
 def certificates(tls: Tls) -> Certificates:
-    """Those of this process."""
+    """The instance of this process for these files."""
     return Certificates(tls)

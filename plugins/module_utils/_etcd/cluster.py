@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The state of a whole cluster: every member and endpoint, also those that do not answer.
+"""The health of a whole cluster: all members and endpoints, including those that do not answer.
 
 Internal to the collection: no promise is made to other users of this file.
 
-Ids are hexadecimal, as etcdctl has them.
+Ids are hexadecimal, as in etcdctl.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from .wire_cluster import ALARMS, LIST_ALARMS, MEMBERS, Member, Status
 
 Json = t.Dict[str, t.Any]
 
-_AT_ONCE = 16  # endpoints that are asked at the same time; etcd recommends clusters of at most seven members
+_AT_ONCE = 16  # endpoints queried in parallel; etcd recommends clusters of at most seven members
 
 _FIGURES = ("db_size", "db_size_in_use", "raft_term", "raft_index", "raft_applied_index")  # of a Status
 
 
-class Look(t.NamedTuple):
-    """What came of asking one endpoint: the member's status, None without an answer; what is wrong, or ""."""
+class EndpointStatus(t.NamedTuple):
+    """The result of querying one endpoint: the member's status (None: no answer), and the problem or ""."""
 
     endpoint: str
     status: t.Optional[Status]
@@ -37,22 +37,22 @@ class Look(t.NamedTuple):
 
     @property
     def member(self) -> str:
-        """The id of the member that answered, "" for none."""
+        """The id of the member that answered, "" if there was no answer."""
         return _id(self.status.header.member) if self.status else ""
 
 
 def survey(client: Client) -> Json:
-    """Ask every endpoint that is given or advertised, all at once. Raises EtcdError where not one tells the members.
+    """Query all given and advertised endpoints in parallel. Raises EtcdError if none of them returns the member list.
 
     Returns `cluster_id`, `healthy`, `leader` (a member's name or None), `versions`, `members`, `endpoints`,
-    `advisories`, and `alarms`, which is None where etcd cannot tell, as without a quorum.
+    `advisories`, and `alarms`, which is None if etcd cannot list them, such as without a quorum.
     """
     number, listed = client.call("Listing the members", MEMBERS, {})
     cluster = _id(number)
-    looks = _look_at_all(client, listed, cluster)
-    highest = max((look.status.raft_index for look in looks if look.status), default=0)
-    members = [_member(member, looks, highest) for member in listed]
-    alarms = _alarms(client) if any(not look.error for look in looks) else None
+    results = _query_all(client, listed, cluster)
+    highest = max((result.status.raft_index for result in results if result.status), default=0)
+    members = [_member(member, results, highest) for member in listed]
+    alarms = _alarms(client) if any(not result.error for result in results) else None
     return {
         "cluster_id": cluster,
         "healthy": all(member["healthy"] for member in members) and alarms == [],
@@ -60,8 +60,8 @@ def survey(client: Client) -> Json:
         "versions": sorted({member["version"] for member in members if member["version"]}),
         "members": members,
         "endpoints": [
-            {"endpoint": look.endpoint, "member": look.member, "healthy": not look.error, "error": look.error}
-            for look in looks
+            {"endpoint": result.endpoint, "member": result.member, "healthy": not result.error, "error": result.error}
+            for result in results
         ],
         "alarms": alarms,
         "advisories": _advisories(client, members),
@@ -69,7 +69,7 @@ def survey(client: Client) -> Json:
 
 
 def _advisories(client: Client, members: t.Sequence[Json]) -> t.List[Json]:
-    """The known faults of the versions that members run, each with the names of these members."""
+    """The advisories for the versions that members run, each with the names of these members."""
     affected = [
         (advisory, [member["name"] for member in members if _applies(advisory, member["version"])])
         for advisory in ADVISORIES
@@ -84,61 +84,63 @@ def _applies(advisory: Advisory, version: str) -> bool:
     try:
         return advisory.applies_to(Version.parse(version))
     except ValueError:
-        return False  # it did not answer, or with something that is no version
+        return False  # the member did not answer, or with an invalid version
 
 
 def _authentication(client: Client) -> bool:
-    """Whether authentication is on; so it is taken to be if etcd cannot tell."""
+    """Whether authentication is enabled; True if that is unknown."""
     try:
         return Admin(client).is_auth_enabled()
     except EtcdError:
         return True
 
 
-def _look_at_all(client: Client, listed: t.Sequence[Member], cluster: str) -> t.List[Look]:
+def _query_all(client: Client, listed: t.Sequence[Member], cluster: str) -> t.List[EndpointStatus]:
     advertised = [url for member in listed for url in member.client_urls]
     endpoints = list(dict.fromkeys([*client.settings.endpoints, *filter(None, map(_parsed, advertised))]))
     with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
-        return list(pool.map(lambda endpoint: _look(client, endpoint, cluster), endpoints))
+        return list(pool.map(lambda endpoint: _query(client, endpoint, cluster), endpoints))
 
 
 def _parsed(url: str) -> t.Optional[Endpoint]:
-    """What a member advertises is its own say: a URL that is none is left out."""
+    """An advertised URL as an endpoint; None if it is invalid, since a member can advertise any text."""
     try:
         return parse_endpoint(url)
     except InvalidSettings:
         return None
 
 
-def _look(client: Client, endpoint: Endpoint, cluster: str) -> Look:
-    """Ask for the status, and read through the quorum as `etcdctl endpoint health` does."""
+def _query(client: Client, endpoint: Endpoint, cluster: str) -> EndpointStatus:
+    """Get the status, and make a linearizable read like `etcdctl endpoint health`."""
     status: t.Optional[Status] = None
     if endpoint not in client.settings.endpoints and endpoint.scheme != "https" and client.settings.is_encrypted:
-        return Look(str(endpoint), None, "It is not asked: it is advertised without TLS, which is used here")
+        return EndpointStatus(
+            str(endpoint), None, "Not queried: the member advertises it without TLS, but this connection uses TLS"
+        )
     with client.at(endpoint) as one:
         try:
             status = one.status()
             if _id(status.header.cluster) != cluster:
-                return Look(str(endpoint), status, "It belongs to another cluster")
+                return EndpointStatus(str(endpoint), status, "The member belongs to another cluster")
             if not status.leader:
-                return Look(str(endpoint), status, "It has no leader")
-            if not status.learner:  # a learner answers no such reads
+                return EndpointStatus(str(endpoint), status, "The member has no leader")
+            if not status.learner:  # a learner does not serve linearizable reads
                 one.range("health", count_only=True)
         except PermissionDenied:
-            pass  # refused by the quorum's own rules, so there is one
+            pass  # etcd checks permissions after it has reached the quorum
         except EtcdError as exc:
-            return Look(str(endpoint), status, str(exc))
-    return Look(str(endpoint), status, "")
+            return EndpointStatus(str(endpoint), status, str(exc))
+    return EndpointStatus(str(endpoint), status, "")
 
 
-def _member(member: Member, looks: t.Sequence[Look], highest: int) -> Json:
-    """One member, with the best that was seen of it."""
+def _member(member: Member, results: t.Sequence[EndpointStatus], highest: int) -> Json:
+    """The data of one member, with the best result of its endpoints."""
     own = _id(member.id)
     urls = {str(_parsed(url)) for url in member.client_urls}
-    seen = sorted((look for look in looks if look.member == own), key=lambda look: bool(look.error))
-    silent = [look.error for look in looks if look.endpoint in urls]
-    error = seen[0].error if seen else "; ".join(silent) or "It has not started: it advertises no client URL"
-    status = seen[0].status if seen else None
+    answers = sorted((result for result in results if result.member == own), key=lambda result: bool(result.error))
+    silent = [result.error for result in results if result.endpoint in urls]
+    error = answers[0].error if answers else "; ".join(silent) or "Not started yet: the member advertises no client URL"
+    status = answers[0].status if answers else None
     figures: t.Dict[str, t.Optional[int]] = {name: getattr(status, name, None) for name in _FIGURES}
     return {
         "id": own,
@@ -164,5 +166,5 @@ def _alarms(client: Client) -> t.Optional[t.List[Json]]:
 
 
 def _id(number: int) -> str:
-    """Hexadecimal, "" for none."""
+    """The hexadecimal form of an id, "" for 0."""
     return f"{number:x}" if number else ""

@@ -23,17 +23,16 @@ from .timed_socket import TimedSocket
 if t.TYPE_CHECKING:
     import ssl
 
-# A connection that died without a word (power loss, a dropped firewall state) is noticed by the kernel after
-# 15 s + 3 x 5 s of silence, also on a watch, where nothing may arrive for hours.
+# With these, the kernel detects a dead peer (power failure, lost firewall state) after 15 s + 3 x 5 s of silence, even
+# on a watch, which can be idle for hours.
 _TCP_OPTIONS = (("TCP_NODELAY", 1), ("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
 
 
 class Connection(http.client.HTTPConnection):
-    """Opened at once. Raises OSError. All that is done with it may take `seconds`, until `limit` says otherwise.
+    """A connection that is opened on creation. Raises OSError.
 
-    It receives `size` bytes at most, until `limit` says otherwise.
-
-    `timed` is its socket, also where http.client lets go of `sock` since the server announces "Connection: close".
+    All operations together may take `seconds` and receive `size` bytes, until `limit` sets new limits. `timed` is the
+    socket, even after http.client has dropped `sock` because the server announced "Connection: close".
     """
 
     timed: TimedSocket
@@ -62,7 +61,7 @@ class Connection(http.client.HTTPConnection):
         self.timed = TimedSocket(self._dial(), deadline, self._size)
         if self._context is not None:
             try:
-                # the handshake as a whole takes no longer than the timeout that the socket has then
+                # the timeout of the socket at this time limits the whole handshake
                 secured = self._context.wrap_socket(self.timed.within(), server_hostname=self._server_name)
             except BaseException:
                 self.timed.close()
@@ -84,25 +83,25 @@ class Connection(http.client.HTTPConnection):
         return sock
 
     def limit(self, seconds: t.Optional[float], size: int) -> None:
-        """Let all that is done from now on take `seconds` (None: any time) and receive `size` bytes."""
+        """Limit all further operations together to `seconds` (None: no limit) and `size` received bytes."""
         self.timed.deadline = None if seconds is None else time.monotonic() + seconds
         self.timed.allowance = size
 
     def request(self, *args: t.Any, **kwargs: t.Any) -> None:
-        """As HTTPConnection's, in one packet: head and body in two would wake etcd up twice."""
+        """As in HTTPConnection, but head and body in one packet: two packets would wake up etcd twice."""
         super().request(*args, **kwargs)
         unsent, self._unsent = self._unsent, b""
         self.timed.sendall(unsent)
 
     def send(self, data: t.Any) -> None:
-        """Keep a part of the request until all of it is there."""
+        """Buffer a part of the request until it is complete."""
         self._unsent += data
 
     def is_idle(self) -> bool:
-        """True while open with nothing to read: readable means that the server closed it meanwhile."""
+        """Whether it is open with nothing to read: if it is readable, the server has closed it."""
         if self.sock is None:
             return False
-        poll = select.poll()  # select() knows no more than 1024 files
+        poll = select.poll()  # select() is limited to 1024 descriptors
         try:
             poll.register(self.sock, select.POLLIN)
             return not poll.poll(0)

@@ -2,13 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A TCP connection, with one deadline for all of it: the name, and every address it has.
+"""Opens TCP connections, with one deadline for the name lookup and all addresses of the name.
 
 Internal to the collection: no promise is made to other users of this file.
 
-getaddrinfo(3) knows no deadline, and a nameserver that never answers holds it for a minute. So a name is looked up in
-a thread that is left alone when its time is over. A name that cannot be looked up stands for the addresses it had last:
-etcd is not to be lost because DNS is.
+getaddrinfo(3) has no timeout, and a name server that never answers blocks it for a minute. So each lookup runs in a
+thread, which is abandoned when the time is over. If a name cannot be looked up, its last known addresses are used: a
+failure of DNS must not disconnect clients from etcd.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ import typing as t
 
 from .inbox import Inbox
 
-Addresses = t.Sequence[t.Any]  # as getaddrinfo gives them: family, type, protocol, name, address
-Found = t.Union[Addresses, OSError]
+Addresses = t.Sequence[t.Any]  # results of getaddrinfo: family, type, protocol, name, address
+LookupResult = t.Union[Addresses, OSError]
 
 _MOST_AVOIDED = 16  # addresses of one name
-_MIN_SHARE = 0.2  # seconds one address is given, even where the deadline is all but used up
+_MIN_SHARE = 0.2  # seconds for one address, even if almost no time is left
 
-_last: t.Dict[t.Tuple[str, int], Addresses] = {}  # what this process found for a name, and still uses without DNS
-_used: t.Dict[t.Tuple[str, int], t.Any] = {}  # the address of a name that was connected to last
-_avoided: t.Dict[t.Tuple[str, int], t.List[t.Any]] = {}  # addresses of a name that failed, the last of them last
+_last: t.Dict[t.Tuple[str, int], Addresses] = {}  # the last known addresses of a name, for failures of DNS
+_used: t.Dict[t.Tuple[str, int], t.Any] = {}  # the address of a name that was tried last
+_avoided: t.Dict[t.Tuple[str, int], t.List[t.Any]] = {}  # addresses of a name that failed, the most recent one last
 
 
 def dial(host: str, port: int, seconds: float) -> socket.socket:
-    """Connect to the first address of `host` that takes the connection, within `seconds`. Raises OSError.
+    """Connect to the first address of `host` that accepts the connection, within `seconds`. Raises OSError.
 
-    Addresses that failed before are tried last: the resolver gives them in the same order every time.
+    Addresses that failed before are tried last, since the resolver always returns them in the same order.
     """
     deadline = time.monotonic() + seconds
     avoided = list(_avoided.get((host, port), ()))
@@ -56,7 +56,7 @@ def dial(host: str, port: int, seconds: float) -> socket.socket:
 
 
 def avoid(host: str, port: int) -> None:
-    """Try the address that was used last for this name after its others: it took the connection, but is of no use."""
+    """Try the last used address of this name after the others from now on: it accepts connections, but is unusable."""
     address = _used.get((host, port))
     if address is not None:
         others = [other for other in _avoided.get((host, port), ()) if other != address]
@@ -72,7 +72,7 @@ def look_up(host: str, seconds: float) -> t.List[str]:
 
 
 def _addresses(host: str, port: int, seconds: float) -> Addresses:
-    """The addresses of a name, never none. Raises OSError, most often socket.gaierror."""
+    """The addresses of a name, at least one. Raises OSError, usually socket.gaierror."""
     try:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except (socket.gaierror, UnicodeError):
@@ -87,17 +87,17 @@ def _addresses(host: str, port: int, seconds: float) -> Addresses:
     return found
 
 
-def _look_up(host: str, port: int, seconds: float) -> Found:
-    answers: Inbox[Found] = Inbox()
+def _look_up(host: str, port: int, seconds: float) -> LookupResult:
+    answers: Inbox[LookupResult] = Inbox()
     threading.Thread(target=lambda: answers.put(_ask(host, port)), name=f"look up {host}", daemon=True).start()
-    late = socket.gaierror(socket.EAI_AGAIN, f"no answer from the nameserver within {seconds:.1f} s")
+    late = socket.gaierror(socket.EAI_AGAIN, f"no answer from the name server within {seconds:.1f} s")
     return next(answers.take(seconds), late)
 
 
-def _ask(host: str, port: int) -> Found:
+def _ask(host: str, port: int) -> LookupResult:
     try:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as exc:  # also one that is no gaierror: a process without a free descriptor
+    except OSError as exc:  # not only gaierror, such as if the process has no free file descriptor
         return exc
     except UnicodeError as exc:
-        return socket.gaierror(socket.EAI_NONAME, str(exc))  # a label that is too long, or empty
+        return socket.gaierror(socket.EAI_NONAME, str(exc))  # a label is too long or empty

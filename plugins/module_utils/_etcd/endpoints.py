@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Client URLs of etcd: one parser for every place that gives them.
+"""Client URLs of etcd, with a single parser for all sources.
 
 Internal to the collection: no promise is made to other users of this file.
 """
@@ -22,11 +22,11 @@ _UNIX = "unix://"
 _NETLOC = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(%[A-Za-z0-9._-]+)?\])(:[0-9]+)?")
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _LONGEST_HOST = 253  # characters, RFC 1035
-_FORM = "give it as http://host:2379, https://host:2379, host:2379 (IPv6 in brackets) or unix:///path"
+_FORM = "http://host:2379, https://host:2379, host:2379 (IPv6 in brackets) or unix:///path"
 
 
 class Endpoint(t.NamedTuple):
-    """One client URL. Of a unix socket `host` is the path, and `port` 0."""
+    """One client URL. For a unix socket, `host` is the path and `port` is 0."""
 
     scheme: str
     host: str
@@ -40,9 +40,9 @@ class Endpoint(t.NamedTuple):
 
 
 def is_host(host: str) -> bool:
-    """Whether `host` can be connected to: a host name, or an IP address, one of IPv6 without brackets.
+    """Whether `host` is a valid host name or IP address (IPv6 without brackets).
 
-    An empty label, one of more than 63 characters, or a last one of digits can be in no DNS.
+    In DNS, labels are not empty and have at most 63 characters, and the last one is not a number.
     """
     try:
         if ":" in host:
@@ -56,15 +56,15 @@ def is_host(host: str) -> bool:
 
 
 def parse_endpoint(text: str, secure: bool = False) -> Endpoint:
-    """Read `http://host:port`, `host:port`, `host`, `unix:///path`.
+    """Parse `http://host:port`, `host:port`, `host`, `unix:///path`.
 
-    Without a scheme it is https when `secure`, as in etcdctl. Raises InvalidSettings: a malformed endpoint is
-    never taken for another one.
+    Without a scheme it is https if `secure`, as in etcdctl. Raises InvalidSettings: a malformed endpoint must never be
+    read as another one.
     """
     given = text.strip()
     _refuse_credentials(given)
-    if re.search(r"[\x00-\x1f\x7f-\x9f]", given):  # urlsplit leaves some out, and so would make another name of it
-        raise _malformed(given, "it has a control character in it")
+    if re.search(r"[\x00-\x1f\x7f-\x9f]", given):  # urlsplit removes some of these, which would give another name
+        raise _malformed(given, "it contains a control character")
     if _is_unix(given) and given[len(_UNIX) :].strip("/"):
         return Endpoint("unix", given[len(_UNIX) :], 0)
     try:
@@ -81,12 +81,12 @@ def parse_endpoint(text: str, secure: bool = False) -> Endpoint:
 
 
 def parse_endpoints(given: t.Union[str, t.Sequence[str]], secure: bool = False) -> t.Tuple[Endpoint, ...]:
-    """Read a list of endpoints, or one string with commas between them. Raises InvalidSettings."""
+    """Parse a list of endpoints, or a comma-separated string. Raises InvalidSettings."""
     items = given.split(",") if isinstance(given, str) else [part for item in given for part in str(item).split(",")]
     if not any(item.strip() for item in items):
-        raise InvalidSettings("No etcd endpoint is given")
+        raise InvalidSettings("endpoints: expected at least one URL, got an empty list")
     for item in items:
-        _refuse_credentials(item.strip())  # before any of them is shown: a comma in a password makes two items of it
+        _refuse_credentials(item.strip())  # before a message shows one: a comma in a password splits it into two items
     return tuple(dict.fromkeys(parse_endpoint(item, secure) for item in items))
 
 
@@ -95,10 +95,12 @@ def _is_unix(given: str) -> bool:
 
 
 def _refuse_credentials(given: str) -> None:
-    """Raises InvalidSettings, without a part of what is refused: where a password begins and ends cannot be known."""
+    """Raises InvalidSettings, without any part of `given`, since it is unknown where the password begins and ends."""
     if "@" in given and not _is_unix(given):
-        raise InvalidSettings("An etcd endpoint must not carry credentials: give user and password as options")
+        raise InvalidSettings(
+            "endpoints: expected URLs without credentials, got one with them. Set the options user and password instead"
+        )
 
 
 def _malformed(given: str, reason: str = "") -> InvalidSettings:
-    return InvalidSettings(f"Malformed etcd endpoint {given!r}{reason and f': {reason}'}; {_FORM}")
+    return InvalidSettings(f"etcd endpoint: expected {_FORM}, got {given!r}{reason and f' ({reason})'}")

@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The exception tree of the collection and the one place that reads etcd's errors.
+"""The exceptions of the collection, and the only place that interprets errors from etcd.
 
 Internal to the collection: no promise is made to other users of this file.
 
-Everything the pure layers raise is a RollcallError; its text is complete for the person who reads it (what was tried,
-where, what came back, what to do next) and never holds a secret.
+All exceptions of the layers below Ansible are RollcallErrors. Their text is complete for the reader (what failed,
+where, what came back, what to do next) and never contains a secret.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ OUT_OF_RANGE = 11
 UNAVAILABLE = 14
 UNAUTHENTICATED = 16
 
-# The codes of the v2 API that matter here: https://etcd.io/docs/v2.3/errorcode/
+# Some error codes of the v2 API: https://etcd.io/docs/v2.3/errorcode/
 V2_KEY_NOT_FOUND = 100
 V2_UNAUTHORIZED = 110
-V2_RAFT = (300, 301)  # an error inside raft, and during the election of a leader
+V2_RAFT = (300, 301)  # an error in Raft, and an error during the election of a leader
 
 _MAX_REASON = 1000  # characters of foreign text in a message
 
-# What the gateway says of the connection to its own server, by the moment at which that ended it.
+# The gateway's error if the connection to its own server fails; it depends on the moment of the failure.
 _GATEWAY_CUT_OFF = ("connection closed", "connection error", "broken pipe", "connection reset by peer")
 
-_BYTE = re.compile("[\udc80-\udcff]")  # one that is not UTF-8, as surrogateescape has it
+_BYTE = re.compile("[\udc80-\udcff]")  # a byte that is not UTF-8, as decoded with surrogateescape
 
 
 def _as_c(byte: t.Match[str]) -> str:
@@ -47,21 +47,21 @@ def _as_c(byte: t.Match[str]) -> str:
 
 
 class RollcallError(Exception):
-    """Root of everything that the collection raises on purpose. Its text is printable, whatever it quotes."""
+    """Base of all exceptions that the collection raises on purpose. Its text is printable, even if it quotes data."""
 
-    id: t.ClassVar[str] = "RC-E-FAILED"  # of this kind of failure, for the troubleshooting guide
+    id: t.ClassVar[str] = "RC-E-FAILED"  # identifies this kind of error in the troubleshooting guide
 
     def __init__(self, *args: object) -> None:
         super().__init__(*(printable(_BYTE.sub(_as_c, arg)) if isinstance(arg, str) else arg for arg in args))
 
     @property
     def message(self) -> str:
-        """The text with the id at its end, as users see it. `str()` is without, for a text that quotes this one."""
+        """The text with the id at its end, for users. `str()` omits the id, for texts that quote this one."""
         return with_id(self, self.id)
 
 
 class EtcdError(RollcallError):
-    """etcd, or the way to it, refused. `code` is the gRPC status where etcd gave one."""
+    """An error from etcd or from the connection to it. `code` is the gRPC status if etcd returned one."""
 
     id = "RC-E-ETCD"
 
@@ -71,13 +71,13 @@ class EtcdError(RollcallError):
 
 
 class InvalidSettings(EtcdError):
-    """The connection options cannot work: nothing was sent."""
+    """The connection options are invalid. Nothing was sent."""
 
     id = "RC-E-SETTINGS"
 
 
 class InvalidText(EtcdError):
-    """A key or value that no bytes stand for: nothing was sent."""
+    """A key or value cannot be encoded. Nothing was sent."""
 
     id = "RC-E-TEXT"
 
@@ -85,8 +85,8 @@ class InvalidText(EtcdError):
 class Unreachable(EtcdError):
     """No endpoint gave a usable answer.
 
-    `timed_out` says whether one of them was silent rather than closed, `refused` whether TLS failed with one of them:
-    then a certificate or a scheme is wrong, and that does not pass.
+    `timed_out` is true if at least one of them did not answer in time. `refused` is true if TLS failed with at least
+    one of them: then a certificate or the scheme is wrong, and a retry does not help.
     """
 
     id = "RC-E-UNREACHABLE"
@@ -98,13 +98,13 @@ class Unreachable(EtcdError):
 
 
 class OutcomeUnknown(Unreachable):
-    """A request that must not be repeated was sent and no answer came: it may or may not have taken effect."""
+    """A request that must not be repeated was sent, but not answered: it may or may not have taken effect."""
 
     id = "RC-E-OUTCOME-UNKNOWN"
 
 
 class Unavailable(EtcdError):
-    """This member cannot serve now (no leader, timed out in etcd). `executed` is False where it surely did nothing."""
+    """The member cannot serve the request now (no leader, timeout in etcd). `executed` is False if it did nothing."""
 
     id = "RC-E-UNAVAILABLE"
 
@@ -114,55 +114,55 @@ class Unavailable(EtcdError):
 
 
 class NotGateway(EtcdError):
-    """Something answered, but not etcd's JSON gateway, or not for us."""
+    """The answer is not from etcd's JSON gateway, or the gateway rejects this client."""
 
     id = "RC-E-NOT-GATEWAY"
 
 
 class AnswerTooLarge(NotGateway):
-    """An answer is longer than a client takes: it is not etcd's, or the client must ask for less at a time."""
+    """The answer exceeds the limit of the client: it is not from etcd, or the client must request less at a time."""
 
     id = "RC-E-ANSWER-TOO-LARGE"
 
 
 class AuthDisabled(EtcdError):
-    """etcd knows no users now: its authentication is off."""
+    """Authentication is disabled in etcd."""
 
     id = "RC-E-AUTH-OFF"
 
 
 class AuthenticationFailed(EtcdError):
-    """User or password is wrong or missing."""
+    """The user or password is wrong or missing."""
 
     id = "RC-E-LOGIN"
 
 
 class TokenInvalid(EtcdError):
-    """The token is no longer known, or any change of auth made it old: authenticate again, once."""
+    """The token has expired, or a change of users or roles has invalidated it: authenticate again, once."""
 
     id = "RC-E-TOKEN"
 
 
 class PermissionDenied(EtcdError):
-    """The user may not do this."""
+    """The user lacks the permission for this request."""
 
     id = "RC-E-PERMISSION"
 
 
 class LeaseNotFound(EtcdError):
-    """The lease expired, was revoked, or never was."""
+    """The lease has expired, was revoked, or never existed."""
 
     id = "RC-E-LEASE-NOT-FOUND"
 
 
 class LeaseExists(EtcdError):
-    """A lease of that id is there already."""
+    """A lease with this id already exists."""
 
     id = "RC-E-LEASE-EXISTS"
 
 
 class Compacted(EtcdError):
-    """The revision asked for is no longer kept; `revision` is the oldest that is (0 when etcd did not say)."""
+    """The requested revision is compacted; `revision` is the oldest available one (0 if unknown)."""
 
     id = "RC-E-COMPACTED"
 
@@ -172,22 +172,22 @@ class Compacted(EtcdError):
 
 
 class KeyChanged(EtcdError):
-    """A key was changed by others since it was read: nothing was written."""
+    """Another client has changed a key since it was read. Nothing was written."""
 
     id = "RC-E-CONFLICT"
 
 
 class WatchEnded(EtcdError):
-    """The watch is over: connection cut, leader lost or cancelled. Read again, then watch from there."""
+    """The watch has ended: connection lost, leader lost, or cancelled by etcd. Read again, then watch from there."""
 
     id = "RC-E-WATCH-ENDED"
 
 
 def error_from_answer(what: str, where: str, status: int, body: bytes) -> EtcdError:
-    """The exception for an HTTP answer that is not a success.
+    """The exception for an unsuccessful HTTP answer.
 
-    `what` and `where` name the request and the endpoint for the reader. The gRPC code decides, not the HTTP status:
-    the same failure has had different statuses in different versions of etcd.
+    `what` and `where` describe the request and the endpoint in the message. The gRPC code decides, not the HTTP status,
+    which differs between versions of etcd for the same error.
     """
     code, reason = _code_and_reason(body)
     if code is None:
@@ -196,16 +196,16 @@ def error_from_answer(what: str, where: str, status: int, body: bytes) -> EtcdEr
 
 
 def error_from_code(what: str, where: str, code: int, reason: str) -> EtcdError:
-    """The exception for a gRPC `code`, or one of the v2 API, with etcd's own words in `reason`."""
+    """The exception for a `code` of gRPC or of the v2 API; `reason` is etcd's own message."""
     message = f"{what} failed: etcd at {where} answered: {reason} (code {code})"
     if code == UNAUTHENTICATED or _is_about_token(reason):
         return TokenInvalid(message, code)
     if "user name is empty" in reason:
-        return TokenInvalid(f"{message}. Authentication is on: give user and password", code)
+        return TokenInvalid(f"{message}. Authentication is enabled: set user and password", code)
     if "authentication failed" in reason:
         return AuthenticationFailed(f"{message}. Check user and password", code)
     if code == PERMISSION_DENIED or "permission denied" in reason:
-        return PermissionDenied(f"{message}. Check the roles of the user for this key", code)
+        return PermissionDenied(f"{message}. Grant a role of the user access to this key", code)
     if code == NOT_FOUND and "lease" in reason:
         return LeaseNotFound(message, code)
     if code == FAILED_PRECONDITION and "authentication is not enabled" in reason:
@@ -213,16 +213,18 @@ def error_from_code(what: str, where: str, code: int, reason: str) -> EtcdError:
     if code == FAILED_PRECONDITION and "lease already exists" in reason:
         return LeaseExists(message, code)
     if code == OUT_OF_RANGE and "compacted" in reason:
-        return Compacted(f"{message}. etcd has thrown away what was before its last compaction: read a later revision")
+        return Compacted(f"{message}. etcd has discarded all revisions before its last compaction: read a later one")
     if code == UNAVAILABLE and any(words in reason for words in _GATEWAY_CUT_OFF):
-        # the gateway dials its own server with the server's certificate; measured on 3.4, 3.5 and 3.6
+        # the gateway connects to its own server with the server's certificate; measured on 3.4, 3.5 and 3.6
         return Unavailable(
-            f"{message}. etcd's gateway does not reach its own server. If this stays: with client-cert-auth the "
-            "server's certificate must carry the usage clientAuth, too",
+            f"{message}. etcd's JSON gateway cannot reach its own server. If this persists and etcd uses "
+            "client-cert-auth, add the extended key usage clientAuth to the certificate of the server",
             code,
         )
     if code == V2_UNAUTHORIZED:
-        return PermissionDenied(f"{message}. Check user and password, and the roles of the user for this key", code)
+        return PermissionDenied(
+            f"{message}. Check user and password, and grant a role of the user access to this key", code
+        )
     if (
         code in (UNAVAILABLE, DEADLINE_EXCEEDED, *V2_RAFT)
         or "timed out" in reason
@@ -235,10 +237,11 @@ def error_from_code(what: str, where: str, code: int, reason: str) -> EtcdError:
 
 
 def error_from_cancel(what: str, where: str, reason: str, compacted: int) -> EtcdError:
-    """The exception for a watch that etcd ended; `compacted` is the oldest revision it still has, if that is why."""
+    """The exception for a watch that etcd cancelled; `compacted` is the oldest available revision, or 0."""
     if compacted:
         return Compacted(
-            f"{what} failed: the revision asked for is compacted; the oldest kept is {compacted}", compacted
+            f"{what} failed: etcd at {where} has compacted the requested revision; the oldest one is {compacted}",
+            compacted,
         )
     reason = printable(reason or "no reason given", _MAX_REASON)
     message = f"{what} failed: etcd at {where} cancelled the watch: {reason}"
@@ -254,7 +257,7 @@ def _is_about_token(reason: str) -> bool:
 
 
 def _code_and_reason(body: bytes) -> t.Tuple[t.Optional[int], str]:
-    """Read every shape: up to 3.5 `error`, `message`, `code`; from 3.6 `message`, `code`, `details`; v2 `errorCode`."""
+    """Parse all forms: up to 3.5 `error`, `message`, `code`; from 3.6 `message`, `code`, `details`; v2 `errorCode`."""
     text = printable(body[:_MAX_REASON].decode("utf-8", "replace").strip(), _MAX_REASON)
     try:
         answer = parse(body)
@@ -272,19 +275,19 @@ def _code_and_reason(body: bytes) -> t.Tuple[t.Optional[int], str]:
 
 
 def _foreign_answer(what: str, where: str, status: int, reason: str) -> EtcdError:
-    message = f"{what} failed: {where} answered HTTP {status}: {reason[:200] or 'nothing'}"
+    message = f"{what} failed: {where} answered HTTP {status}: {reason[:200] or 'no content'}"
     if "CommonName of client" in reason:
         return NotGateway(
-            f"{message}. etcd's JSON gateway refuses client certificates that carry a CN while authentication is on: "
-            "use a client certificate without CN, with user and password"
+            f"{message}. etcd's JSON gateway rejects client certificates with a common name (CN) if authentication is "
+            "enabled: use a client certificate without a CN, and set user and password"
         )
     if status == 404:
         return NotGateway(
-            f"{message}. Is this etcd's client URL, and its gateway on? (a config file of etcd 3.4 needs "
-            "enable-grpc-gateway: true; the v2 API needs --enable-v2 and is gone from etcd 3.6)"
+            f"{message}. Check that this is a client URL of etcd and that its gateway is enabled (a configuration file "
+            "of etcd 3.4 needs enable-grpc-gateway: true; the v2 API needs --enable-v2, and etcd 3.6 has removed it)"
         )
     if status >= 500:
         return Unavailable(message)
     if 300 <= status < 400:
-        return NotGateway(f"{message}. etcd redirects nobody, and no redirect is followed: give etcd's own client URL")
-    return NotGateway(f"{message}. Is this etcd's client URL?")
+        return NotGateway(f"{message}. etcd never redirects, and redirects are not followed: use a client URL of etcd")
+    return NotGateway(f"{message}. Check that this is a client URL of etcd")

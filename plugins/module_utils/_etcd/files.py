@@ -2,17 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading and replacing files, also where other users may write.
+"""Reads and replaces files, safely even in directories that other users can write.
 
 Internal to the collection: no promise is made to other users of this file.
 
-This is the only place that replaces a file. It lies in the lowest layer, beside `text`, because the daemons on a node
-and the plugins on the controller both use it, and neither may import the other.
+No other code replaces files. This module is in the lowest layer, beside `text`, because the daemons on a host and the
+plugins on the controller both use it, and neither may import the other.
 
-A process that runs as root must not be led elsewhere. So a file is opened, written and renamed relative to the
-descriptor of its directory, and never through a link. `reach` opens that directory component by component. It follows
-a link only if nobody but root, the user of this process, or the given owner can have put it there. Real directories on
-the way may belong to anybody: nobody can move a directory of root's into a directory of their own.
+A process that runs as root must not follow the links of other users. So it opens, writes and renames files relative to
+the descriptor of their directory, and never through a link. `reach` opens that directory component by component. It
+follows a link only if no one except root, the user of this process, or the given owner can have created it. Real
+directories in the path may belong to any user, since no user can move a directory of root into their own.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ import pwd
 import stat
 import typing as t
 
-_LARGEST = 64 * 2**20  # bytes of a file that is read: a sparse one must not fill the memory
-_MOST_LINKS = 40  # as the kernel: path_resolution(7)
+_LARGEST = 64 * 2**20  # bytes; the limit of a file to read, so that a sparse file does not exhaust the memory
+_MOST_LINKS = 40  # the kernel's limit: path_resolution(7)
 _LONGEST_NAME = 255  # bytes
-_SELINUX = "/sys/fs/selinux/enforce"  # exists while SELinux is enabled
+_SELINUX = "/sys/fs/selinux/enforce"  # exists if SELinux is enabled
 _ACL = "system.posix_acl_access"
-# They hold for the content that they were made for, or give rights to a program.
+# Valid only for the content that they were created for, or a privilege of a program.
 _NOT_COPIED = ("security.capability", "security.ima", "security.evm")
 
 
 class UnsafePath(OSError):
-    """A file or directory that is not used, since another user may have put it there. The text says how to mend it."""
+    """A file or directory is rejected, since another user may have created it. The text says how to repair that."""
 
 
 class Attributes(t.NamedTuple):
-    """Owner and group (ids), permissions, and extended attributes, among them ACLs and the SELinux label."""
+    """Owner and group (ids), permissions, and extended attributes, including ACLs and the SELinux label."""
 
     uid: int
     gid: int
@@ -47,7 +47,7 @@ class Attributes(t.NamedTuple):
 
 
 class Candidate(t.NamedTuple):
-    """A file, complete under a name that nobody else uses, that can take the place of `name`."""
+    """A complete file with a name of its own, ready to replace the file `name`."""
 
     directory: Directory
     draft: str
@@ -55,7 +55,7 @@ class Candidate(t.NamedTuple):
     sync: bool = True
 
     def commit(self) -> None:
-        """Put it in its place. If the file is synced, so is the directory: it is there for good. Raises OSError."""
+        """Rename it to `name`. If the file is synced, the directory is synced as well. Raises OSError."""
         descriptor = self.directory.descriptor
         try:
             os.replace(self.draft, self.name, src_dir_fd=descriptor, dst_dir_fd=descriptor)
@@ -76,7 +76,7 @@ class Candidate(t.NamedTuple):
 
 
 class Directory:
-    """An open directory. Names are those of files directly in it."""
+    """An open directory. `name` arguments are names of files directly in it."""
 
     def __init__(self, path: str, descriptor: int) -> None:
         self.path = path
@@ -89,13 +89,13 @@ class Directory:
         self.close()
 
     def close(self) -> None:
-        """Use it no more."""
+        """Close the descriptor."""
         os.close(self.descriptor)
 
     def read(self, name: str, own: bool = False, largest: int = _LARGEST) -> t.Optional[bytes]:
-        """The content of a regular file, or None if it does not exist. Raises OSError; waits for nothing.
+        """The content of a regular file, or None if it does not exist. Raises OSError; never blocks on a pipe.
 
-        `own`: only root or the user of this process may have written it. `largest`: bytes that it may have.
+        With `own`, the file must belong to root or the user of this process. It may have at most `largest` bytes.
         """
         try:
             descriptor = self._open(name, os.O_RDONLY)
@@ -104,9 +104,9 @@ class Directory:
         return _content(descriptor, os.path.join(self.path, name), own, largest)
 
     def attributes(self, name: str) -> t.Optional[Attributes]:
-        """Those of a regular file, or None if it does not exist. Raises OSError.
+        """The attributes of a regular file, or None if it does not exist. Raises OSError.
 
-        The set-user-ID and set-group-ID bits are left out: no file that is replaced here is a program.
+        Omits the set-user-ID and set-group-ID bits: the files that are replaced here are not programs.
         """
         try:
             descriptor = self._open(name, os.O_RDONLY)
@@ -127,10 +127,10 @@ class Directory:
         sole: bool = False,
         sync: bool = True,
     ) -> Candidate:
-        """Write a candidate for `name`. Without `attributes` only its owner can read it. Raises OSError.
+        """Write a candidate for `name`. Without `attributes`, only its owner can read it. Raises OSError.
 
-        `sole`: nobody else replaces this file, so what an interrupted process left behind is removed. `sync`: the file
-        must survive a power failure.
+        With `sole`, no other process replaces this file, so the remains of an interrupted process are removed. With
+        `sync`, the file survives a power failure.
         """
         draft = name_beside(name, ".rollcall" if sole else f".{os.urandom(6).hex()}.rollcall")
         if sole:
@@ -139,7 +139,7 @@ class Directory:
         return Candidate(self, draft, name, sync)
 
     def create(self, name: str, content: bytes, attributes: t.Optional[Attributes] = None, sync: bool = False) -> None:
-        """Write a file that must not exist. Without `attributes` only its owner can read it. Raises OSError."""
+        """Write a new file. Without `attributes`, only its owner can read it. Raises OSError, also if it exists."""
         descriptor = self._open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
             with open(descriptor, "wb") as file:
@@ -161,7 +161,7 @@ class Directory:
         sole: bool = False,
         sync: bool = True,
     ) -> None:
-        """Make `name` this file, whole or not at all. Raises OSError. See `prepare`."""
+        """Replace `name` atomically. Raises OSError. See `prepare`."""
         candidate = self.prepare(name, content, attributes, sole, sync)
         try:
             candidate.commit()
@@ -177,7 +177,7 @@ class Directory:
             pass
 
     def lock_file(self, name: str) -> int:
-        """The descriptor of a file to lock; an empty one is made if needed. Raises OSError."""
+        """The descriptor of a file to lock, which is created if it does not exist. Raises OSError."""
         descriptor = self._open(name, os.O_RDONLY | os.O_CREAT)
         try:
             _require_own(os.fstat(descriptor), os.path.join(self.path, name))
@@ -187,20 +187,20 @@ class Directory:
         return descriptor
 
     def require_private(self, owner: t.Optional[int] = None, sticky: bool = False) -> None:
-        """Raises UnsafePath if anybody but root, the user of this process, or `owner` may replace files in here.
+        """Raises UnsafePath if users other than root, the user of this process and `owner` can replace files in it.
 
-        With `sticky` others may add files of their own, as in /tmp.
+        With `sticky`, other users may add files of their own, as in /tmp.
         """
         status = os.fstat(self.descriptor)
         if status.st_uid not in _trusted(owner):
             raise UnsafePath(
-                f"{self.path} belongs to {user_name(status.st_uid)}, who can put another file in its place. "
+                f"{self.path} belongs to {user_name(status.st_uid)}, who can replace files in it. "
                 f"Give the directory to root (chown root {self.path})"
             )
         if status.st_mode & 0o022 and not (sticky and status.st_mode & stat.S_ISVTX):
             raise UnsafePath(
-                f"other users may write in {self.path} (mode {status.st_mode & 0o7777:04o}), and can put another "
-                f"file in its place. Take that away (chmod go-w {self.path})"
+                f"other users can write to {self.path} (mode {status.st_mode & 0o7777:04o}) and replace files in it. "
+                f"Revoke that (chmod go-w {self.path})"
             )
 
     def _open(self, name: str, flags: int) -> int:
@@ -210,8 +210,8 @@ class Directory:
             return os.open(name, flags, 0o600, dir_fd=self.descriptor)
         except OSError as exc:
             if exc.errno == errno.ELOOP:
-                raise UnsafePath(f"{path} is a symbolic link, and is not followed") from exc
-            if exc.errno == errno.ENXIO:  # a socket, or a named pipe that nobody reads
+                raise UnsafePath(f"{path} is a symbolic link, which is not followed") from exc
+            if exc.errno == errno.ENXIO:  # a socket, or a named pipe without a reader
                 raise UnsafePath(f"{path} is not a regular file") from exc
             exc.filename = path
             raise
@@ -226,9 +226,9 @@ def name_beside(name: str, end: str) -> str:
 
 
 def open_directory(path: str, make: t.Optional[int] = None) -> Directory:
-    """Open a directory of this user's own, through any links. Raises OSError.
+    """Open a directory that belongs to this user, following all links. Raises OSError.
 
-    Missing directories are made with mode `make`.
+    Missing directories are created with mode `make`.
     """
     if make is not None:
         make_directories(path, make)
@@ -236,7 +236,7 @@ def open_directory(path: str, make: t.Optional[int] = None) -> Directory:
 
 
 def make_directories(path: str, mode: int) -> None:
-    """Make what is missing of a path, with this mode whatever the umask. Raises OSError."""
+    """Create the missing directories of a path with this mode, regardless of the umask. Raises OSError."""
     missing = []
     while path and not os.path.isdir(path):
         missing.append(path)
@@ -250,9 +250,9 @@ def make_directories(path: str, mode: int) -> None:
 
 
 def private_directory(path: str, make: t.Optional[int] = None, sticky: bool = False) -> Directory:
-    """Open a directory in which only root and the user of this process can write, and which nobody else can replace.
+    """Open a directory that only root and the user of this process can write or replace.
 
-    Missing directories are made with mode `make`. For `sticky` see `require_private`. Raises OSError.
+    Missing directories are created with mode `make`. For `sticky` see `require_private`. Raises OSError.
     """
     directory, _name = reach(os.path.join(path, "."), make=make)
     try:
@@ -266,11 +266,11 @@ def private_directory(path: str, make: t.Optional[int] = None, sticky: bool = Fa
 def reach(
     path: str, owner: t.Optional[int] = None, make: t.Optional[int] = None, follow: bool = True
 ) -> t.Tuple[Directory, str]:
-    """The directory of the file `path`, and the file's name in it, which may not exist. Raises OSError.
+    """The directory of the file `path`, and the name of the file in it, which need not exist. Raises OSError.
 
-    Links on the way can be changed by root, the user of this process and `owner` alone; where `owner` can, they end in
-    a directory of that user. With `follow`, a link in the place of the file counts as part of the way. Missing
-    directories are made with mode `make`.
+    Only root, the user of this process and `owner` may be able to change links in the path; after a link of `owner`,
+    the path must end in a directory of `owner`. With `follow`, a link at the end of the path is followed, too. Missing
+    directories are created with mode `make`.
     """
     walk = _Walk(owner, make)
     try:
@@ -283,12 +283,12 @@ def reach(
 
 
 def read_regular(path: str) -> bytes:
-    """The content of a regular file of an operator's, through any links. Raises OSError; waits for no named pipe."""
+    """The content of a regular file that an operator names, following all links. Raises OSError; never blocks."""
     return _content(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC), path)
 
 
 def user_name(uid: int) -> str:
-    """How to name a user in a message."""
+    """The description of a user in a message."""
     try:
         return f'user "{pwd.getpwuid(uid).pw_name}"'
     except KeyError:
@@ -296,7 +296,7 @@ def user_name(uid: int) -> str:
 
 
 class _Walk:
-    """A way through directories, one after the other, from the root."""
+    """Resolves a path from the root, one directory after the other."""
 
     def __init__(self, owner: t.Optional[int], make: t.Optional[int]) -> None:
         self.path = "/"
@@ -310,7 +310,7 @@ class _Walk:
         os.close(self.descriptor)
 
     def go(self, path: str, follow: bool) -> str:
-        """Go to the directory of `path`; returns the last component."""
+        """Enter the directory of `path`; returns the last component."""
         parts = [part for part in path.split("/") if part]
         while len(parts) > 1 or (follow and parts and self._is_link(parts[0])):
             name = parts.pop(0)
@@ -330,12 +330,12 @@ class _Walk:
         return parts[0] if parts else "."
 
     def require_end(self) -> None:
-        """Where the owner led the way, it must not have been into somebody else's directory."""
+        """Raises UnsafePath if a link of the owner led to a directory of another user."""
         uid = os.fstat(self.descriptor).st_uid
         if self._led_by_owner and uid != self._owner:
             raise UnsafePath(
-                f"{user_name(t.cast(int, self._owner))} leads the way to {self.path}, which belongs to "
-                f"{user_name(uid)}. Write the path without that user's links"
+                f"a symbolic link of {user_name(t.cast(int, self._owner))} leads to {self.path}, which belongs to "
+                f"{user_name(uid)}. Use the path without that link"
             )
 
     def _is_link(self, name: str) -> bool:
@@ -358,11 +358,11 @@ class _Walk:
     def _make_directory(self, name: str, path: str) -> None:
         try:
             os.mkdir(name, 0o700, dir_fd=self.descriptor)
-            os.chmod(name, t.cast(int, self._make), dir_fd=self.descriptor)  # the umask is not to decide
+            os.chmod(name, t.cast(int, self._make), dir_fd=self.descriptor)  # regardless of the umask
         except FileExistsError:
             pass
         except OSError as exc:
-            if not os.access(name, os.F_OK, dir_fd=self.descriptor):  # a read-only file system may come before "exists"
+            if not os.access(name, os.F_OK, dir_fd=self.descriptor):  # a read-only file system can hide "exists"
                 exc.filename = path
                 raise
 
@@ -371,13 +371,13 @@ class _Walk:
         self.path, self.descriptor = path, descriptor
 
     def _require_own_link(self, name: str) -> None:
-        """Raises UnsafePath if a stranger can have put the link `name` where we have come to."""
+        """Raises UnsafePath if another user can have created the link `name` in the current directory."""
         here = os.fstat(self.descriptor)
         link = os.path.join(self.path, name)
         if here.st_uid not in _trusted(self._owner):
             raise UnsafePath(
-                f"{link} is a symbolic link in a directory of {user_name(here.st_uid)}, who can lead it elsewhere. "
-                f"Write the path without the link, or give the directory to root (chown root {self.path})"
+                f"{link} is a symbolic link in a directory of {user_name(here.st_uid)}, who can change it. "
+                f"Use the path without the link, or give the directory to root (chown root {self.path})"
             )
         self._led_by_owner |= here.st_uid not in _trusted(None)
         if not here.st_mode & 0o022:
@@ -385,8 +385,9 @@ class _Walk:
         maker = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False).st_uid
         if not here.st_mode & stat.S_ISVTX or maker not in _trusted(self._owner):
             raise UnsafePath(
-                f"{link} is a symbolic link where other users may write (mode {here.st_mode & 0o7777:04o}), and can "
-                f"lead it elsewhere. Write the path without the link, or take that away (chmod go-w {self.path})"
+                f"{link} is a symbolic link in a directory that other users can write (mode "
+                f"{here.st_mode & 0o7777:04o}), so they can change it. Use the path without the link, or revoke that "
+                f"(chmod go-w {self.path})"
             )
 
 
@@ -402,7 +403,7 @@ def _require_regular(status: os.stat_result, path: str) -> None:
 def _require_own(status: os.stat_result, path: str) -> None:
     _require_regular(status, path)
     if status.st_uid not in _trusted(None) or status.st_nlink > 1:
-        raise UnsafePath(f"{path} was made by {user_name(status.st_uid)} or has further names. Remove it")
+        raise UnsafePath(f"{path} belongs to {user_name(status.st_uid)} or has other hard links. Remove it")
 
 
 def _content(descriptor: int, path: str, own: bool = False, largest: int = _LARGEST) -> bytes:
@@ -418,7 +419,7 @@ def _content(descriptor: int, path: str, own: bool = False, largest: int = _LARG
 
 
 def _extended(descriptor: int) -> t.Dict[str, bytes]:
-    """The extended attributes that a new file in its place should have."""
+    """The extended attributes to copy to a new file."""
     try:
         names = os.listxattr(descriptor)
     except OSError as exc:
@@ -429,9 +430,9 @@ def _extended(descriptor: int) -> t.Dict[str, bytes]:
 
 
 def _set_attributes(descriptor: int, wanted: Attributes) -> None:
-    """Permissions come last: as chmod(1) does, they bound what an ACL gives."""
+    """Set owner, extended attributes and permissions; these come last, since they limit an ACL, as in chmod(1)."""
     now = os.fstat(descriptor)
-    if (now.st_uid, now.st_gid) != (wanted.uid, wanted.gid):  # a hardened unit may not call chown(2) at all
+    if (now.st_uid, now.st_gid) != (wanted.uid, wanted.gid):  # only if needed: hardened units cannot call chown(2)
         os.fchown(descriptor, wanted.uid, wanted.gid)
     present = _extended(descriptor)
     for name, value in wanted.extended.items():
@@ -447,5 +448,5 @@ def _set_extended(descriptor: int, name: str, value: bytes) -> None:
         os.setxattr(descriptor, name, value)
     except OSError as exc:
         if name.startswith("security.") and exc.errno == errno.EPERM and not os.path.exists(_SELINUX):
-            return  # a label from when SELinux was enabled, which means nothing now
-        raise OSError(exc.errno, f"cannot keep the extended attribute {name}: {exc.strerror}") from exc
+            return  # a label from a time when SELinux was enabled, now without a meaning
+        raise OSError(exc.errno, f"cannot copy the extended attribute {name}: {exc.strerror}") from exc

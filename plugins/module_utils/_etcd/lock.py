@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A lock: one key with its owner as the value, under a lease of its own.
+"""A lock: a key whose value is its owner, attached to a lease of its own.
 
 Internal to the collection: no promise is made to other users of this file.
 """
@@ -18,7 +18,7 @@ from .errors import EtcdError, LeaseNotFound
 
 
 class LockHeld(EtcdError):
-    """Somebody else holds the lock: `holder`, or None where it has just changed hands."""
+    """Another owner holds the lock: `holder`, or None if the holder has just changed."""
 
     id = "RC-E-LOCK-HELD"
 
@@ -28,9 +28,9 @@ class LockHeld(EtcdError):
 
 
 class Hold(t.NamedTuple):
-    """A lock that somebody holds. `since` is the key's create_revision, which grows with every new holder.
+    """A held lock. `since` is the key's create_revision, which is higher for each new holder.
 
-    `lease` is 0 for a key that was written without one; `ttl` is the seconds it has left, `granted` those it was given.
+    `lease` is 0 for a key without a lease; `ttl` is its remaining time in seconds, `granted` the granted time.
     """
 
     owner: str
@@ -41,51 +41,55 @@ class Hold(t.NamedTuple):
     granted: int
 
 
-def look(client: Client, key: str) -> t.Optional[Hold]:
-    """Who holds the lock; None for nobody."""
+def read(client: Client, key: str) -> t.Optional[Hold]:
+    """The current hold; None if the lock is free."""
     kv = client.get(key)
     if kv is None:
         return None
     status = client.lease_status(kv.lease) if kv.lease else wire.LeaseStatus(0, 0, [])
-    if status.ttl < 0:  # it ended since the key was read, and took it along
+    if status.ttl < 0:  # the lease has expired since the key was read, which deleted the key
         return None
     return Hold(kv.value, kv.create_revision, kv.mod_revision, kv.lease, status.ttl, status.granted)
 
 
 def take(client: Client, key: str, owner: str, ttl: int, hold: t.Optional[Hold]) -> Hold:
-    """Take a lock that nobody holds, or renew the owner's own `hold`: with another lease where that has fewer seconds.
+    """Acquire a free lock, or renew the owner's own `hold`, with another lease if its granted time is below `ttl`.
 
-    Raises LockHeld where somebody else is quicker, LeaseNotFound where the hold has ended.
+    Raises LockHeld if another owner is faster, LeaseNotFound if the hold has expired.
     """
     if hold and hold.granted >= ttl:
         return hold._replace(ttl=client.lease_keepalive(hold.lease))
     lease, granted = client.lease_grant(ttl)
     guard = wire.unchanged(key, hold.modified if hold else 0)
-    done = client.txn([guard], [wire.put(key, owner, lease)], what=f"Taking the lock {key}")
+    done = client.txn([guard], [wire.put(key, owner, lease)], what=f"Acquiring the lock {key}")
     if not done.succeeded:
         _revoke(client, lease)
-        raise held(key, look(client, key))
+        raise held(key, read(client, key))
     if hold:
-        _revoke(client, hold.lease)  # the key is no longer on it
+        _revoke(client, hold.lease)  # the key is no longer attached to it
     return Hold(owner, hold.since if hold else done.revision, done.revision, lease, granted, granted)
 
 
 def release(client: Client, key: str, hold: Hold) -> None:
-    """Free a lock from its owner, and nobody else's."""
+    """Release the lock if its owner is still that of `hold`."""
     guard = wire.compare(key, "value", "equal", hold.owner)
     client.txn([guard], [wire.delete(key)], what=f"Releasing the lock {key}")
     _revoke(client, hold.lease)
 
 
 def held(key: str, hold: t.Optional[Hold]) -> LockHeld:
-    """The error for a lock that is not to be had."""
+    """The error for a lock that another owner holds (None: the holder has just changed)."""
     if hold is None:
-        return LockHeld(f"The lock {key} has just changed hands: try again", None)
-    freed = f"in {hold.ttl} s unless it is renewed" if hold.lease else "by hand only: it has no lease"
-    return LockHeld(f"The lock {key} is held by {hold.owner}. It will be free {freed}", hold.owner)
+        return LockHeld(f"Cannot acquire the lock {key}: its holder has just changed. Try again", None)
+    released = (
+        f"It is released in {hold.ttl} s unless the holder renews it"
+        if hold.lease
+        else "It has no lease: delete the key"
+    )
+    return LockHeld(f"Cannot acquire the lock {key}: it is held by {hold.owner}. {released}", hold.owner)
 
 
 def _revoke(client: Client, lease: int) -> None:
     if lease:
-        with contextlib.suppress(LeaseNotFound):  # it has ended by itself
+        with contextlib.suppress(LeaseNotFound):  # it has expired
             client.lease_revoke(lease)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where etcd is and how to get in: endpoints, TLS files, credentials.
+"""The settings of a connection to etcd: endpoints, TLS files, credentials, timeout.
 
 Internal to the collection: no promise is made to other users of this file.
 """
@@ -21,10 +21,10 @@ from .errors import InvalidSettings
 if t.TYPE_CHECKING:
     import ssl
 
-# Answers without quorum come after 7 s (measured on etcd 3.4 and 3.5), so a lone endpoint is given longer than that.
+# Without quorum, etcd answers after 7 s (measured on 3.4 and 3.5); a single endpoint gets more time than that.
 DEFAULT_TIMEOUT = 10.0
 
-# What etcdctl reads from its environment, by the names of our options.
+# The environment variables of etcdctl, by the names of our options.
 ETCDCTL = {
     "endpoints": "ETCDCTL_ENDPOINTS",
     "discovery_srv": "ETCDCTL_DISCOVERY_SRV",
@@ -37,14 +37,14 @@ ETCDCTL = {
     "timeout": "ETCDCTL_DIAL_TIMEOUT",
 }
 
-# What says where etcd is, by the names of our options.
+# The options that locate etcd.
 WHERE = ("endpoints", "host", "port", "discovery_srv")
 
 _LONGEST_TIMEOUT = 40  # characters
 
 
 def parse_seconds(given: t.Union[str, int, float]) -> float:
-    """Read a number of seconds, or a duration as Go writes it (`5s`, `1m30s`, `500ms`). Raises InvalidSettings."""
+    """Parse a number of seconds, or a duration in Go's form (`5s`, `1m30s`, `500ms`). Raises InvalidSettings."""
     text = str(given).strip()
     for read in (seconds_of, float) if len(text) <= _LONGEST_TIMEOUT else ():
         try:
@@ -56,9 +56,9 @@ def parse_seconds(given: t.Union[str, int, float]) -> float:
 
 
 def nearest(options: t.Mapping[str, t.Any], distance: t.Callable[[str], int]) -> t.Dict[str, t.Any]:
-    """The options, and of WHERE only those that were given nearest; `distance` tells how far from the task one was.
+    """The options without those of WHERE that a nearer one overrides; `distance` is how far from the task one was set.
 
-    So a domain in a task takes the place of endpoints in the environment, as an endpoint in the task does.
+    So a domain in a task overrides endpoints in the environment, just as an endpoint in the task does.
     """
     given = [name for name in WHERE if options.get(name) is not None]
     near = min(map(distance, given), default=0)
@@ -66,18 +66,18 @@ def nearest(options: t.Mapping[str, t.Any], distance: t.Callable[[str], int]) ->
 
 
 def refuse_empty(options: t.Mapping[str, t.Any]) -> None:
-    """Raises InvalidSettings for an option that is given and empty: only one that is not given (None) has a default.
+    """Raises InvalidSettings for an option that is set, but empty; only an option that is not set (None) has a default.
 
-    A list that an expression has made of an empty group must not stand for another cluster, or for all nodes.
+    An empty list, such as from an expression over an empty group, must not mean another cluster, or all nodes.
     """
     for name, value in options.items():
         items = value if isinstance(value, (list, tuple)) else [value]
         if not [item for item in items if not isinstance(item, str) or item.strip()]:
-            raise InvalidSettings(f"{name}: expected a value, got an empty one. Leave the option out for its default")
+            raise InvalidSettings(f"{name}: expected a value, got an empty one. Omit the option to use its default")
 
 
 def _truth(name: str, given: t.Union[bool, str, None]) -> bool:
-    """A truth value, or the text that an environment variable of etcdctl has for one; False for none."""
+    """A boolean, or the text of one in an environment variable of etcdctl; None means False. Raises InvalidSettings."""
     text = str(given or False).lower()
     if text not in ("true", "t", "1", "false", "f", "0"):
         raise InvalidSettings(f"{name}: expected true or false, got {given!r}")
@@ -86,7 +86,7 @@ def _truth(name: str, given: t.Union[bool, str, None]) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Tls:
-    """Files that secure the way to etcd; paths, or empty. `server_name` is who etcd must be, if not the host."""
+    """The TLS files (paths, or ""). `server_name` is the name that etcd's certificate must have; "": the host."""
 
     ca_cert: str = ""
     client_cert: str = ""
@@ -96,23 +96,23 @@ class Tls:
 
     @property
     def files(self) -> t.Tuple[str, ...]:
-        """The paths that are given."""
+        """The paths that are set."""
         return tuple(filter(None, (self.ca_cert, self.client_cert, self.client_key)))
 
     def version(self) -> t.Tuple[t.Tuple[int, int], ...]:
-        """Changes whenever a file is replaced: certificates rotate under a running daemon. Raises InvalidSettings."""
+        """A value that changes if a file is replaced, such as a renewed certificate. Raises InvalidSettings."""
         try:
             return tuple((info.st_ino, info.st_mtime_ns) for info in map(os.stat, self.files))
         except OSError as exc:
             raise InvalidSettings(f"Cannot read a TLS file: {exc}") from exc
 
     def context(self) -> ssl.SSLContext:
-        """Load the files. Raises InvalidSettings where one cannot be used."""
+        """Load the files. Raises InvalidSettings if one of them is unusable."""
         import ssl
 
         for path in self.files:
             if not os.access(path, os.R_OK):
-                raise InvalidSettings(f"Cannot read the TLS file {path}: check the path and its permissions")
+                raise InvalidSettings(f"Cannot read the TLS file {path}. Check the path and its permissions")
         try:
             context = ssl.create_default_context(cafile=self.ca_cert or None)
             if not self.verify:
@@ -127,9 +127,10 @@ class Tls:
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """All that a client needs to know. `timeout` is seconds for one request over all endpoints.
+    """The settings of a client. `timeout` is in seconds, for one request across all endpoints.
 
-    Without `endpoints` the SRV records of the domain `discovery_srv` say where etcd is, read anew when none answers.
+    Without `endpoints`, the endpoints are the SRV records of the domain `discovery_srv`, which are looked up again if
+    none of them answers.
     """
 
     endpoints: t.Tuple[Endpoint, ...]
@@ -142,50 +143,54 @@ class Settings:
 
     def __post_init__(self) -> None:
         if bool(self.endpoints) == bool(self.discovery_srv):
-            raise InvalidSettings("Give either endpoints or discovery_srv, which finds them")
+            got = "both" if self.endpoints else "neither"
+            raise InvalidSettings(f"endpoints, discovery_srv: expected exactly one of them, got {got}")
         if bool(self.user) != bool(self.password):
-            raise InvalidSettings("user and password belong together: give both, or neither")
+            raise InvalidSettings(
+                f"user, password: expected both or neither, got only {'user' if self.user else 'password'}"
+            )
         if bool(self.tls.client_cert) != bool(self.tls.client_key):
-            raise InvalidSettings("client_cert and client_key belong together: give both, or neither")
+            got = "client_cert" if self.tls.client_cert else "client_key"
+            raise InvalidSettings(f"client_cert, client_key: expected both or neither, got only {got}")
         plain = next((str(one) for one in self.endpoints if one.scheme != "https"), "")
         if plain and (self.tls.files or self.tls.server_name):
             raise InvalidSettings(
-                "ca_cert, client_cert, client_key and tls_server_name are for https, but one endpoint is plain: "
-                f"{plain}. Give it as https://, or leave these options out"
+                f"endpoints: expected https:// URLs, since TLS options are set, got {plain}. Use https://, or omit "
+                "ca_cert, client_cert, client_key and tls_server_name"
             )
         if not 0 < self.timeout < math.inf:
-            raise InvalidSettings(f"timeout must be more than 0 seconds, not {self.timeout}")
+            raise InvalidSettings(f"timeout: expected more than 0 seconds, got {self.timeout}")
 
     @property
     def secured(self) -> bool:
-        """Whether somebody relies on TLS: an option of it is given, or a password would be sent."""
+        """Whether TLS is required: a TLS option is set, or a password would be sent."""
         return bool(self.tls.files or self.tls.server_name or self.password or not self.tls.verify)
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether nothing may leave in clear."""
+        """Whether all traffic is encrypted."""
         if self.discovery_srv:
             return self.secured and not self.discovery_srv_insecure
         return all(one.scheme == "https" for one in self.endpoints)
 
     @property
     def warning(self) -> str:
-        """What an operator must know of these settings, "" for nothing."""
+        """A warning about insecure settings, or ""."""
         if self.tls.verify or not (self.discovery_srv or any(one.scheme == "https" for one in self.endpoints)):
             return ""
         return (
-            "validate_certs is false, so etcd's certificate is not verified: any host on the way can pose as etcd and "
-            "read the password. Set ca_cert, and remove validate_certs"
+            "validate_certs is false, so the certificate of etcd is not verified: any host on the network path can "
+            "impersonate etcd and read the password. Set ca_cert, and remove validate_certs"
         )
 
     @classmethod
     def from_mapping(cls, options: t.Mapping[str, t.Any]) -> Settings:
-        """Settings from the option names of the collection (the same in modules, plugins and the agent's config).
+        """Settings from options, whose names are the same in modules, plugins and the agent's configuration.
 
-        `endpoints` (list or string), or `host` and `port`, which take its place, or `discovery_srv`, with
-        `discovery_srv_insecure`; `user`, which may
-        be `user:password` as etcdctl has it, and `password`, which takes the place of that one; `timeout` (seconds or a
-        duration), `ca_cert`, `client_cert`, `client_key`, `validate_certs`, `tls_server_name`. Raises InvalidSettings.
+        `endpoints` (list or string), or instead `host` and `port`, or `discovery_srv` with `discovery_srv_insecure`;
+        `user`, optionally in etcdctl's form `user:password`; `password`, which overrides that one; `timeout` (seconds
+        or a duration); `ca_cert`, `client_cert`, `client_key`, `validate_certs`, `tls_server_name`. Raises
+        InvalidSettings.
         """
         refuse_empty(options)
         tls = Tls(
@@ -201,7 +206,9 @@ class Settings:
         if options.get("host") or port is not None or not (given or srv):
             host, port = options.get("host") or "127.0.0.1", DEFAULT_PORT if port is None else port
             given = f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
-        user, _colon, password = (options.get("user") or "").partition(":")  # always: no message may show a password
+        user, _colon, password = (options.get("user") or "").partition(
+            ":"
+        )  # even with `password`: no message may show it
         return cls(
             endpoints=parse_endpoints(given, secure=bool(tls.files or tls.server_name)) if given else (),
             discovery_srv=srv,

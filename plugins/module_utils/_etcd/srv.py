@@ -6,8 +6,8 @@
 
 Internal to the collection: no promise is made to other users of this file.
 
-The standard library resolves addresses only, and a node has nothing else; so this asks the resolvers of
-/etc/resolv.conf one question over UDP, and over TCP where the answer was cut. RFC 1035 section 4, RFC 2782.
+The standard library can only resolve addresses, and hosts have no other library. So this module queries the resolvers
+in /etc/resolv.conf over UDP, and over TCP if the answer was truncated. RFC 1035 section 4, RFC 2782.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from .timed_socket import TimedSocket
 # The names etcdctl and etcd's own discovery use: https://etcd.io/docs/latest/op-guide/clustering/#dns-discovery
 _SERVICES = (("https", "_etcd-client-ssl._tcp"), ("http", "_etcd-client._tcp"))
 
-_INSECURE = "Set discovery_srv_insecure to use it all the same"
+_INSECURE = "To use it anyway, set discovery_srv_insecure"
 
 _SRV = 33
 _INTERNET = 1
 _TRUNCATED = 0x0200
 _LONGEST_LABEL, _LONGEST_NAME = 63, 255  # bytes: RFC 1035, 2.3.4
-_PATIENCE = 3.0  # seconds for one question to one resolver, where there are as many
+_PATIENCE = 3.0  # seconds for one query to one resolver, if that much time is left
 
 Resolver = t.Tuple[str, int]  # address and port
 Record = t.Tuple[int, int, str, int]  # priority, weight, target, port
@@ -41,11 +41,12 @@ Record = t.Tuple[int, int, str, int]  # priority, weight, target, port
 def discover(
     domain: str, seconds: float, resolvers: t.Sequence[Resolver] = (), secured: bool = False, any_host: bool = False
 ) -> t.Tuple[Endpoint, ...]:
-    """The client endpoints that `domain` publishes: those with TLS, else those without. Raises Unreachable.
+    """The client endpoints that `domain` publishes: those with TLS, otherwise those without. Raises Unreachable.
 
-    `resolvers` are asked in turn, by default those of /etc/resolv.conf; all of it takes `seconds` at most. DNS is not
-    authenticated. So if `secured`, endpoints without TLS do not count, or one forged answer would have passwords sent
-    in clear; and hosts outside of the domain only with `any_host`, since their certificates say nothing about it.
+    The `resolvers` are queried in turn, by default those in /etc/resolv.conf, for at most `seconds` in total. DNS is
+    not authenticated. So if `secured`, endpoints without TLS are ignored, since a forged answer could make clients send
+    passwords in clear text. Hosts outside the domain are accepted only with `any_host`, since a certificate for such a
+    host does not prove that it belongs to the domain.
     """
     resolvers = resolvers or _resolvers("/etc/resolv.conf")
     services = _SERVICES[:1] if secured else _SERVICES
@@ -58,7 +59,7 @@ def discover(
                 records = _ask(resolver, name, patience)
                 strangers = [] if any_host else [record[2] for record in records if not _is_in(record[2], domain)]
                 if scheme == "https" and strangers:
-                    raise ValueError(f"{printable(strangers[0], 80)} is not in the domain. {_INSECURE}")
+                    raise ValueError(f"{printable(strangers[0], 80)} is outside the domain. {_INSECURE}")
                 endpoints = tuple(_endpoint(scheme, record) for record in records)
             except (OSError, ValueError, struct.error, IndexError, InvalidSettings) as exc:
                 failures.append(f"{name} at {resolver[0]}: {printable(exc, 200)}")
@@ -67,8 +68,8 @@ def discover(
                 return tuple(dict.fromkeys(endpoints))
             failures.append(f"{name} at {resolver[0]}: no SRV record")
             break
-    hint = f". Records without TLS do not count where TLS or a password is used. {_INSECURE}" if secured else ""
-    raise Unreachable(f"discovery_srv {domain!r} gave no etcd endpoint: {'; '.join(failures)}{hint}")
+    hint = f". Records without TLS are ignored if TLS or a password is used. {_INSECURE}" if secured else ""
+    raise Unreachable(f"discovery_srv {domain!r} found no etcd endpoint: {'; '.join(failures)}{hint}")
 
 
 def _is_in(host: str, domain: str) -> bool:
@@ -76,12 +77,12 @@ def _is_in(host: str, domain: str) -> bool:
 
 
 def _endpoint(scheme: str, record: Record) -> Endpoint:
-    """The endpoint of a record, whose name is one that a URL may have. Raises InvalidSettings."""
+    """The endpoint of a record. Raises InvalidSettings if its name is not valid in a URL."""
     return parse_endpoint(f"{scheme}://{record[2]}:{record[3]}")
 
 
 def look_up_records(name: str, seconds: float, resolvers: t.Sequence[Resolver] = ()) -> t.List[Record]:
-    """The SRV records of any name, none if it has none. `resolvers` as for `discover`. Raises Unreachable."""
+    """The SRV records of any name; [] if there are no records. `resolvers` as in `discover`. Raises Unreachable."""
     resolvers = resolvers or _resolvers("/etc/resolv.conf")
     failures: t.List[str] = []
     for resolver in resolvers:
@@ -89,7 +90,7 @@ def look_up_records(name: str, seconds: float, resolvers: t.Sequence[Resolver] =
             return _ask(resolver, name.strip("."), min(_PATIENCE, seconds / len(resolvers)))
         except (OSError, ValueError, struct.error, IndexError) as exc:
             failures.append(f"{resolver[0]}: {exc}")
-    raise Unreachable(f"No answer about {name!r} from {'; '.join(failures)}")
+    raise Unreachable(f"Cannot look up the SRV records of {name!r}: {'; '.join(failures)}")
 
 
 def _resolvers(resolv_conf: str) -> t.List[Resolver]:
@@ -97,9 +98,9 @@ def _resolvers(resolv_conf: str) -> t.List[Resolver]:
         with open(resolv_conf, encoding="utf-8", errors="replace") as file:
             lines = [line.split() for line in file]
     except OSError as exc:
-        raise Unreachable(f"discovery_srv needs a resolver: {exc}") from exc
+        raise Unreachable(f"Cannot look up SRV records without a resolver: {exc}") from exc
     found = [(words[1], 53) for words in lines if len(words) > 1 and words[0] == "nameserver"]
-    return found or [("127.0.0.1", 53)]  # resolv.conf(5): the local one where none is named
+    return found or [("127.0.0.1", 53)]  # resolv.conf(5): the default is the local one
 
 
 def _ask(resolver: Resolver, name: str, seconds: float) -> t.List[Record]:
@@ -116,7 +117,7 @@ def _ask(resolver: Resolver, name: str, seconds: float) -> t.List[Record]:
     if struct.unpack_from(">H", answer, 2)[0] & _TRUNCATED:
         answer = _ask_by_tcp(resolver, query, deadline)
     if answer[:2] != ident:
-        raise ValueError("an answer to another question")
+        raise ValueError("the answer is for another query")
     return _records(answer)
 
 
@@ -129,9 +130,9 @@ def _ask_by_tcp(resolver: Resolver, query: bytes, deadline: float) -> bytes:
 
 
 def _records(answer: bytes) -> t.List[Record]:
-    """SRV records, best first: lowest priority, then highest weight. Raises ValueError where the answer is an error."""
+    """SRV records, best first: lowest priority, then highest weight. Raises ValueError if the answer is an error."""
     flags, questions, answers = struct.unpack_from(">HHH", answer, 2)
-    if flags & 0x000F not in (0, 3):  # 3: there is no such name, which is an answer too
+    if flags & 0x000F not in (0, 3):  # 3 (no such name) is a valid answer
         raise ValueError(f"the resolver answered with code {flags & 0x000F}")
     offset = 12
     for _question in range(questions):
@@ -149,9 +150,10 @@ def _records(answer: bytes) -> t.List[Record]:
 
 
 def _name(message: bytes, offset: int) -> t.Tuple[str, int]:
-    """The name at `offset` and where the next field starts. Raises ValueError.
+    """The name at `offset`, and the offset of the next field. Raises ValueError.
 
-    A pointer leads back, but the labels behind it can lead to the same pointer again: the length of a name ends that.
+    Pointers refer back, but the labels after one can lead to the same pointer again. The limit of a name's length stops
+    that.
     """
     labels: t.List[str] = []
     end = length = 0

@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Make foreign text safe to print: no terminal escapes, no forged lines.
+"""Makes untrusted text safe to print: no terminal escapes, no forged lines.
 
 Internal to the collection: no promise is made to other users of this file.
 
-Keys, values and error texts come from other hosts. Each way to a terminal, a journal or Ansible's display passes them
-through `printable`, and no other code escapes text for display.
+Keys, values and error messages come from other hosts. All output to a terminal, a journal or Ansible's display passes
+through `printable`; no other code escapes text for display.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _ENDS_WITH_ID = re.compile(r"\[RC-E-[A-Z0-9-]+\]$")
 
 
 def printable(text: object, limit: int = 0) -> str:
-    r"""`text` on one line, with each character that cannot be printed written as Python writes it (`\x1b`, `\n`).
+    r"""`text` on one line, with escapes such as `\x1b` and `\n` for characters that cannot be printed.
 
-    Bidirectional controls and line separators count as such (Unicode categories Cc, Cf, Zl, Zp, Cs). With a `limit`
-    the result has at most that many characters, and ends in "..." if it was cut.
+    These include bidirectional controls and line separators (Unicode categories Cc, Cf, Zl, Zp, Cs). With a `limit`,
+    the result has at most that many characters, and ends with "..." if it was truncated.
     """
     line = str(text)
     if limit and len(line) > limit:
@@ -32,7 +32,7 @@ def printable(text: object, limit: int = 0) -> str:
 
 
 def shown(value: object) -> str:
-    """`value` for a message: short, quoted, on one line."""
+    """`value` for a message: truncated, quoted, on one line."""
     text = ascii(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
@@ -40,7 +40,7 @@ def shown(value: object) -> str:
 def with_id(text: object, message_id: str) -> str:
     """`text` with the id of the message at its end, such as `[RC-E-UNREACHABLE]`, unless it ends with an id.
 
-    Each error and warning that a user can meet has one; the troubleshooting guide has an entry for each.
+    All errors and warnings for users have an id; the troubleshooting guide has an entry for each.
     """
     line = str(text)
     return line if _ENDS_WITH_ID.search(line) else f"{line} [{message_id}]"

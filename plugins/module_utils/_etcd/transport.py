@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""HTTP to etcd's JSON gateway: one kept connection, failover over the endpoints, limits of time and size.
+"""HTTP to etcd's JSON gateway: one persistent connection, failover between endpoints, limits of time and size.
 
 Internal to the collection: no promise is made to other users of this file.
 
-A transport belongs to one thread. Proxy settings of the environment are not looked at: etcd is reached directly.
+A transport belongs to one thread. It ignores proxy settings in the environment and connects to etcd directly.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ Json = t.Dict[str, t.Any]
 Answer = t.TypeVar("Answer")
 Following = t.Callable[[bytes], t.Optional[Json]]
 
-_MAX_REASON = 300  # characters of what http.client says, which has lines of the answer in it
-_PIECE = 1 << 20  # bytes that are read at once
-_FRAMING = 1 << 20  # bytes that head, chunks and trailers of an answer may have
+_MAX_REASON = 300  # characters of an http.client error, which can quote lines of the answer
+_PIECE = 1 << 20  # bytes per read
+_FRAMING = 1 << 20  # bytes for the headers, chunk framing and trailers of an answer
 
-# All that http.client raises for what is no HTTP: ValueError and OverflowError for numbers that are none.
+# The exceptions of http.client for answers that are not HTTP; ValueError and OverflowError come from invalid numbers.
 _FAILURES = (OSError, http.client.HTTPException, ValueError, OverflowError)
 
-_MIN_SHARE = 0.2  # seconds one endpoint is given, even where the deadline is all but used up
+_MIN_SHARE = 0.2  # seconds for one endpoint, even if almost no time is left
 
 
 class Transport:
-    """Sends requests to the first endpoint that answers; the order of the list is the memory of their health."""
+    """Sends requests to the first endpoint that answers; endpoints that fail move to the end of the list."""
 
     def __init__(self, settings: Settings) -> None:
         self._timeout = settings.timeout
@@ -62,12 +62,12 @@ class Transport:
         self._order: t.List[Endpoint] = list(settings.endpoints)
         self._discovered: t.List[Endpoint] = []
         self._tls = settings.tls
-        self._kept: t.Optional[t.Tuple[Endpoint, Connection]] = None
-        self._ahead: t.Optional[t.Tuple[str, t.Optional[Json], str]] = None  # sent, and its answer not yet read
+        self._persistent: t.Optional[t.Tuple[Endpoint, Connection]] = None
+        self._ahead: t.Optional[t.Tuple[str, t.Optional[Json], str]] = None  # sent, but the answer is not read yet
 
     @property
     def endpoint(self) -> str:
-        """The endpoint that is asked first: the last good one, or the first of the list."""
+        """The endpoint that is tried first: the last one that answered, or the first of the list."""
         return str(self._order[0]) if self._order else f"the SRV records of {self._srv}"
 
     def call(
@@ -78,24 +78,24 @@ class Transport:
         token: str = "",
         following: t.Optional[Following] = None,
     ) -> Answer:
-        """POST `body`, or GET where it is None, and return the decoded answer.
+        """POST `body`, or GET if it is None, and return the decoded answer.
 
-        `what` names the request for messages. `following` makes of the answer, as it comes, the body that the next call
-        of this method will have, if there will be one; that is sent before this is decoded.
+        `what` describes the request in messages. `following` computes from the raw answer the body of the next call of
+        this method (None: there is no next call), which is sent before this answer is decoded.
 
-        Raises Unreachable with the story of every endpoint tried, NotGateway where none of them is etcd's,
-        OutcomeUnknown, or the EtcdError that the answer stands for.
+        Raises Unreachable with the failure of each endpoint, NotGateway if none of them is an etcd, OutcomeUnknown, or
+        the EtcdError in the answer.
         """
         deadline = time.monotonic() + self._timeout
         failures: t.List[str] = []
         causes: t.List[Exception] = []
         if self._ahead not in (None, (method.path, body, token)):
-            self.close()  # the answer to something else would come first
+            self.close()  # the next answer on this connection belongs to another request
         waiting = list(self._endpoints())
         while waiting:
             endpoint = waiting.pop(0)
             share = _share(deadline, len(waiting))
-            kept, sent = self._kept, False
+            former, sent = self._persistent, False
             try:
                 connection = self._connect(endpoint, share, method.size)
                 sent = True
@@ -105,12 +105,12 @@ class Transport:
                 return _decoded(what, endpoint, content, method)
             except Unavailable as exc:
                 reason, sent = str(exc), exc.executed
-            except NotGateway as exc:  # somebody else has the address by now, or a member's gateway is off
+            except NotGateway as exc:  # another server has this address now, or the gateway of a member is disabled
                 reason, sent = str(exc), False
                 causes.append(exc)
             except _FAILURES as exc:
-                if sent and method.repeatable and kept is self._kept and not isinstance(exc, socket.timeout):
-                    self.close()  # the server closed the kept connection while the request was on its way
+                if sent and method.repeatable and former is self._persistent and not isinstance(exc, socket.timeout):
+                    self.close()  # the server has closed the persistent connection while the request was in transit
                     waiting.insert(0, endpoint)
                     continue
                 reason = f"{endpoint}: {_describe(exc, share)}"
@@ -119,14 +119,16 @@ class Transport:
             failures.append(reason)
             if sent and not method.repeatable:
                 raise OutcomeUnknown(
-                    f"{what}: no answer, so it may or may not have been done ({reason})", *_kinds(causes)
+                    f"{what}: no answer ({reason}), so it may or may not have taken effect. Check the result before "
+                    "you repeat it",
+                    *_kinds(causes),
                 )
         raise self._unreachable(what, failures, causes)
 
     def stream(
         self, what: str, method: Method[Answer], body: Json, token: str, headers: t.Dict[str, str]
     ) -> Stream[Answer]:
-        """Open a stream of answers on a connection of its own. Raises as `call` does."""
+        """Open a stream of answers on a connection of its own. Raises the same errors as `call`."""
         deadline = time.monotonic() + self._timeout
         failures: t.List[str] = []
         causes: t.List[Exception] = []
@@ -147,8 +149,8 @@ class Transport:
                 return Stream(what, endpoint, method, connection, response, _decoded(what, endpoint, first, method))
             except (*_FAILURES, Unavailable, NotGateway) as exc:
                 causes.append(exc)
-                told = isinstance(exc, (Unavailable, NotGateway))
-                failures.append(str(exc) if told else f"{endpoint}: {_describe(exc, share)}")
+                complete = isinstance(exc, (Unavailable, NotGateway))
+                failures.append(str(exc) if complete else f"{endpoint}: {_describe(exc, share)}")
                 self._demote(endpoint)
                 if connection is not None:
                     connection.close()
@@ -159,16 +161,16 @@ class Transport:
         raise self._unreachable(what, failures, causes)
 
     def close(self) -> None:
-        """Drop the kept connection; the next request opens one again."""
+        """Close the persistent connection; the next request opens a new one."""
         self._ahead = None
-        if self._kept is not None:
-            self._kept[1].close()
-            self._kept = None
+        if self._persistent is not None:
+            self._persistent[1].close()
+            self._persistent = None
 
     def _endpoints(self) -> t.Tuple[Endpoint, ...]:
-        """Who is asked, in this order. Raises Unreachable where SRV records are to say and never did.
+        """The endpoints to try, in this order. Raises Unreachable if the SRV records were never found.
 
-        Without DNS those of last time are asked: etcd is not to be lost because DNS is.
+        If DNS fails, the last known endpoints are used: a failure of DNS must not disconnect clients from etcd.
         """
         if not self._order:
             try:
@@ -189,15 +191,15 @@ class Transport:
         )
 
     def _connect(self, endpoint: Endpoint, seconds: float, size: int) -> Connection:
-        """The kept connection if it leads to `endpoint` and is still open, else a new one; for `seconds` in all."""
-        if self._kept is not None:
-            kept_endpoint, connection = self._kept
-            if kept_endpoint == endpoint and (self._ahead or connection.is_idle()):
+        """The persistent connection if it is open and to `endpoint`, otherwise a new one; for `seconds` in total."""
+        if self._persistent is not None:
+            open_endpoint, connection = self._persistent
+            if open_endpoint == endpoint and (self._ahead or connection.is_idle()):
                 connection.limit(seconds, size + _FRAMING)
                 return connection
             self.close()
         connection = self._open(endpoint, seconds, size)
-        self._kept = (endpoint, connection)
+        self._persistent = (endpoint, connection)
         return connection
 
     def _open(self, endpoint: Endpoint, seconds: float, size: int) -> Connection:
@@ -209,12 +211,12 @@ class Transport:
         return Connection(endpoint, seconds, context, self._tls.server_name, size + _FRAMING)
 
     def _send_ahead(self, method: Method[Answer], body: t.Optional[Json], token: str) -> None:
-        """Let etcd work on the next call meanwhile. Where that fails nothing is lost: the call then sends it itself."""
-        if body is None or self._kept is None or not self._kept[1].is_idle():
+        """Send the next request, so that etcd works on it in the meantime. After a failure, the next call sends it."""
+        if body is None or self._persistent is None or not self._persistent[1].is_idle():
             return
         try:
-            self._kept[1].limit(self._timeout, method.size + _FRAMING)
-            self._send(self._kept[1], method.path, body, token, {})
+            self._persistent[1].limit(self._timeout, method.size + _FRAMING)
+            self._send(self._persistent[1], method.path, body, token, {})
             self._ahead = (method.path, body, token)
         except _FAILURES:
             self.close()
@@ -235,7 +237,10 @@ class Transport:
         try:
             content = _content(response, method.size)
         except TooMuch as exc:
-            raise AnswerTooLarge(f"{what}: {endpoint} answered something that is not etcd's: {exc}") from None
+            raise AnswerTooLarge(
+                f"{what} failed: the answer of {endpoint} is too large for etcd ({exc}). Check that this is a client "
+                "URL of etcd"
+            ) from None
         if response.status != 200:
             raise error_from_answer(what, str(endpoint), response.status, content)
         return content
@@ -252,7 +257,7 @@ class Transport:
 
     def _unreachable(self, what: str, failures: t.Sequence[str], causes: t.Sequence[Exception]) -> EtcdError:
         if self._srv:
-            self._order.clear()  # the cluster may have moved: the next request reads the records anew
+            self._order.clear()  # the cluster may have moved: the next request looks up the records again
         strangers = [cause for cause in causes if isinstance(cause, NotGateway)]
         if strangers and len(strangers) == len(failures):
             return strangers[0]
@@ -267,7 +272,7 @@ class Transport:
 
 
 class Stream(t.Generic[Answer]):
-    """Answers as etcd sends them, one JSON object a line. `close` may be called from another thread."""
+    """The answers of a stream, one JSON object per line. `close` may be called from another thread."""
 
     def __init__(
         self,
@@ -286,41 +291,43 @@ class Stream(t.Generic[Answer]):
         self._connection = connection
 
     def __iter__(self) -> t.Iterator[Answer]:
-        """Yield each answer after the first. Raises WatchEnded when the stream is cut, or the error it carries."""
+        """Yield each answer after the first. Raises WatchEnded if the stream is cut off, or the error in an answer."""
         while True:
-            # hours may pass without a change; TCP keepalive notices a dead peer
+            # no time limit, since hours may pass without a change; TCP keepalive detects a dead peer
             self._connection.limit(None, self._method.size + _FRAMING)
             try:
                 line = _line(self._response, self._method.size)
             except (*_FAILURES, AttributeError) as exc:
-                raise WatchEnded(f"{self._what}: cut off from {self.endpoint}: {printable(exc, _MAX_REASON)}") from exc
+                raise WatchEnded(
+                    f"{self._what}: the stream from {self.endpoint} was cut off: {printable(exc, _MAX_REASON)}"
+                ) from exc
             if not line:
                 raise WatchEnded(f"{self._what}: {self.endpoint} ended the stream")
             try:
                 answer = _decoded(self._what, self.endpoint, line, self._method)
             except Unavailable as exc:
-                # a member that stops or loses its leader says so in the stream, and ends it
+                # a member that stops or loses its leader reports that in the stream, and ends it
                 raise WatchEnded(str(exc), exc.code) from exc
             yield answer
 
     def close(self) -> None:
-        """End the stream; a reader that waits in another thread gets WatchEnded."""
+        """End the stream; a reader waiting in another thread gets WatchEnded."""
         try:
             self._connection.timed.shutdown(socket.SHUT_RDWR)
         except OSError:
-            pass  # already closed by the other side
+            pass  # the peer has already closed it
         self._connection.timed.close()
 
 
 def _share(deadline: float, others: int) -> float:
-    """Seconds for one endpoint: what is left until the deadline, shared with `others` that may be asked after it."""
+    """Seconds for one endpoint: the time until the deadline, shared with the `others` that may be tried after it."""
     return max((deadline - time.monotonic()) / (others + 1), _MIN_SHARE)
 
 
 def _content(response: http.client.HTTPResponse, size: int) -> bytes:
-    """The body. Raises TooMuch if it is longer than `size`, HTTPException if it is cut off."""
+    """The body. Raises TooMuch if it is longer than `size`, HTTPException if it is incomplete."""
     content = bytearray()
-    if (response.length or 0) <= size:  # what the head promises; http.client would make room for all of it
+    if (response.length or 0) <= size:  # checks Content-Length, since http.client would allocate that much
         while True:
             piece = response.read(_PIECE)
             if not piece and response.length:
@@ -342,9 +349,9 @@ def _line(response: http.client.HTTPResponse, size: int) -> bytes:
 
 
 def _decoded(what: str, endpoint: Endpoint, content: bytes, method: Method[Answer]) -> Answer:
-    """One answer, which must have the object that is etcd's sign; taken out of the `result` that a stream wraps it in.
+    """Decode one answer, which must contain the object `sign` of its method; a stream wraps it in `result`.
 
-    Raises NotGateway, or what the error stands for that comes in its place after HTTP 200, as in a stream.
+    Raises NotGateway, or the EtcdError that the answer contains after HTTP 200, such as in a stream.
     """
     try:
         answer = parse(content)
@@ -354,27 +361,28 @@ def _decoded(what: str, endpoint: Endpoint, content: bytes, method: Method[Answe
             inner = answer.get("result", answer)
             if isinstance(inner, dict) and (not method.sign or isinstance(inner.get(method.sign), dict)):
                 return method.parse(inner)
-        raise Malformed("JSON of somebody else")
+        raise Malformed("other JSON")
     except Malformed as exc:
         shown = printable(content[:100].decode("utf-8", "replace"), 100)
         raise NotGateway(
-            f"{what}: {endpoint} answered something that is not etcd's: {exc}: {shown}. Is this etcd's client URL?"
+            f"{what} failed: the answer of {endpoint} is not from etcd: {exc}: {shown}. Check that this is a client "
+            "URL of etcd"
         ) from None
 
 
 def _kinds(causes: t.Sequence[Exception]) -> t.Tuple[bool, bool]:
-    """Whether an endpoint was silent, and whether TLS failed with one for another reason than a cut connection."""
+    """Whether an endpoint timed out, and whether TLS failed with one for a reason other than a lost connection."""
     cut = ("SSLEOFError", "SSLZeroReturnError", "SSLSyscallError")
     refused = (cause for cause in map(type, causes) if cause.__module__ == "ssl" and cause.__name__ not in cut)
     return any(isinstance(cause, socket.timeout) for cause in causes), any(refused)
 
 
 def _describe(exc: Exception, seconds: float) -> str:
-    """The failure of one attempt, in words an operator can act on."""
+    """The failure of one attempt, for an operator."""
     if type(exc).__module__ == "ssl":
         return _describe_tls(exc)
     if isinstance(exc, http.client.RemoteDisconnected):
-        return "it closed the connection without an answer: it is stopping, or speaks TLS and the endpoint must be https://"
+        return "it closed the connection without an answer (it is stopping, or it expects TLS: then use https://)"
     if isinstance(exc, socket.timeout):
         return f"no answer within {seconds:.1f} s"
     if isinstance(exc, socket.gaierror):
@@ -388,6 +396,6 @@ def _describe_tls(exc: Exception) -> str:
     import ssl
 
     if isinstance(exc, ssl.SSLCertVerificationError):
-        return f"its certificate is not accepted: {exc.verify_message}; check ca_cert and the host name in the endpoint"
+        return f"certificate verification failed: {exc.verify_message}; check ca_cert and the host name in the endpoint"
     reason = exc.reason if isinstance(exc, ssl.SSLError) else ""
-    return f"TLS failed: {reason or exc}; check the scheme, and client_cert if etcd demands one"
+    return f"TLS failed: {reason or exc}; check the scheme, and client_cert if etcd requires one"

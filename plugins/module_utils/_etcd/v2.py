@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""etcd's v2 API, to read a tree that was written with it.
+"""Reads keys that were written with etcd's v2 API.
 
 Internal to the collection: no promise is made to other users of this file.
 
-Keys of v2 are files in directories, each with a TTL of its own, and a v3 client cannot see them. Up to etcd 3.3 the
-API is on, 3.4 and 3.5 have it with --enable-v2, 3.6 has it no more.
+Keys of v2 are files in directories, each with a TTL of its own; clients of the v3 API cannot see them. etcd enables the
+v2 API by default up to 3.3, and with --enable-v2 in 3.4 and 3.5. etcd 3.6 has removed it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .wire_cluster import v2_tree
 
 
 class V2Reader:
-    """Reads from one etcd. Every method raises EtcdError kinds; see errors.py."""
+    """Reads from one etcd cluster. All methods raise EtcdError kinds; see errors.py."""
 
     def __init__(self, settings: Settings) -> None:
         self._transport = Transport(settings)
@@ -37,11 +37,11 @@ class V2Reader:
         self._transport.close()
 
     def read_all(self, prefix: str) -> RangeResult:
-        """Read every file below the directory `prefix`, as the quorum has it; nothing where there is none.
+        """Read all files below the directory `prefix` with a quorum read; [] if the directory does not exist.
 
-        Directories are not told: etcd leaves an empty one behind when the last file in it expires. `revision` is the
-        highest index of a file. A TTL is not a lease, but means the same: `lease` is 1 where the file, or a directory
-        that it is in, has one, else 0.
+        Directories are not returned: when the last file in a directory expires, etcd leaves it behind empty. `revision`
+        is the highest index of a file. A TTL serves the same purpose as a lease: `lease` is 1 if the file, or a
+        directory that contains it, has a TTL, otherwise 0.
         """
         what = f"Reading the directory {prefix} over the v2 API"
         try:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A watch: changes in the order of their revisions, without a gap, or an error that says to read again.
+"""A watch: all changes in the order of their revisions, or an error after which the caller must read again.
 
 Internal to the collection: no promise is made to other users of this file.
 """
@@ -17,20 +17,20 @@ from .wire import WATCH, Event, WatchAnswer
 
 Json = t.Dict[str, t.Any]
 
-# Without it a watch on a member that lost quorum stays open and keeps sending progress (measured); with it the member
-# ends the stream after 3 election timeouts.
+# Without it, a watch on a member that has lost the quorum stays open and still sends progress (measured); with it, the
+# member ends the stream after 3 election timeouts.
 _REQUIRE_LEADER = {"Grpc-Metadata-hasleader": "true"}
 
 
 class Batch(t.NamedTuple):
-    """What one answer brought: `events` of revisions up to `revision`; without events it is progress."""
+    """The content of one answer: `events` up to `revision`; without events, a progress notification."""
 
     revision: int
     events: t.List[Event]
 
 
 class Watch:
-    """Iterates over batches. Raises WatchEnded (watch again, from the last revision + 1), Compacted, …"""
+    """Iterates over batches. Raises WatchEnded (watch again from the last revision + 1), Compacted, and others."""
 
     def __init__(self, what: str, stream: Stream[WatchAnswer]) -> None:
         self.created = stream.first.revision  # the revision of etcd when the watch was created
@@ -55,7 +55,7 @@ class Watch:
             yield Batch(answer.revision, answer.events)
 
     def _refuse_cancelled(self, answer: WatchAnswer) -> None:
-        """etcd refuses and ends a watch with HTTP 200 and `canceled`; the stream would stay open, so we close it."""
+        """Raise the error if etcd has cancelled the watch, which it reports with HTTP 200 and `canceled`."""
         if answer.canceled:
             raise error_from_cancel(self._what, self.endpoint, answer.reason, answer.compacted)
 

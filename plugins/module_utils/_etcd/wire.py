@@ -2,13 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Keys, transactions, leases and watches over the wire: the methods of etcd's API, what is sent and what comes back.
+"""The wire format of keys, transactions, leases and watches: the methods of etcd's API, their requests and answers.
 
 Internal to the collection: no promise is made to other users of this file.
 
-Shapes as in etcd's api/etcdserverpb/rpc.proto. etcd silently ignores a field that it does not know, so every field name
-is written once: here, in `wire_cluster` and in `errors`. What comes back is decoded here and nowhere else. Text is
-UTF-8; bytes that are not survive as surrogates.
+Messages are those of etcd's api/etcdserverpb/rpc.proto. etcd silently ignores unknown fields, so each field name is
+written once, in this module, `wire_cluster` or `errors`. No other code decodes answers. Text is UTF-8; other bytes
+become surrogates.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from .text import printable
 Json = t.Dict[str, t.Any]
 Answer = t.TypeVar("Answer")
 
-MAX_TXN_OPS = 128  # etcd's --max-txn-ops; one more is refused
+MAX_TXN_OPS = 128  # the default of etcd's --max-txn-ops
 # Bytes of keys and values in one request. etcd's --max-request-bytes is 1.5 MiB, its own encoding included.
 MAX_REQUEST = 1_500_000
 
-# Bytes that one answer may have. Decoding needs 600 MB of memory at most (see also fields.MAX_VALUES).
+# The largest accepted answers in bytes. Decoding needs at most 600 MB of memory (see also fields.MAX_VALUES).
 MAX_ANSWER = 4 << 20
-MAX_PAGE = 64 << 20  # of an answer that carries keys
+MAX_PAGE = 64 << 20  # of an answer with keys
 MAX_LINE = 16 << 20  # of a watch
 
 _TOKEN = re.compile(r"[!-~]{1,65536}")
@@ -39,18 +39,17 @@ _TOKEN = re.compile(r"[!-~]{1,65536}")
 
 @dataclasses.dataclass(frozen=True)
 class Method(t.Generic[Answer]):
-    """One method of etcd's API. `parse` makes the typed answer of the JSON, or raises Malformed.
+    """One method of etcd's API. `parse` converts the JSON to the typed answer, or raises Malformed.
 
-    `repeatable` says that a request may be sent again, on a new connection or to the next endpoint, although it may
-    have been carried out. `size` is the bytes that an answer may have, `sign` the object that tells etcd's answers from
-    others.
+    If `repeatable`, a request may be sent again, on a new connection or to the next endpoint, even though it may have
+    taken effect. `size` is the largest accepted answer in bytes, `sign` the object that identifies answers from etcd.
     """
 
     path: str
     parse: t.Callable[[Json], Answer]
     repeatable: bool = False
     size: int = MAX_ANSWER
-    sign: str = "header"  # in every answer of v3, and in nobody else's
+    sign: str = "header"  # in all answers of the v3 API
 
 
 def encode(text: str) -> str:
@@ -62,13 +61,13 @@ def _bytes(text: str) -> bytes:
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        raise InvalidText(f"{printable(text, 100)} has half of a surrogate pair, which is no character") from None
+        raise InvalidText(f"Cannot encode {printable(text, 100)}: it contains half of a surrogate pair") from None
 
 
 def last_key(page: bytes) -> t.Optional[str]:
-    """The last key of a page of a range, found before the page is decoded; None where no more follow.
+    """The last key of a page of a range, found without decoding the page; None if no further keys follow.
 
-    Keys and values are base64, so that nothing in them looks like a field; and `more` is there only where it is true.
+    Keys and values are base64, so they cannot look like a field; and `more` is present only if it is true.
     """
     _before, found, rest = page.rpartition(b'"key"')
     if not found or b'"more"' not in rest:
@@ -80,31 +79,31 @@ def last_key(page: bytes) -> t.Optional[str]:
 
 
 def order(key: str) -> bytes:
-    """What etcd sorts keys by: their bytes."""
+    """The sort key of etcd: the bytes of a key."""
     return _bytes(key)
 
 
 def key_range(key: str, prefix: bool) -> Json:
-    """The fields that select one key, or with `prefix` all that start with it (all keys there are for "")."""
+    """The fields that select one key, or with `prefix` all that start with it ("": all keys)."""
     if not prefix:
         return {"key": encode(key)}
     if not key:
-        return {"key": "AA==", "range_end": "AA=="}  # "\0" to "\0": etcd's way to say everything
+        return {"key": "AA==", "range_end": "AA=="}  # "\0" to "\0" selects all keys
     raw = _bytes(key).rstrip(b"\xff")
     end = raw[:-1] + bytes([raw[-1] + 1]) if raw else b"\0"
     return {"key": encode(key), "range_end": base64.b64encode(end).decode("ascii")}
 
 
 def key_range_from(start: str, prefix: str) -> Json:
-    """The fields that select all that start with `prefix`, from the key `start` on."""
+    """The fields that select all keys that start with `prefix`, from the key `start` on."""
     return {**key_range(prefix, True), "key": encode(start or "\0")}
 
 
-# What comes back.
+# Answers.
 
 
 class KeyValue(t.NamedTuple):
-    """One key as etcd keeps it. `lease` is 0 where none holds it."""
+    """One key with its metadata. `lease` is 0 if it is not attached to a lease."""
 
     key: str
     value: str
@@ -129,14 +128,14 @@ class KeyValue(t.NamedTuple):
 
     @classmethod
     def parse_all(cls, data: Json, name: str) -> t.List[KeyValue]:
-        """Those in the field `name`, which is a list, or one of them."""
+        """The keys in the field `name`, which is a list or a single key."""
         if isinstance(data.get(name), dict):
             return [cls.parse(data[name])]
         return cls.parse_list(messages(data, name))
 
 
 class Header(t.NamedTuple):
-    """Who answered, and as of when. Ids are 0 where the answer does not tell them."""
+    """The cluster and member that answered, the revision and the term; each is 0 if the answer omits it."""
 
     cluster: int
     member: int
@@ -152,10 +151,10 @@ class Header(t.NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class RangeResult:
-    """Keys, all as of `revision`. `count` is how many there are, which may be more than were asked for.
+    """Keys as of `revision`. `count` is the total number of keys in the range, which can be more than a limit allowed.
 
-    `cluster` is the id of the cluster that answered; "" in the answers of a transaction, which do not say. `more` says
-    that a limit held keys back.
+    `cluster` is the id of the cluster that answered, "" in the answers of a transaction. `more` is true if a limit
+    excluded keys.
     """
 
     revision: int
@@ -171,7 +170,7 @@ class RangeResult:
 
     @classmethod
     def parse_part(cls, data: Json, revision: int, cluster: str = "") -> RangeResult:
-        """From a part of an answer, whose header is elsewhere."""
+        """Parse a part of an answer, which has no header of its own."""
         kvs, count = KeyValue.parse_all(data, "kvs"), number(data, "count")
         if revision < 1 or count < len(kvs):
             raise Malformed(f"{count} keys at revision {revision}, and {len(kvs)} of them")
@@ -179,7 +178,7 @@ class RangeResult:
 
 
 class Deleted(t.NamedTuple):
-    """The revision of a deletion, and what was deleted."""
+    """The revision of a deletion, and the deleted keys."""
 
     revision: int
     kvs: t.List[KeyValue]
@@ -190,7 +189,7 @@ class Deleted(t.NamedTuple):
 
 
 class TxnResult(t.NamedTuple):
-    """What a transaction did: which branch, and by the place of an operation what it read, or what it replaced."""
+    """The result of a transaction: whether `success` was executed, and by index what operations read or replaced."""
 
     revision: int
     succeeded: bool
@@ -199,7 +198,7 @@ class TxnResult(t.NamedTuple):
 
     @classmethod
     def parse(cls, data: Json, request: Json, revision: int) -> TxnResult:
-        """To a `txn_request`; `revision` is that of the reads, 0: of the answer."""
+        """Parse the answer to a `txn_request`; `revision` is that of the reads (0: that of the answer)."""
         now, succeeded = Header.parse(data).revision, flag(data, "succeeded")
         operations, responses = request["success" if succeeded else "failure"], messages(data, "responses")
         if len(operations) != len(responses) or not (succeeded or request["compare"]):
@@ -217,11 +216,11 @@ class TxnResult(t.NamedTuple):
         return result
 
     def range(self, index: int) -> RangeResult:
-        """The answer to the `get` at place `index` of the branch that ran."""
+        """The answer to the `get` at `index` of the executed branch."""
         return self.reads[index]
 
     def previous(self, index: int) -> t.List[KeyValue]:
-        """What was there before the `put` or `delete` at place `index`, where that was asked for."""
+        """The keys before the `put` or `delete` at `index`, if it was requested with `previous`."""
         return self.replaced[index]
 
 
@@ -240,8 +239,8 @@ class Granted(t.NamedTuple):
 
 
 class LeaseStatus(t.NamedTuple):
-    """Seconds left (-1 where the lease is gone), seconds granted, the keys it holds if they were asked for, and the
-    term of the leader that says so."""
+    """The remaining seconds (-1: the lease does not exist), the granted seconds, the attached keys if they were
+    requested, and the term of the leader that answered."""
 
     ttl: int
     granted: int
@@ -252,13 +251,13 @@ class LeaseStatus(t.NamedTuple):
     def parse(cls, data: Json) -> LeaseStatus:
         held = data.get("keys", [])
         if not isinstance(held, list):
-            raise Malformed("keys is no list")
+            raise Malformed("keys is not a list")
         keys = [decode(key, "keys") for key in held]
         return cls(number(data, "TTL"), number(data, "grantedTTL"), keys, Header.parse(data).term)
 
 
 class Event(t.NamedTuple):
-    """One change: `deleted`, the key as it is now (value "" when deleted), and as it was before if asked for."""
+    """One change: `deleted`, the key after it (value "" if deleted), and the `previous` key if requested."""
 
     deleted: bool
     kv: KeyValue
@@ -272,9 +271,9 @@ class Event(t.NamedTuple):
 
 
 class WatchAnswer(t.NamedTuple):
-    """One line of a watch: `events` of revisions up to `revision`; without events it is progress, or its end.
+    """One line of a watch: `events` up to `revision`; without events, a progress notification or the end.
 
-    `compacted` is the oldest revision that etcd still has, where the watch asked for an older one.
+    `compacted` is the oldest available revision if the watch requested an older one.
     """
 
     revision: int
@@ -295,14 +294,14 @@ class WatchAnswer(t.NamedTuple):
 
 
 def _token(data: Json) -> str:
-    """A token goes into a header of every request to come, where a line break would begin another header."""
+    """A token, checked because it becomes a header of further requests, where a line break would start another one."""
     token = text(data, "token")
     if token and not _TOKEN.fullmatch(token):
-        raise Malformed("a token that no header can carry")
+        raise Malformed("a token that is not valid in a header")
     return token
 
 
-# The methods.
+# Methods.
 
 RANGE = Method("/v3/kv/range", RangeResult.parse, repeatable=True, size=MAX_PAGE)
 PUT = Method("/v3/kv/put", Header.parse)
@@ -316,12 +315,12 @@ AUTHENTICATE = Method("/v3/auth/authenticate", _token, repeatable=True)
 
 
 def txn_method(request: Json, revision: int = 0) -> Method[TxnResult]:
-    """For a `txn_request`; one that only reads is repeatable. `revision` as in TxnResult.parse."""
+    """The method for a `txn_request`, which is repeatable if it only reads. `revision` as in TxnResult.parse."""
     reads = all("request_range" in operation for operation in (*request["success"], *request["failure"]))
     return Method("/v3/kv/txn", lambda data: TxnResult.parse(data, request, revision), reads, MAX_PAGE)
 
 
-# What is sent.
+# Requests.
 
 
 def range_request(
@@ -332,39 +331,39 @@ def range_request(
     count_only: bool = False,
     newest_first: bool = False,
 ) -> Json:
-    """Read the keys that `fields` select; as of `revision` and no more than `limit` keys where those are not 0."""
+    """Read the keys that `fields` select, as of `revision` (0: now), at most `limit` of them (0: all)."""
     body = dict(fields, revision=revision, limit=limit, keys_only=keys_only, count_only=count_only)
     return dict(body, sort_order="DESCEND", sort_target="MOD") if newest_first else body
 
 
 def put_request(key: str, value: str, lease: int) -> Json:
-    """Write a key, held by `lease` where one is given."""
+    """Write a key, attached to `lease` unless that is 0."""
     return {"key": encode(key), "value": encode(value), "lease": lease}
 
 
 def delete_request(key: str, prefix: bool) -> Json:
-    """Delete a key, or all under a prefix, and answer what was deleted."""
+    """Delete a key, or all keys under a prefix, and return the deleted keys."""
     return dict(key_range(key, prefix), prev_kv=True)
 
 
 def txn_request(compare: t.Sequence[Json], success: t.Sequence[Json], failure: t.Sequence[Json]) -> Json:
-    """Do `success` where every comparison holds, else `failure`."""
+    """Execute `success` if all comparisons are true, otherwise `failure`."""
     return {"compare": list(compare), "success": list(success), "failure": list(failure)}
 
 
 def watch_request(key: str, prefix: bool, start_revision: int, previous: bool) -> Json:
-    """Follow the changes from `start_revision` on (0: now), with signs of life in between."""
+    """Watch the changes from `start_revision` on (0: now), with progress notifications."""
     body = dict(key_range(key, prefix), start_revision=start_revision, prev_kv=previous, progress_notify=True)
     return {"create_request": body}
 
 
 def lease_request(lease: int, ttl: int = 0, keys: bool = False) -> Json:
-    """For every method of a lease; `ttl` only to grant it, `keys` only to ask for it."""
+    """The request of all methods for leases; `ttl` is only for a grant, `keys` only for the status."""
     return {"ID": lease, **({"TTL": ttl} if ttl else {}), **({"keys": keys} if keys else {})}
 
 
 def login_request(user: str, password: str) -> Json:
-    """Ask for a token; also the request that adds a user or changes a password."""
+    """The request for a token; also for adding a user or changing a password."""
     return {"name": user, "password": password}
 
 
@@ -372,18 +371,18 @@ def login_request(user: str, password: str) -> Json:
 
 
 def get(key: str, prefix: bool = False, revision: int = 0, limit: int = 0) -> Json:
-    """Read a key, or all under a prefix; as of `revision` and no more than `limit` keys where those are not 0."""
+    """Read a key, or all keys under a prefix, as of `revision` (0: now), at most `limit` of them (0: all)."""
     return {"request_range": dict(key_range(key, prefix), revision=revision, limit=limit)}
 
 
 def put(key: str, value: str, lease: int = 0, previous: bool = False) -> Json:
-    """Write a key, held by `lease` where one is given; with `previous` answer what was there."""
+    """Write a key, attached to `lease` unless that is 0; with `previous`, return the key before it."""
     body = put_request(key, value, lease)
     return {"request_put": dict(body, prev_kv=True) if previous else body}
 
 
 def delete(key: str, prefix: bool = False, previous: bool = False) -> Json:
-    """Delete a key, or all under a prefix; with `previous` answer what was there."""
+    """Delete a key, or all keys under a prefix; with `previous`, return the deleted keys."""
     body = key_range(key, prefix)
     return {"request_delete_range": dict(body, prev_kv=True) if previous else body}
 
@@ -395,21 +394,21 @@ RESULTS = {"equal": "EQUAL", "not_equal": "NOT_EQUAL", "greater": "GREATER", "le
 
 
 def compare(key: str, field: str, result: str, operand: t.Union[str, int]) -> Json:
-    """True where the field of `key` (one of TARGETS) is `result` (one of RESULTS) to `operand`."""
+    """True if the field of `key` (one of TARGETS) is `result` (one of RESULTS) compared with `operand`."""
     given = encode(operand) if isinstance(operand, str) else operand
     return {"key": encode(key), "target": TARGETS[field], "result": RESULTS[result], field: given}
 
 
 def absent(key: str) -> Json:
-    """True where `key` is not there."""
+    """True if `key` does not exist."""
     return {"key": encode(key), "target": "CREATE", "result": "EQUAL", "create_revision": 0}
 
 
 def unchanged(key: str, mod_revision: int) -> Json:
-    """True where `key` was last written at `mod_revision` (0: is not there)."""
+    """True if `key` was last written at `mod_revision` (0: it does not exist)."""
     return {"key": encode(key), "target": "MOD", "result": "EQUAL", "mod_revision": mod_revision}
 
 
 def held_by(key: str, lease: int) -> Json:
-    """True where `key` is held by `lease`."""
+    """True if `key` is attached to `lease`."""
     return {"key": encode(key), "target": "LEASE", "result": "EQUAL", "lease": lease}

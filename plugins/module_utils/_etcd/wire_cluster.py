@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Members, alarms, users, roles, and trees of v2 over the wire; as `wire` is for keys.
+"""The wire format of members, alarms, users, roles, and files of the v2 API; `wire` has that of keys.
 
 Internal to the collection: no promise is made to other users of this file.
 
-Shapes as in etcd's api/etcdserverpb/rpc.proto and api/authpb/auth.proto; measured on 3.4, 3.5 and 3.6.
+Messages are those of etcd's api/etcdserverpb/rpc.proto and api/authpb/auth.proto; measured on 3.4, 3.5 and 3.6.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Json = t.Dict[str, t.Any]
 
 
 class Status(t.NamedTuple):
-    """What a member says of itself. `leader` is a member's id, 0 for none."""
+    """The status of a member. `leader` is a member's id, 0 if there is no leader."""
 
     header: Header
     version: str
@@ -46,7 +46,7 @@ class Status(t.NamedTuple):
 
 
 class Member(t.NamedTuple):
-    """A member as the cluster has it; `name` is "" until it has started."""
+    """A member in the member list; `name` is "" until it has started."""
 
     id: int
     name: str
@@ -72,7 +72,7 @@ class MemberList(t.NamedTuple):
 
 
 class Alarm(t.NamedTuple):
-    """An alarm that a member has raised, such as NOSPACE."""
+    """A raised alarm of a member, such as NOSPACE."""
 
     member: int
     kind: str
@@ -99,21 +99,21 @@ def range_of(prefix: str) -> t.Tuple[str, str]:
 
 
 def grant_request(role: str, grant: Grant) -> Json:
-    """Give a role a permission."""
+    """Grant a permission to a role."""
     key, end, kind = grant
     return {"name": role, "perm": {"key": wire.encode(key), "range_end": wire.encode(end), "permType": kind.upper()}}
 
 
 def revoke_request(role: str, grant: Grant) -> Json:
-    """Take a permission from a role."""
+    """Revoke a permission from a role."""
     key, end, _kind = grant
     return {"role": role, "key": wire.encode(key), "range_end": wire.encode(end)}
 
 
 def _v2_files(data: Json) -> t.List[KeyValue]:
-    """The files of a tree; `lease` is 1 where one ends (see v2).
+    """The files of a directory and those below it; `lease` is 1 for files with a TTL (see v2).
 
-    A loop, since directories can be nested more deeply than Python's calls.
+    A loop, since directories can be nested more deeply than Python's recursion limit.
     """
     waiting, files = [(mapping(data, "node"), False)], []
     while waiting:
@@ -134,7 +134,7 @@ def _alarms(data: Json) -> t.List[Alarm]:
 
 STATUS = Method("/v3/maintenance/status", Status.parse, repeatable=True)
 MEMBERS = Method("/v3/cluster/member/list", MemberList.parse, repeatable=True)
-# The one answer that has no header, up to etcd 3.4 (measured).
+# The only answer without a header, up to etcd 3.4 (measured).
 ALARMS = Method("/v3/maintenance/alarm", _alarms, repeatable=True, sign="")
 LIST_ALARMS: Json = {"action": "GET"}
 
@@ -149,26 +149,26 @@ ROLE = Method(
 
 
 def change(name: str) -> Method[Header]:
-    """A method that changes authentication, as `user/add`."""
+    """A method that changes users, roles or authentication, such as `user/add`."""
     return Method(f"/v3/auth/{name}", Header.parse)
 
 
 def user_request(name: str) -> Json:
-    """For the methods of one user, and the one that adds a role."""
+    """The request of the methods for one user, and of the one that adds a role."""
     return {"name": name}
 
 
 def role_request(name: str) -> Json:
-    """For the methods of one role, but for the one that adds it."""
+    """The request of the methods for one role, except for the one that adds it."""
     return {"role": name}
 
 
 def member_of(user: str, role: str, given: bool) -> Json:
-    """Give a user a role, or take it: etcd names the user differently in the two."""
+    """Grant a role to a user, or revoke it: the field of the user has different names in the two."""
     return {"user" if given else "name": user, "role": role}
 
 
 def v2_tree(path: str) -> Method[t.List[KeyValue]]:
-    """Everything below a directory of the v2 API, as the quorum has it."""
+    """All files below a directory of the v2 API, with a quorum read."""
     query = "recursive=true&sorted=true&quorum=true"
     return Method(f"/v2/keys/{path}?{query}", _v2_files, repeatable=True, size=wire.MAX_PAGE, sign="node")

@@ -7,7 +7,7 @@
 Internal to the collection: no promise is made to other users of this file.
 
 A client that may write the keys of one node must not be able to exhaust the memory of all readers. A node over its
-bounds is rejected anyway, so readers truncate its keys. What remains still exceeds the bounds for `refuse_excess`.
+bounds is rejected anyway, so readers truncate its keys, to a size that still exceeds the bounds for `refuse_excess`.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ _DOCUMENT_FIELDS = frozenset({"v", "id", "boot", "services", "tags", "meta", "ag
 
 
 def worst(healths: t.Iterable[str]) -> str:
-    """The worst of `healths`; passing if there are none."""
+    """The worst of `healths`; passing if the iterable is empty."""
     return max(healths, key=HEALTHS.index, default=PASSING)
 
 
@@ -185,7 +185,7 @@ class Node:
         return t.cast(Json, read_only(self.public()))
 
     def leased(self) -> Json:
-        """The fields of `public` and the node's lease; 0: it has none, and the reader accepts such nodes.
+        """The fields of `public` and the node's lease; 0: it has no lease, and the reader accepts such nodes.
 
         A lease can change while the node does not, so only one-time queries include it.
         """

@@ -125,9 +125,9 @@ class NodeKeys:
 
 
 class Judgement(t.NamedTuple):
-    """What the keys of one node make: the node, or the reason why it is rejected, or neither if none is a node's key.
+    """The result for one node: the node, or the reason why it is rejected, or neither if it has no key that fits.
 
-    `unfit` reports keys that do not fit the layout, `note` is a sentence about a node that is taken all the same.
+    `unfit` reports keys that do not fit the layout, `note` is a sentence about an accepted node that needs attention.
     """
 
     node: t.Optional[Node] = None
@@ -231,7 +231,7 @@ def _unfit(keys: t.Sequence[str], path: str, layout: Layout) -> Rejected:
 
 
 def _unleased(who: Identity, keys: t.Mapping[str, KeyValue]) -> str:
-    """A note if some keys of a node with a lease have none: they would also describe the next node of that name."""
+    """A note if some keys of a node with a lease lack it: they would also describe the next node of that name."""
     found = [kv.key for kv in keys.values() if not kv.lease] if keys[IP].lease else []
     if not found:
         return ""

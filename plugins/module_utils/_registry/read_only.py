@@ -6,7 +6,7 @@
 
 Internal to the collection: no promise is made to other users of this file.
 
-They are dicts and lists to everybody who reads: JSON, comparisons, Jinja's tests. A copy of one can be changed.
+For readers they are dicts and lists: in JSON, in comparisons, in Jinja's tests. A copy of one can be changed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import typing as t
 
 
 def read_only(value: t.Any) -> t.Any:
-    """`value` with every dict and list in it made read-only. It is not nested deeply: nodes are checked for that."""
+    """`value` with all dicts and lists in it made read-only. Its nesting is limited by the validation of nodes."""
     if isinstance(value, dict):
         return ReadOnlyDict((key, read_only(item)) for key, item in value.items()) if value else _EMPTY_DICT
     if isinstance(value, list):
@@ -25,7 +25,7 @@ def read_only(value: t.Any) -> t.Any:
 
 def _refuse(self: t.Any, *_args: t.Any, **_named: t.Any) -> t.NoReturn:
     copy = "dict(…)" if isinstance(self, dict) else "… | list"
-    raise TypeError(f"nodes cannot be changed, since all templates share them: change a copy ({copy})")
+    raise TypeError(f"cannot change a node, since all templates share it: change a copy ({copy})")
 
 
 class ReadOnlyDict(t.Dict[t.Any, t.Any]):

@@ -74,7 +74,7 @@ def parse_networks(networks: t.Iterable[str]) -> t.Tuple[Network, ...]:
 
 
 def valid_address(text: str, allowed: t.Sequence[Network] = ()) -> str:
-    """An IP address within one of the `allowed` networks; if there are none, any that another host can reach."""
+    """An IP address within one of the `allowed` networks; if `allowed` is empty, any that another host can reach."""
     try:
         address: Address = ipaddress.ip_address(text.strip())
     except ValueError:

@@ -90,7 +90,7 @@ def test_authentication_is_switched_on_and_off_under_running_agents(etcd_program
         leases = [agent.wait_phase("registered")["lease"] for agent in (prepared, unprepared)]
         etcd.require_auth(root="r00t", web1="s3cret")
         permit(etcd)
-        assert "Authentication is on: give user and password" in unprepared.wait_phase("refused")["message"]
+        assert "Authentication is enabled: set user and password" in unprepared.wait_phase("refused")["message"]
         prepared.wait_phase("registered")
         prepared.wait_count("self_checks", 2)
         etcd.ctl("auth", "disable", user=ADMIN)

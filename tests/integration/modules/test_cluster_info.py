@@ -72,12 +72,14 @@ def test_members_that_do_not_answer_are_told_of(etcd_cluster, etcd, capsys):
         frozen.name: False,
     }
     errors = {member["name"]: member["error"] for member in lost["members"]}
-    assert errors["m1"] == "It has no leader"
+    assert errors["m1"] == "The member has no leader"
     assert "no answer within" in errors[frozen.name]
     etcd_cluster.mend()
 
     stray = Modules(capsys, endpoints=[one.endpoint, etcd.endpoints[0]]).etcd_cluster_info()
-    assert [look["error"] for look in stray["endpoints"] if not look["healthy"]] == ["It belongs to another cluster"]
+    assert [look["error"] for look in stray["endpoints"] if not look["healthy"]] == [
+        "The member belongs to another cluster"
+    ]
     assert names(stray["members"]) == names(found["members"])
 
 
@@ -93,7 +95,7 @@ def test_no_answer_at_all_is_an_error(etcd_programs, capsys):
         found = Modules(capsys, endpoints=etcd.endpoints).etcd_cluster_info()
         new = next(member for member in found["members"] if member["name"] == "")
         assert (new["learner"], new["healthy"]) == (True, False)
-        assert "It has not started" in new["error"]
+        assert "Not started yet" in new["error"]
 
 
 def test_every_login_may_ask(etcd_programs, capsys):

@@ -147,7 +147,7 @@ def test_what_cannot_work_is_one_clear_message(play, etcd):
     assert run.rc == 2
     assert not run.changed
     for name, *words in [
-        ("malformed", "Malformed etcd endpoint 'http://etcd1:port'", "give it as"),
+        ("malformed", "etcd endpoint: expected http://host:2379", "got 'http://etcd1:port'"),
         ("unreachable", "Reading /a failed", nobody, "connection refused"),
         ("unknown option", "Unsupported parameters", "valeu"),
         ("empty", "No node is registered under /nowhere/", etcd.endpoints[0], "allow_empty"),
@@ -183,8 +183,8 @@ def test_tls_and_password_work_and_are_never_shown(play, etcd_programs, authorit
     assert run.changed == ["right"], run.output
     assert run["as in etcdctl"]["kvs"][0]["value"] == "x"
     assert "Check user and password" in run["wrong password"]["msg"]
-    assert "give user and password" in run["no password"]["msg"]
-    assert "certificate is not accepted" in run["wrong CA"]["msg"]
+    assert "set user and password" in run["no password"]["msg"]
+    assert "certificate verification failed" in run["wrong CA"]["msg"]
     assert "plain HTTP" in [result["task"] for result in run.results if result.get("failed")]
     assert SECRET not in run.output
     assert SECRET not in json.dumps(run.results)

@@ -130,19 +130,19 @@ def test_a_new_host_is_not_configured_without_the_credentials_that_etcd_demands(
     secured: Cluster, host: Host, authority: Authority, tmp_path: Path
 ) -> None:
     none = Controller(tmp_path / "none", secured, host)
-    assert "certificate is not accepted" in refused(host, none)
+    assert "certificate verification failed" in refused(host, none)
 
     only_ca = Controller(fill(tmp_path / "only_ca", authority.ca_cert), secured, host)
     (only_ca.store / "passwords/root").unlink()
     message = refused(host, only_ca)
     assert "which has no password of root and a CA" in message
-    assert "Authentication is on" in message
+    assert "Authentication is enabled" in message
 
     wrong = Controller(fill(tmp_path / "wrong", authority.ca_cert, root="another"), secured, host)
     assert "authentication failed" in refused(host, wrong)
 
     other = Controller(fill(tmp_path / "other", Authority(tmp_path / "authority").ca_cert), secured, host)
-    assert "certificate is not accepted" in refused(host, other)
+    assert "certificate verification failed" in refused(host, other)
 
 
 def test_a_controller_with_the_credentials_of_another_cluster_changes_nothing(

@@ -6,9 +6,9 @@
 
 Internal to the collection: no promise is made to other users of this file.
 
-One thread reads everything at one revision and watches from the next, with one more thread for each watch. It reads
-again when a watch ends or misses something, and every few minutes anyway. An open watch is no proof of life (one on a
-member that is cut off stays open), so a linearizable read compares the mirror with etcd every half minute.
+One thread reads all keys at one revision and watches from the next one, with another thread for each watch. It reads
+again if a watch ends or misses a change, and every few minutes. An open watch does not prove that it still receives
+changes (a watch on a partitioned member stays open), so a linearizable read compares the mirror with etcd every 30 s.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ from ..layout import Layout
 from .mirror import Mirror, Selector, State, read_pulse, read_state
 from .timing import Backoff, jittered
 
-_STABLE = 5.0  # a round that lasted as many seconds was a success, so the next failure is a new one
+_STABLE = 5.0  # seconds after which a round counts as a success, which resets the backoff
 
 
 @dataclasses.dataclass(frozen=True)
 class Intervals:
-    """Seconds. `heartbeat` and `resync` are spread by 20 %; `doubt` is how long a difference may last before it counts;
-    after a failure the next attempt comes after `retry`, then twice that, up to `retry_max`."""
+    """Times in seconds. `heartbeat` (comparison with etcd) and `resync` (complete read) are jittered by 20 %; `doubt`
+    is how long a difference may last before it counts; `retry` is the first pause after a failure, `retry_max` the
+    longest."""
 
     heartbeat: float = 30.0
     doubt: float = 10.0
@@ -42,10 +43,10 @@ class Intervals:
 
 
 class Report(t.NamedTuple):
-    """How following goes. `serial` grows with every change and every complete read; 0: nothing was read yet.
+    """The status of a Follower. `serial` increases with each change and each complete read; 0: nothing was read yet.
 
-    `failure` is "" while the watches are open, else what stands in the way. `cuts` counts the watches that were open
-    for a while, and were cut off: what a proxy does to streams without traffic.
+    `failure` is "" while the watches are open, otherwise the error. `cuts` counts the watches that were cut off after
+    they had been open for a while, such as by a proxy that ends idle streams.
     """
 
     serial: int
@@ -55,9 +56,9 @@ class Report(t.NamedTuple):
 
 
 class Follower:
-    """Keeps the keys of `selectors` mirrored in a thread of its own; calls `wake` after each change and each failure.
+    """Mirrors the keys of `selectors` in a thread of its own; calls `wake` after each change and each failure.
 
-    `inform` takes a sentence for the log or the terminal of the caller, `warn` a sentence and the id of the message.
+    `inform` is called with a sentence for the log or terminal, `warn` with a sentence and the id of the message.
     """
 
     def __init__(
@@ -87,25 +88,25 @@ class Follower:
         self._thread = threading.Thread(target=self._run, name="follow", daemon=True)
 
     def start(self) -> None:
-        """Begin to follow."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End it; returns at once, also where etcd keeps a request waiting."""
+        """Stop the thread; returns at once, even if a request is waiting for etcd."""
         self._stopping.set()
         self._inbox.put((None, None))
 
     def resync(self) -> None:
-        """Read everything again."""
+        """Read all keys again."""
         self._inbox.put((None, None))
 
     def report(self) -> Report:
-        """How it goes."""
+        """The current status."""
         with self._lock:
             return self._report
 
     def state(self) -> State:
-        """A copy of the keys as they are known now."""
+        """A copy of the mirrored keys."""
         with self._lock:
             return self._mirror.state()
 
@@ -124,7 +125,7 @@ class Follower:
                 else:
                     self._tell(failure=str(exc))
                     self._pause(backoff.next())
-            except Exception as exc:  # also what nobody foresaw: without this thread nothing would ever change again
+            except Exception as exc:  # even unexpected ones: without this thread the mirror would never change again
                 self._gap = True
                 if time.monotonic() - started > _STABLE:
                     backoff.reset()
@@ -132,7 +133,7 @@ class Follower:
                 self._pause(backoff.next())
 
     def _follow(self) -> None:
-        """Read everything, then follow it until there is a reason to read again. Raises EtcdError kinds."""
+        """Read all keys, then follow changes until there is a reason to read again. Raises EtcdError kinds."""
         state = read_state(self._client, self._selectors, self._layout)
         self._take(state)
         watchers: t.List[_Watcher] = []
@@ -147,7 +148,7 @@ class Follower:
                 watcher.watch.close()
 
     def _pump(self, watchers: t.Sequence[_Watcher]) -> None:
-        """Apply what the watches bring; returns when everything is to be read again. Raises EtcdError kinds."""
+        """Apply the events of the watches; returns when all keys must be read again. Raises EtcdError kinds."""
         resync_at = time.monotonic() + _spread(self._intervals.resync)
         heartbeat_at = time.monotonic() + _spread(self._intervals.heartbeat)
         doubtful = False
@@ -158,7 +159,9 @@ class Follower:
             if now >= heartbeat_at:
                 difference = self._difference()
                 if difference and doubtful:
-                    self._warn(f"the watch has missed a change, reading again: {difference}", "RC-E-MISSED-CHANGE")
+                    self._warn(
+                        f"The watch has missed a change, so all keys are read again: {difference}", "RC-E-MISSED-CHANGE"
+                    )
                     return
                 doubtful = bool(difference)
                 pause = self._intervals.doubt if doubtful else _spread(self._intervals.heartbeat)
@@ -168,7 +171,7 @@ class Follower:
                 if watcher is None:
                     return
                 if watcher not in watchers:
-                    continue  # of a round that is over
+                    continue  # an event of an earlier round
                 if isinstance(item, Batch):
                     self._apply(watcher.selector, item)
                 elif item is not None:
@@ -185,18 +188,20 @@ class Follower:
     def _take(self, state: State) -> None:
         with self._lock:
             former, cluster = self._mirror.revision, self._mirror.cluster
-            # Reading everything again is no change: the revision is published, and would be written for nothing.
+            # A complete read without differences is not a change: consumers would publish a new revision for nothing.
             if self._gap or not self._mirror.holds(state):
                 self._mirror.replace(state)
             self._gap = False
         if cluster not in ("", state.cluster):
             self._warn(
-                f"etcd at {self._client.endpoint} is another cluster than before (id {state.cluster})",
+                f"etcd at {self._client.endpoint} belongs to another cluster than before (id {state.cluster}). Check "
+                "the endpoints, unless you have replaced the cluster",
                 "RC-E-OTHER-CLUSTER",
             )
         elif state.revision < former:
             self._warn(
-                f"etcd's revision went back from {former} to {state.revision}: restored from a backup?",
+                f"The revision of etcd at {self._client.endpoint} went back from {former} to {state.revision}. That "
+                "happens if the cluster is restored from a backup",
                 "RC-E-REVISION-WENT-BACK",
             )
         self._tell(changed=True)
@@ -210,25 +215,28 @@ class Follower:
             self._tell(changed=True)
 
     def _difference(self) -> str:
-        """Where etcd is not as the mirror is, which may be an event on its way; "" where all is the same."""
+        """The difference between etcd and the mirror, which may be an event in transit; "" if both are equal."""
         for selector in self._selectors:
             there, revision, cluster = read_pulse(self._client, selector)
             here = self._mirror.pulse(selector)
             if cluster != self._mirror.cluster or revision < self._mirror.revision:
                 return f"etcd is at revision {revision} of cluster {cluster}"
             if here is not None and there != here:
-                return f"under {selector.key} etcd has {there}, the mirror {here}"
+                return (
+                    f"under {selector.key} etcd has {there.count} keys, the newest of revision {there.newest}; the "
+                    f"mirror has {here.count}, the newest of revision {here.newest}"
+                )
         return ""
 
     def _count_cut(self, exc: WatchEnded) -> None:
-        """Only the first one is told: the next round begins at once, and tells a failure of its own."""
+        """Report only the first cut. The next round starts at once and reports failures of its own."""
         with self._lock:
             self._report = self._report._replace(cuts=self._report.cuts + 1)
             first = self._report.cuts == 1
         if first:
             self._inform(
-                f"{exc}. Everything is read again, and nothing is missed. If this recurs, a proxy or balancer in front "
-                "of etcd ends streams without traffic: raise its timeout. Later cuts are only counted, as watch_cuts"
+                f"{exc}. All keys are read again, so no change is missed. If this recurs, a proxy or load balancer in "
+                "front of etcd closes idle streams: raise its timeout. Further cuts are only counted, in watch_cuts"
             )
 
     def _tell(self, changed: bool = False, failure: t.Optional[str] = None) -> None:
@@ -246,7 +254,7 @@ def _spread(seconds: float) -> float:
 
 
 class _Watcher:
-    """A thread that hands on what a watch brings, and at last the error that ended it."""
+    """A thread that forwards the batches of a watch, and finally the error that ended it."""
 
     def __init__(self, watch: Watch, selector: Selector, inbox: Inbox[_Item]) -> None:
         self.watch = watch

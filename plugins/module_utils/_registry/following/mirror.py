@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A copy of some keys of etcd, kept by reading them once and then applying each change.
+"""A copy of some keys of etcd, maintained by reading them once and then applying each change.
 
 Internal to the collection: no promise is made to other users of this file.
 """
@@ -24,22 +24,22 @@ Keys = t.Dict[str, KeyValue]
 
 
 class Selector(t.NamedTuple):
-    """Which keys: one, or with `prefix` all that start with it."""
+    """Selects keys: one, or with `prefix` all that start with it."""
 
     key: str
     prefix: bool = True
 
     def covers(self, other: Selector) -> bool:
-        """Whether every key of `other` is one of these, too."""
+        """Whether this selector includes all keys of `other`."""
         return other.key.startswith(self.key) if self.prefix else other == self
 
 
 @dataclasses.dataclass(frozen=True)
 class Pulse:
-    """How many keys a selector has and when the newest of them was written.
+    """The number of keys of a selector, and the revision at which the newest of them was written.
 
-    Two states of one cluster with the same pulse are the same: no key of the later one is newer than all of the
-    earlier one, so each was in the earlier one as it is, and there are as many of them.
+    Two states of one cluster with the same pulse are equal: no key of the later state is newer than those of the
+    earlier one, so the earlier one contains all of them unchanged, and both have the same number.
     """
 
     count: int
@@ -47,14 +47,14 @@ class Pulse:
 
     @classmethod
     def of(cls, keys: Keys) -> Pulse:
-        """The pulse of these."""
+        """The pulse of `keys`."""
         return cls(len(keys), max((kv.mod_revision for kv in keys.values()), default=0))
 
 
 class State(t.NamedTuple):
     """All keys of some selectors, as of `revision` of the cluster with the id `cluster`.
 
-    `excess` has the directories of nodes over their bounds (see bounds.py), of which keys are missing.
+    `excess` contains the directories of nodes over their bounds (see bounds.py), of which keys are missing.
     """
 
     revision: int
@@ -63,7 +63,7 @@ class State(t.NamedTuple):
     excess: t.FrozenSet[str] = frozenset()
 
     def under(self, prefix: str) -> t.List[KeyValue]:
-        """Every key that starts with `prefix`."""
+        """All keys that start with `prefix`."""
         return [kv for kvs in self.keys.values() for key, kv in kvs.items() if key.startswith(prefix)]
 
     def pulses(self) -> t.Dict[Selector, Pulse]:
@@ -71,10 +71,10 @@ class State(t.NamedTuple):
         return {selector: Pulse.of(keys) for selector, keys in self.keys.items()}
 
     def changes(self, before: State) -> t.Dict[str, t.Optional[KeyValue]]:
-        """The keys that are not as they were in `before`; None: the key is gone.
+        """The keys that differ from `before`; None: the key is deleted.
 
-        A mirror keeps the object of a key that stays as it is, and its place among the others. So where nothing
-        differs this compares addresses, at 20 ns for each key.
+        A mirror keeps the object of an unchanged key, and its position. So for unchanged keys this only compares
+        object identities, at 20 ns for each key.
         """
         found: t.Dict[str, t.Optional[KeyValue]] = {}
         for selector in {**before.keys, **self.keys}:
@@ -87,13 +87,13 @@ class State(t.NamedTuple):
 
 
 def distinct(selectors: t.Iterable[Selector]) -> t.Tuple[Selector, ...]:
-    """`selectors` in their order, without those whose keys another one has, too."""
+    """`selectors` in their order, without those whose keys are all included in another one."""
     given = tuple(dict.fromkeys(selectors))
     return tuple(one for one in given if not any(other != one and other.covers(one) for other in given))
 
 
 def read_state(client: Client, selectors: t.Sequence[Selector], layout: Layout) -> State:
-    """Read every key of `selectors` at one revision, of a node in `layout` no more than it may have. Raises EtcdError
+    """Read all keys of `selectors` at one revision, except the rest of nodes over their bounds. Raises EtcdError
     kinds."""
     revision, cluster = 0, ""
     keys: t.Dict[Selector, Keys] = {}
@@ -110,10 +110,10 @@ def read_state(client: Client, selectors: t.Sequence[Selector], layout: Layout) 
 
 
 class Mirror:
-    """Holds a State and changes it. `revision` is that of the newest change, or of the reading that found one.
+    """Stores a State and applies changes to it. `revision` is that of the newest change, or of the complete read.
 
-    It belongs to one thread, or to whoever holds its owner's lock. A directory of a node that gets over its bounds
-    stays as it is until everything is read again: what is missing of it cannot be known.
+    Use it from one thread only, or while holding its owner's lock. If a node's directory exceeds its bounds, it does
+    not change until all keys are read again, since its missing keys are unknown.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -125,7 +125,7 @@ class Mirror:
         self._excess: t.Set[str] = set()
 
     def replace(self, state: State) -> None:
-        """Take `state` in the place of everything. A key that is the same stays the same object: see State.changes."""
+        """Replace everything with `state`. An unchanged key stays the same object: see State.changes."""
         self.revision, self.cluster = state.revision, state.cluster
         former, self._keys = self._keys, {}
         for selector, keys in state.keys.items():
@@ -137,11 +137,11 @@ class Mirror:
         )
 
     def holds(self, state: State) -> bool:
-        """Whether `state` is of the same cluster, with the same keys."""
+        """Whether `state` has the same cluster and the same keys."""
         return self.cluster == state.cluster and self._excess == state.excess and self._keys == state.keys
 
     def apply(self, selector: Selector, events: t.Iterable[Event]) -> bool:
-        """Take over changes in their order. Returns whether any of them is to be seen."""
+        """Apply changes in their order. Returns whether any of them changes the state."""
         keys, changed = self._keys[selector], False
         for event in events:
             kv = event.kv
@@ -160,13 +160,13 @@ class Mirror:
         return changed
 
     def pulse(self, selector: Selector) -> t.Optional[Pulse]:
-        """The pulse of the keys as they are here; None where keys are missing on purpose."""
+        """The pulse of the mirrored keys; None if keys are missing because of bounds."""
         if any(directory.startswith(selector.key) for directory in self._excess):
             return None
         return Pulse.of(self._keys[selector])
 
     def state(self) -> State:
-        """A copy that later changes do not reach."""
+        """A copy that later changes do not affect."""
         keys = {selector: dict(keys) for selector, keys in self._keys.items()}
         return State(self.revision, self.cluster, keys, frozenset(self._excess))
 
@@ -174,7 +174,7 @@ class Mirror:
 def read_pulse(client: Client, selector: Selector, revision: int = 0) -> t.Tuple[Pulse, int, str]:
     """The pulse of the keys in etcd as of `revision` (0: now), etcd's revision now, and the id of the cluster.
 
-    One linearizable read: it is also the proof that etcd is there. Raises EtcdError kinds.
+    A linearizable read, so it also proves that etcd has a quorum. Raises EtcdError kinds.
     """
     found = client.range(selector.key, selector.prefix, revision, limit=1, keys_only=True, newest_first=True)
     newest = found.kvs[0].mod_revision if found.kvs else 0

@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The nodes of the registry, and the hosts they make, kept up to date key by key.
+"""The nodes of the registry, and the hosts merged from them, updated key by key.
 
 Internal to the collection: no promise is made to other users of this file.
 
-Both classes give what `assemble` and `hosts` (see node_set.py) make of all keys, by the same functions: only what a
-change touches is computed again.
+Both classes give the same results as `assemble` and `hosts` (see node_set.py), by the same functions, but compute only
+the nodes again that a change affects.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from ..node_set import (
 _UNKNOWN = Judgement()
 
 KeyChanges = t.Mapping[str, t.Optional[KeyValue]]  # None: the key is deleted
-NodeChanges = t.Mapping[Identity, t.Tuple[Judgement, Judgement]]  # what was known of a node, and what is now
+NodeChanges = t.Mapping[Identity, t.Tuple[Judgement, Judgement]]  # (before, after) of each changed node
 
 
 class NodeIndex:
-    """What is known of each node. `refine` has the last word on a node: it returns it, perhaps changed, or raises
-    InvalidNode."""
+    """The judgement of each node. `refine` makes the final decision about a node: it returns the node, possibly
+    changed, or raises InvalidNode to reject it."""
 
     def __init__(
         self, layout: Layout, admission: Admission, refine: t.Callable[[Node], Node] = lambda node: node
@@ -57,10 +57,10 @@ class NodeIndex:
         self._ending: t.Dict[str, t.Tuple[t.Dict[str, t.Any], bool]] = {}  # maintenance with an end: is it over?
         self._fitting: t.Set[str] = set()  # the directories with a key that fits the layout
         self._known: t.Dict[Identity, Judgement] = {}
-        self._remarks: t.Dict[Identity, Judgement] = {}  # those of the known that say more than a node
+        self._remarks: t.Dict[Identity, Judgement] = {}  # the judgements with more than a node
 
     def update(self, changes: KeyChanges, now: float) -> NodeChanges:
-        """Take over `changes`. Judges the nodes that they touch, and those whose maintenance has ended by `now`."""
+        """Apply `changes`: judge the nodes that they affect, and those whose maintenance has ended by `now`."""
         touched: t.Dict[str, None] = {}
         for key, kv in changes.items():
             directory = self._file(key, kv)
@@ -88,7 +88,7 @@ class NodeIndex:
         return self._keys.get(self._layout.directory(who), {})
 
     def remarks(self) -> t.Tuple[t.List[Rejected], t.List[str]]:
-        """What `assemble` calls rejected, and its notes. Raises InvalidLayout if the keys are those of another one."""
+        """The `rejected` and `notes` of a NodeSet. Raises InvalidLayout if the keys fit another layout."""
         if not self._fitting:
             strays = [*self._homeless, *(key for keys in self._keys.values() for key in keys)]
             refuse_other_layout(sorted(strays), self._layout)
@@ -101,11 +101,11 @@ class NodeIndex:
         return rejected, [one.note for one in remarks if one.note]
 
     def next_end(self, now: float) -> t.Optional[float]:
-        """When the next maintenance ends by itself, if any does."""
+        """The time at which the next maintenance ends; None if none of them has an end."""
         return maintenance.next_end((fields for fields, _over in self._ending.values()), now)
 
     def _file(self, key: str, kv: t.Optional[KeyValue]) -> str:
-        """Put a key where it belongs; returns the directory of the node it is about, "" if it is about none."""
+        """Store a key; returns the directory of the node that it belongs to, "" if it belongs to no node."""
         layout = self._layout
         if key.startswith(layout.prefix):
             directory = layout.bounded_directory(key)
@@ -128,13 +128,13 @@ class NodeIndex:
         return ""
 
     def _judge(self, who: Identity, directory: str, now: float) -> Judgement:
-        kept = self._maintenance.get(directory)
-        fields = _fields(kept)
+        maintenance_key = self._maintenance.get(directory)
+        fields = _fields(maintenance_key)
         _keep(self._ending, directory, (fields, maintenance.ended(fields, now)), "until" in fields)
         own = self._keys.get(directory, {})
         keys = group([own[key] for key in sorted(own)], self._layout)[0].get(who, NodeKeys())
         (self._fitting.add if keys.leaves else self._fitting.discard)(directory)
-        found = judge(who, keys, kept, self._layout, self._admission, now)
+        found = judge(who, keys, maintenance_key, self._layout, self._admission, now)
         try:
             return found._replace(node=self._refine(found.node)) if found.node else found
         except InvalidNode as exc:
@@ -142,7 +142,7 @@ class NodeIndex:
 
 
 class HostIndex:
-    """One node for each host, as `hosts` makes them of all nodes."""
+    """One node for each host, as `hosts` merges them."""
 
     def __init__(self) -> None:
         self.hosts: t.Dict[str, Node] = {}  # by name
@@ -152,7 +152,7 @@ class HostIndex:
         self._shared: t.Dict[str, t.List[str]] = {}  # notes by address
 
     def update(self, changes: NodeChanges) -> None:
-        """Take over what has become of nodes."""
+        """Apply changes of nodes."""
         for who, (_before, after) in changes.items():
             _keep(self._nodes.setdefault(who.name, {}), who, after.node)
         addresses: t.Set[str] = set()
@@ -169,13 +169,13 @@ class HostIndex:
         return [self.hosts[name] for name in sorted(self.hosts)]
 
     def remarks(self) -> t.Tuple[t.List[Rejected], t.List[str]]:
-        """The names that nobody can tell apart, and notes about addresses that hosts share."""
+        """The names that are registered by several machines, and notes about addresses that hosts share."""
         rejected = [self._ambiguous[name] for name in sorted(self._ambiguous)]
         first = {address: min(self._names[address]) for address in self._shared}
         return rejected, [note for address in sorted(first, key=first.__getitem__) for note in self._shared[address]]
 
     def _merge(self, name: str) -> t.Set[str]:
-        """Make the host of a name again; returns the addresses that it has left or taken."""
+        """Merge the host of a name again; returns its addresses before and after."""
         nodes = self._nodes[name]
         if not nodes:
             del self._nodes[name]
@@ -194,16 +194,16 @@ _K = t.TypeVar("_K")
 _V = t.TypeVar("_V")
 
 
-def _keep(kept: t.Dict[_K, _V], key: _K, value: t.Optional[_V], wanted: bool = True) -> None:
-    """Keep a value that is wanted; None never is."""
+def _keep(items: t.Dict[_K, _V], key: _K, value: t.Optional[_V], wanted: bool = True) -> None:
+    """Store `value` in `items` if it is `wanted` and not None, otherwise remove the key."""
     if value is not None and wanted:
-        kept[key] = value
+        items[key] = value
     else:
-        kept.pop(key, None)
+        items.pop(key, None)
 
 
-def _fields(kept: t.Optional[KeyValue]) -> t.Dict[str, t.Any]:
+def _fields(maintenance_key: t.Optional[KeyValue]) -> t.Dict[str, t.Any]:
     try:
-        return maintenance.parse(kept.value) if kept is not None else {}
+        return maintenance.parse(maintenance_key.value) if maintenance_key is not None else {}
     except InvalidNode:
         return {}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When to try again: jitter, and pauses that grow.
+"""The time of the next attempt: jitter and exponential backoff.
 
 Internal to the collection: no promise is made to other users of this file.
 """
@@ -13,12 +13,12 @@ import random
 
 
 def jittered(seconds: float, share: float) -> float:
-    """`seconds`, give or take up to `share` of it: what many hosts do in step, they do to etcd all at once."""
+    """`seconds`, plus or minus up to `share` of it, so that many hosts do not send requests at the same time."""
     return seconds * random.uniform(1 - share, 1 + share)
 
 
 class Backoff:
-    """Pauses between attempts that fail: doubling from `first` up to `cap` seconds, each jittered by half."""
+    """Pauses after failed attempts: they double from `first` up to `cap` seconds, with a jitter of half."""
 
     def __init__(self, first: float, cap: float) -> None:
         self._first = first
