@@ -304,7 +304,7 @@ def test_a_keepalive_without_ttl_is_a_lease_that_is_gone(fake_etcd, connect):
     fake_etcd.clock.advance(ttl - 1)
     assert client.lease_keepalive(lease) == 30
     fake_etcd.clock.advance(ttl + 1)
-    with pytest.raises(EtcdError, match=f"Keeping lease {lease:x} alive failed: it has expired or was revoked"):
+    with pytest.raises(EtcdError, match=f"Keeping lease {lease:x} alive failed: the lease has expired or was revoked"):
         client.lease_keepalive(lease)
     assert fake_etcd.tree() == {}
 

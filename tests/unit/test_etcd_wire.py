@@ -99,5 +99,5 @@ def test_each_number_of_a_list_of_keys_is_an_integer(name, other):
     """Also one that Python takes for equal to a number that stands beside it."""
     items = [{"key": wire.encode(f"/{index}"), name: value} for index, value in enumerate(["1", 1, 0, other])]
     assert wire.KeyValue.parse_list(items[:3])[1] == wire.KeyValue.parse(items[0])._replace(key="/1")
-    with pytest.raises(fields.Malformed, match=f"{name} is no integer"):
+    with pytest.raises(fields.Malformed, match=f"{name} is not an integer"):
         wire.KeyValue.parse_list(items)

@@ -240,10 +240,10 @@ def test_a_directory_in_which_others_may_write_is_refused_with_the_command_that_
     read_inventory(config(**USE_CACHE))
     state.chmod(0o777)
     printed = failure(config(**USE_CACHE))
-    assert f"other users may write in {state} (mode 0777)" in printed
+    assert f"other users can write to {state} (mode 0777)" in printed
     assert f"(chmod go-w {state})" in printed
     fake_etcd.stop()
-    assert f"other users may write in {state}" in failure(config(**USE_CACHE))
+    assert f"other users can write to {state}" in failure(config(**USE_CACHE))
     state.chmod(0o1777)
     assert list(read_inventory(config(**USE_CACHE)).hosts) == ["web1"]
 

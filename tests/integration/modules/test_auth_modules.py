@@ -217,12 +217,12 @@ def test_what_cannot_be_is_one_clear_message(etcd, modules, monkeypatch):
         for check in (True, False):
             assert words in modules.etcd_user(check=check, **options)["msg"]
     roleless = [{"name": "web1", "password": SECRET}, {"name": "web9", "password": SECRET, "roles": ["nobody", "root"]}]
-    missing = "Cannot grant roles to web9: nobody not found"
-    assert modules.etcd_user(users=roleless)["msg"] == missing
+    missing = "Cannot grant roles to web9: nobody not found. Add them with etcd_role first"
+    assert modules.etcd_user(users=roleless)["msg"] == f"{missing} [RC-E-MISSING]"
     warned = []
     monkeypatch.setattr(AnsibleModule, "warn", lambda module, warning: warned.append(warning))
     assert modules.etcd_user(users=roleless, check=True)["changed"]  # an earlier task may be to add it
-    assert warned == [f"{missing}. The task will fail unless an earlier one makes it"]
+    assert warned == [f"{missing}. The task will fail unless an earlier one creates it [RC-E-MISSING]"]
     assert users(etcd) == {}  # nor is one of them there who is all right
     both, half = {"key": "/a", "prefix": "/a"}, {"range_end": "/b"}
     unclear = [({}, "needs a key"), ({"key": ""}, "needs a key"), (both, "needs a key"), (half, "needs a key")]

@@ -36,7 +36,7 @@ def test_hosts_of_a_batch_are_drained_and_come_back(play, etcd):
     assert (trial.rc, trial.changed, kept(etcd)) == (0, ["drain"], {}), trial.output
     first = play([DRAIN, READ], "--diff", **everything)
     assert (first.rc, first.changed) == (0, ["drain"]), first.output
-    assert "web/web9 is not registered: the maintenance is for when it comes" in first.output
+    assert "web/web9 is not registered. It will be in maintenance when it registers" in first.output
     assert '+    "reason": "Rolling update"' in first.output
     said = kept(etcd)
     assert sorted(said) == ["web1", "web2", "web9"]
