@@ -13,15 +13,15 @@ version_added: 0.1.0
 author:
   - Rollcall contributors (@rollcall)
 description:
-  - Makes sure that a key has a value, or that a key, or all keys under a prefix, are not there.
-  - O(items) does so for many keys at once. A task with fifty keys takes hardly longer than a task with one.
-  - What is as it must be is not written again, so that those who watch the key see nothing.
+  - Writes a key, or deletes a key or all keys under a prefix.
+  - With O(items), it does so for many keys at once. A task with fifty keys takes hardly longer than a task with one.
+  - The module does not write a key again if it already has the desired value and lease, so watchers see no event.
 notes:
-  - O(user) needs permission to read the key, also where it writes or deletes it, for what is there is looked at first.
-  - Values are shown in results and in diffs. Give the task C(no_log=true) where one is secret.
-  - Nothing is changed, and the task fails, if the key, O(value) or the value before contains the password of the task,
-    since Ansible would return asterisks in its place, and a later task could write them back.
-  - A task of M(community.general.etcd3) needs no other change than the name of the module.
+  - O(user) needs permission to read the key, even if the task writes or deletes it, since the module compares first.
+  - Results and diffs show values. Set C(no_log=true) for the task if a value is secret.
+  - If the key, O(value) or the former value contains the password or another secret option of the task, the task fails
+    before it changes anything. Otherwise Ansible would return asterisks, and a later task could write them back.
+  - To migrate a task from M(community.general.etcd3), only change the name of the module.
 extends_documentation_fragment:
   - rollcall.discovery.etcd
   - rollcall.discovery.attributes
@@ -29,7 +29,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - There is a warning where O(lease) is not there, for an earlier task may be to grant it.
+      - If O(lease) does not exist, there is only a warning, since an earlier task may grant it.
   diff_mode:
     support: full
   idempotent:
@@ -37,16 +37,16 @@ attributes:
 options:
   key:
     description:
-      - The key, or with O(prefix=true) what the keys to delete start with.
-      - Give either O(key) or O(items).
+      - The key. With O(prefix=true), the prefix of the keys to delete.
+      - Set either O(key) or O(items).
     type: str
   items:
     description:
-      - Many keys, each at most once. Their order has no meaning.
-      - Up to 128 keys of 1.5 MB in all are written in one transaction, so either all of them are changed or none. Keys
-        beyond that go into further transactions. If one of these fails, the error says how many keys were changed
-        before; the next run of the task changes the others.
-      - O(state) and O(lease) of the task hold for each item that has none of its own.
+      - Many keys, each at most once. Their order does not matter.
+      - Up to 128 keys with 1.5 MB in total are written in one transaction, which changes either all of them or none.
+        Further keys are written in further transactions. If one of these fails, the error says how many keys were
+        already changed. The next run of the task changes the others.
+      - O(state) and O(lease) of the task are the defaults of the items.
       - An empty list changes nothing.
     type: list
     elements: dict
@@ -59,34 +59,35 @@ options:
         required: true
       value:
         description:
-          - As O(value) of the task.
+          - Like O(value) of the task.
         type: raw
       state:
         description:
-          - As O(state) of the task, which is the default.
+          - Like O(state) of the task, which is the default.
         type: str
         choices:
           - present
           - absent
       lease:
         description:
-          - As O(lease) of the task, which is the default.
+          - Like O(lease) of the task, which is the default.
         type: int
       mod_revision:
         description:
-          - As O(mod_revision) of the task. If one of the keys was changed since, no key of its transaction is changed.
+          - Like O(mod_revision) of the task. If it does not match for one of the keys, the module changes no key of the
+            same transaction.
         type: int
   value:
     description:
-      - The value, required with O(state=present). With O(state=absent) it has no effect.
-      - Text is written, and compared, as it is.
-      - Anything else (a mapping, a list, a number, a boolean) is written as JSON, and compared as data. A value that
-        differs from it only in spaces or in the order of fields stays as it is.
-      - V(null) is no value. Give the text V('null') to write it as JSON has it.
+      - The value, required with O(state=present). Ignored with O(state=absent).
+      - Strings are written and compared unchanged.
+      - Other types (mappings, lists, numbers, booleans) are written as JSON and compared as data. An existing value
+        that differs only in whitespace or in the order of fields is not changed.
+      - V(null) means that there is no value. To write the JSON value, use the string V('null').
     type: raw
   state:
     description:
-      - Whether the key must be there.
+      - Whether the key must exist.
     type: str
     choices:
       - present
@@ -95,24 +96,23 @@ options:
   prefix:
     description:
       - With O(state=absent), delete all keys that start with O(key).
-      - V(/app) is a prefix of C(/apple), too. End it in a slash to stay within a directory.
+      - V(/app) is a prefix of C(/apple) as well. End the prefix with a slash to match only the keys of a directory.
     type: bool
     default: false
   lease:
     description:
-      - ID of the lease that must hold the key, as M(rollcall.discovery.etcd_lease) returns it.
-      - When the lease ends, etcd deletes the key.
-      - V(0) frees the key from its lease.
-      - By default the key stays with the lease that holds it, or with none.
+      - ID of the lease to attach the key to, as returned by M(rollcall.discovery.etcd_lease).
+      - When the lease expires or is revoked, etcd deletes the key.
+      - V(0) detaches the key from its lease.
+      - By default, the module does not change the lease of a key.
     type: int
   mod_revision:
     description:
-      - Change the key only where it was last written at this revision, as RV(mod_revision) of this module or
-        RV(rollcall.discovery.etcd_kv_info#module:kvs[].mod_revision) told it; V(0) where it must not be there.
-        Looking and writing are one transaction, so that nobody comes between.
-      - It is an error when somebody has written it since. A key that is as it must be already is left alone, and no
-        error, whoever wrote it.
-      - Not possible with O(prefix=true).
+      - Change the key only if it was last written at this revision, which is RV(mod_revision) of this module or
+        RV(rollcall.discovery.etcd_kv_info#module:kvs[].mod_revision). V(0) means that the key must not exist yet. The
+        comparison and the write are atomic.
+      - The module fails if another client has written the key since, unless the key already has the desired value.
+      - Cannot be used with O(prefix=true).
     type: int
 seealso:
   - module: rollcall.discovery.etcd_txn
@@ -153,12 +153,12 @@ EXAMPLES = r"""
       - key: /app/size
         state: absent
 
-- name: Set each key of a mapping from keys to values
+- name: Set all keys from a mapping of keys to values
   rollcall.discovery.etcd_kv:
     endpoints: http://etcd1:2379
     items: "{{ settings | dict2items }}"
 
-- name: Change what was read before, unless somebody else has changed it since
+- name: Change a key that was read before, unless another client has changed it since
   rollcall.discovery.etcd_kv:
     endpoints: http://etcd1:2379
     key: /app/limits
@@ -186,34 +186,34 @@ key:
   type: str
   sample: /app/colour
 value:
-  description: The text that the key has now (in check mode would have), V(null) where it is not there.
+  description: The value of the key after the task (in check mode, as it would be), V(null) if the key does not exist.
   returned: success, with O(key)
   type: str
   sample: green
 old_value:
-  description: The text that the key had before, V(null) where it was not there, and with O(prefix=true).
+  description: The former value of the key, V(null) if the key did not exist, and with O(prefix=true).
   returned: success, with O(key)
   type: str
   sample: blue
 revision:
   description: >-
-    The revision of etcd at which this was done, with several transactions the last one. If nothing had to change, the
+    The revision of etcd after the change, or after the last of several transactions. If nothing had to change, the
     revision at which the keys were read; V(0) if O(items) is empty.
   returned: success
   type: int
   sample: 42
 mod_revision:
-  description: The revision of etcd at which the key was last written, V(null) where it is not there.
+  description: The revision of etcd at which the key was last written, V(null) if it does not exist.
   returned: success, with O(key)
   type: int
   sample: 42
 lease:
-  description: ID of the lease that holds the key, V(0) for none.
+  description: ID of the lease that the key is attached to, V(0) if there is no lease.
   returned: success, with O(key)
   type: int
   sample: 0
 kvs:
-  description: What became of each of O(items), in their order.
+  description: The result for each of O(items), in their order.
   returned: success, with O(items)
   type: list
   elements: dict
@@ -224,32 +224,32 @@ kvs:
       type: str
       sample: /app/colour
     changed:
-      description: Whether this key was changed (in check mode would be).
+      description: Whether this key was changed (in check mode, whether it would be).
       returned: always
       type: bool
       sample: true
     value:
-      description: As RV(value).
+      description: Like RV(value).
       returned: always
       type: str
       sample: green
     old_value:
-      description: As RV(old_value).
+      description: Like RV(old_value).
       returned: always
       type: str
       sample: blue
     lease:
-      description: As RV(lease).
+      description: Like RV(lease).
       returned: always
       type: int
       sample: 0
     mod_revision:
-      description: As RV(mod_revision).
+      description: Like RV(mod_revision).
       returned: always
       type: int
       sample: 42
 deleted:
-  description: The keys that were deleted (in check mode would be).
+  description: The keys that were deleted (in check mode, that would be deleted).
   returned: success
   type: list
   elements: str
@@ -284,33 +284,34 @@ OPTIONS = {
     "prefix": {"type": "bool", "default": False},
     **KEY,
 }
-ONE_KEY = ("value", "prefix", "mod_revision")  # options that say something of one key, so not of all items
+ONE_KEY = ("value", "prefix", "mod_revision")  # options for a single key, which items have themselves
 
 
-def require_sense(module):
-    """End the module if options contradict each other."""
+def check_options(module):
+    """End the module with an error if options contradict each other."""
     params, given = module.params, module.params["items"] is not None
     beside = [name for name in ONE_KEY if params[name] not in (None, False)]
     if given == (params["key"] is not None):
         module.fail_json(msg=f"key, items: expected one of them, got {'both' if given else 'neither'}")
     if given and beside:
-        module.fail_json(msg=f"{', '.join(beside)}: expected within items, not beside it")
+        module.fail_json(msg=f"{', '.join(beside)}: expected within items, got it beside items")
     if params["prefix"] and (params["state"] == "present" or params["mod_revision"] is not None):
-        module.fail_json(msg="prefix goes with state=absent only, without mod_revision")
+        got = "state=present" if params["state"] == "present" else "mod_revision"
+        module.fail_json(msg=f"prefix: expected only with state=absent and without mod_revision, got it with {got}")
 
 
 def wanted(module):
-    """How each key must be, by its name. An item without a state or lease has that of the task."""
+    """The desired state of each key, by its name. The task's state and lease are the defaults of the items."""
     params, found = module.params, {}
     rows = {"": params} if params["items"] is None else {f"items[{n}].": row for n, row in enumerate(params["items"])}
     for place, row in rows.items():
         key, lease, absent = row["key"], row["lease"], (row["state"] or params["state"]) == "absent"
         if not key:
-            module.fail_json(msg=f"{place}key must not be empty")
+            module.fail_json(msg=f"{place}key: expected a value, got an empty string")
         if key in found:
             module.fail_json(msg=f"{place}key: expected each key once, got {key} again")
         if absent and lease is not None:
-            module.fail_json(msg=f"{place}lease goes with state=present only: a key that is deleted has none")
+            module.fail_json(msg=f"{place}lease: expected only with state=present, got it with state=absent")
         if not absent and row["value"] is None:
             module.fail_json(msg=f"{place}value: expected a value for {key}, since state is present")
         present = () if absent else (row["value"], params["lease"] if lease is None else lease)
@@ -323,13 +324,13 @@ def shown(value, lease):
 
 
 def difference(key, before, value, lease):
-    """The diff of a key that changes; `before` is the key as it was, None for one that was not there."""
+    """The diff of a key that changes; `before` is the former key, None if it did not exist."""
     old = None if before is None else shown(before.value, before.lease)
     return diff(key, old, None if value is None else shown(value, lease))
 
 
-def told(change):
-    """What users see of one key."""
+def public(change):
+    """The result for one key."""
     return {
         "key": change.wanted.key,
         "changed": change.changed,
@@ -341,10 +342,10 @@ def told(change):
 
 
 def reconcile(client, module, keys):
-    """Bring the keys to what is wanted, and return the result with its diffs."""
+    """Write the keys that differ, and return the result with its diffs."""
     single = module.params["items"] is None
     changes = writing.compare(client, list(keys.values()))
-    texts = [{name: told(change)[name] for name in ("key", "value", "old_value")} for change in changes.all]
+    texts = [{name: public(change)[name] for name in ("key", "value", "old_value")} for change in changes.all]
     refuse_hidden(module, **(texts[0] if single else {"kvs": texts}))
     if module.check_mode:
         for lease in sorted({change.lease for change in changes.all if change.changed}):
@@ -352,7 +353,7 @@ def reconcile(client, module, keys):
     else:
         changes = writing.write(client, changes)
     changed = [change for change in changes.all if change.changed]
-    kvs = [told(change) for change in changes.all]
+    kvs = [public(change) for change in changes.all]
     return {
         **(kvs[0] if single else {"kvs": kvs}),
         "changed": bool(changed),
@@ -363,7 +364,7 @@ def reconcile(client, module, keys):
 
 
 def delete_prefix(client, module):
-    """Delete all keys under the prefix, and return as `reconcile` does."""
+    """Delete all keys under the prefix, and return the result like `reconcile`."""
     prefix = module.params["key"]
     found = client.read_all(prefix)
     revision, kvs = found.revision, found.kvs
@@ -383,7 +384,7 @@ def delete_prefix(client, module):
 
 def main():
     module = create_module(OPTIONS)
-    require_sense(module)
+    check_options(module)
     keys = wanted(module)
     with connect(module) as client:
         result = delete_prefix(client, module) if module.params["prefix"] else reconcile(client, module, keys)

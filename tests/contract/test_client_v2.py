@@ -96,7 +96,7 @@ def test_a_password_is_needed_where_v2_has_authentication():
 def assert_permission(endpoint):
     assert [kv.value for kv in read(endpoint, "/infra/", user="inventory", password="sesame").kvs] == ["10.0.0.1"]
     for options in ({}, {"user": "inventory", "password": "swordfish"}):
-        with pytest.raises(PermissionDenied, match="Check user and password, and the roles") as error:
+        with pytest.raises(PermissionDenied, match="Check user and password, and grant a role") as error:
             read(endpoint, "/infra/", **options)
         assert "swordfish" not in str(error.value)
 

@@ -63,6 +63,6 @@ def test_a_key_that_changed_since_leaves_all_keys_of_the_transaction(client):
         client, [Wanted("/b", "y"), Wanted("/a", "y", mod_revision=client.get("/a").mod_revision)]
     )
     client.put("/a", "theirs")
-    with pytest.raises(EtcdError, match="/a was last written at revision .*Nothing was changed"):
+    with pytest.raises(EtcdError, match="mod_revision of /a: expected .*Nothing was changed"):
         writing.write(client, changes)
     assert client.get("/b") is None

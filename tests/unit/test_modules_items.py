@@ -94,13 +94,11 @@ def test_an_item_changed_since_stops_all_of_them(modules, fake_etcd):
     for check in (True, False):
         stale = modules.etcd_kv(items=items, check=check)
         assert stale["failed"]
-        assert (
-            f"/a was last written at revision {read + 1}, and mod_revision expects {read}. Nothing was" in stale["msg"]
-        )
+        assert f"mod_revision of /a: expected {read}, got {read + 1}. Nothing was" in stale["msg"]
     items[1]["mod_revision"] = read + 1
     fake_etcd.inject(TXN, Meanwhile(lambda: None))  # that of the reading
     fake_etcd.inject(TXN, Meanwhile(lambda: fake_etcd.delete("/a")))
-    assert "/a is not there, and mod_revision expects" in modules.etcd_kv(items=items)["msg"]
+    assert "got a key that does not exist" in modules.etcd_kv(items=items)["msg"]
     assert fake_etcd.tree("/") == {}
     created = modules.etcd_kv(items=[{"key": "/a", "value": "z", "mod_revision": 0}, items[0]])
     assert created["changed"]
@@ -158,12 +156,12 @@ def test_no_items_are_no_change(modules, fake_etcd):
         ({"items": [{"key": "/a", "value": "x"}], "value": "y"}, "value: expected within items"),
         ({"items": [{"key": "/a"}], "state": "absent", "prefix": True}, "prefix: expected within items"),
         ({"items": [{"key": "/a", "value": "x"}], "mod_revision": 5}, "mod_revision: expected within items"),
-        ({"items": [{"key": "/a", "value": "x"}, {"key": "", "value": "x"}]}, "items[1].key must not be empty"),
+        ({"items": [{"key": "/a", "value": "x"}, {"key": "", "value": "x"}]}, "items[1].key: expected a value"),
         ({"items": [{"value": "x"}]}, "missing required arguments: key"),
         ({"items": [{"key": "/a"}]}, "items[0].value: expected a value for /a"),
         ({"items": [{"key": "/a", "value": None}]}, "items[0].value: expected a value for /a"),
         ({"items": [{"key": "/a", "value": "x", "prefix": True}]}, "Unsupported parameters"),
-        ({"items": [{"key": "/a", "state": "absent", "lease": 7}]}, "items[0].lease goes with state=present only"),
+        ({"items": [{"key": "/a", "state": "absent", "lease": 7}]}, "items[0].lease: expected only with state=present"),
         (
             {"items": [{"key": "/a", "value": "x"}, {"key": "/b", "value": "x"}, {"key": "/a", "state": "absent"}]},
             "items[2].key: expected each key once, got /a again",

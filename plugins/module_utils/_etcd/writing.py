@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Writing keys: only those that differ, in as few transactions as etcd allows.
+"""Writes keys: only those that differ, in as few transactions as etcd allows.
 
 Internal to the collection: no promise is made to other users of this file.
 
-`compare` reads the keys and says what would change; `write` does it. Between the two a caller can look at the changes,
+`compare` reads the keys and computes the changes; `write` makes them. In between, the caller can inspect the changes
 and refuse them.
 """
 
@@ -26,10 +26,10 @@ Json = t.Dict[str, t.Any]
 
 
 class Wanted(t.NamedTuple):
-    """How a key must be. `value` is text, or data that is kept as JSON; None: the key must not exist.
+    """The desired state of a key. `value` is a string, or data to store as JSON; None: the key must not exist.
 
-    Without a `lease` the key stays with the lease that holds it; 0 frees it. With `mod_revision` the key changes only
-    if that is the revision of its last change (0: it does not exist).
+    `lease` None does not change its lease, 0 detaches it. With `mod_revision`, the key is changed only if it was last
+    written at that revision (0: it does not exist).
     """
 
     key: str
@@ -40,9 +40,9 @@ class Wanted(t.NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """What becomes of a key: `before` is what is replaced or deleted.
+    """The change of a key: `before` is the key that is replaced or deleted.
 
-    `value` is None, `lease` 0 and `mod_revision` None for a key that does not exist afterwards. Until the change is
+    If the key does not exist afterwards, `value` is None, `lease` 0 and `mod_revision` None. Until the change is
     written, `mod_revision` is that of `before`.
     """
 
@@ -55,14 +55,14 @@ class Change:
 
 
 class Changes(t.NamedTuple):
-    """One change for each key that was asked for, in that order, as of `revision` (0: of no key)."""
+    """One change for each desired key, in that order, as of `revision` (0: there are no keys)."""
 
     revision: int
     all: t.List[Change]
 
 
 def compare(client: Client, wanted: t.Sequence[Wanted]) -> Changes:
-    """Read the keys, each given once, and compare them. Raises EtcdError kinds, also if a `mod_revision` is not met."""
+    """Read the keys (without duplicates) and compare them. Raises EtcdError kinds, KeyChanged for a `mod_revision`."""
     found = client.range(wanted[0].key) if len(wanted) == 1 else client.read_keys([one.key for one in wanted])
     kvs = {kv.key: kv for kv in found.kvs}
     changes = [_change(one, kvs.get(one.key)) for one in wanted]
@@ -73,9 +73,9 @@ def compare(client: Client, wanted: t.Sequence[Wanted]) -> Changes:
 
 
 def write(client: Client, changes: Changes) -> Changes:
-    """Write what differs, and return what was really replaced: others may write in between.
+    """Write the differences, and return the changes that were made, since other clients may write in between.
 
-    All of it is written or nothing if it fits into one transaction: MAX_TXN_OPS keys, MAX_REQUEST bytes. If a later
+    If they fit into one transaction (MAX_TXN_OPS keys, MAX_REQUEST bytes), either all are written or none. If a later
     transaction fails, the EtcdError says how many keys the earlier ones have changed.
     """
     pending = [change for change in changes.all if change.changed]
@@ -103,16 +103,17 @@ def _change(wanted: Wanted, before: t.Optional[KeyValue]) -> Change:
 
 
 def _require_revision(wanted: Wanted, found: t.Optional[KeyValue]) -> None:
-    """Raises EtcdError if the key was changed since the revision that is expected."""
+    """Raises KeyChanged if the key was changed since the expected revision."""
     if wanted.mod_revision not in (None, found.mod_revision if found else 0):
-        now = f"was last written at revision {found.mod_revision}" if found else "is not there"
+        got = f"{found.mod_revision}" if found else "a key that does not exist"
         raise KeyChanged(
-            f"{wanted.key} {now}, and mod_revision expects {wanted.mod_revision}. Nothing was changed: read it again"
+            f"mod_revision of {wanted.key}: expected {wanted.mod_revision}, got {got}. Nothing was changed. Read the "
+            "key again"
         )
 
 
 def _transactions(changes: t.Sequence[Change]) -> t.Iterator[t.List[Change]]:
-    """The changes, as many at once as one transaction takes."""
+    """The changes in groups that fit into one transaction."""
     some: t.List[Change] = []
     sent = replaced = 0
     for change in changes:
@@ -120,7 +121,7 @@ def _transactions(changes: t.Sequence[Change]) -> t.Iterator[t.List[Change]]:
         more_sent = size(key) * (3 if guards else 1) + size(change.value or "")  # compare, write, read
         more_replaced = size(change.before.value) if change.before else 0
         full = len(some) == wire.MAX_TXN_OPS or sent + more_sent > wire.MAX_REQUEST
-        # What is replaced is in the answer, where base64 makes four bytes of three.
+        # The answer contains the replaced values in base64, which turns three bytes into four.
         if some and (full or replaced + more_replaced > wire.MAX_PAGE // 2):
             yield some
             some, sent, replaced = [], 0, 0
@@ -132,7 +133,7 @@ def _transactions(changes: t.Sequence[Change]) -> t.Iterator[t.List[Change]]:
 
 
 def _write(client: Client, changes: t.Sequence[Change]) -> t.Tuple[int, t.List[Change]]:
-    """One transaction: its revision, and the changes as they were made."""
+    """Execute one transaction; returns its revision, and the changes that were made."""
     guarded = [change.wanted for change in changes if change.wanted.mod_revision is not None]
     guards = [wire.unchanged(wanted.key, wanted.mod_revision or 0) for wanted in guarded]
     more = f" and {len(changes) - 1} more" if changes[1:] else ""
@@ -142,7 +143,10 @@ def _write(client: Client, changes: t.Sequence[Change]) -> t.Tuple[int, t.List[C
     if not done.succeeded:
         for index, wanted in enumerate(guarded):
             _require_revision(wanted, next(iter(done.range(index).kvs), None))
-        raise NotGateway(f"{what} failed: {client.endpoint} refused it for keys that are as expected: it is no etcd")
+        raise NotGateway(
+            f"{what} failed: {client.endpoint} refused it although the mod_revisions match. Check that this is a "
+            "client URL of etcd"
+        )
     return done.revision, [_made(change, done.previous(index), done.revision) for index, change in enumerate(changes)]
 
 
@@ -153,7 +157,7 @@ def _operation(change: Change) -> Json:
 
 
 def _made(change: Change, replaced: t.Sequence[KeyValue], revision: int) -> Change:
-    """The change with what it really replaced; a key that somebody else has deleted meanwhile is no change."""
+    """The change with the key that it replaced; not a change if another client had already deleted the key."""
     before = replaced[0] if replaced else None
     if change.value is None:
         return dataclasses.replace(change, changed=before is not None, before=before)

@@ -225,9 +225,14 @@ def test_what_cannot_be_is_one_clear_message(etcd, modules, monkeypatch):
     assert warned == [f"{missing}. The task will fail unless an earlier one creates it [RC-E-MISSING]"]
     assert users(etcd) == {}  # nor is one of them there who is all right
     both, half = {"key": "/a", "prefix": "/a"}, {"range_end": "/b"}
-    unclear = [({}, "needs a key"), ({"key": ""}, "needs a key"), (both, "needs a key"), (half, "needs a key")]
+    unclear = [
+        ({}, "permissions: expected a key"),
+        ({"key": ""}, "permissions: expected a key"),
+        (both, "permissions: expected a key"),
+        (half, "permissions: expected a key"),
+    ]
     unclear += [
-        ({"prefix": "/a", **half}, "needs a key"),
+        ({"prefix": "/a", **half}, "permissions: expected a key"),
         ({"key": "/b", **half}, "expected a key after /b, got /b"),
     ]
     for keys, words in unclear:

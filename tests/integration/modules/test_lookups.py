@@ -84,7 +84,7 @@ def test_what_was_read_is_changed_unless_somebody_was_quicker(play, etcd):
     ]
     run = play(tasks, vars={"rollcall_etcd_endpoints": etcd.endpoints})
     assert (run.rc, run.changed) == (0, ["create", "change"]), run.output
-    assert "Nothing was changed: read it again" in run["stale"]["msg"]
+    assert "Nothing was changed. Read the key again" in run["stale"]["msg"]
     assert etcd.ctl("get", "/app/limits", "--print-value-only") == '{"seconds": 30}\n'
 
 
