@@ -66,6 +66,8 @@ def test_a_new_release_restarts_also_the_daemon_whose_role_is_not_played(host: H
     config.write_text(
         json.dumps({"etcd": {"endpoints": ["http://127.0.0.1:1"]}, "name": "a", "role": "b", "address": "10.0.0.5"})
     )
+    render = {"name": "lb1", "templates": [{"src": "/etc/a.j2", "dest": "/etc/a"}]}  # the new release takes it
+    host.path("/etc/rollcall/render.json").write_text(json.dumps(render))
     daemon = host.start_renderer("register", f"--config={config}", f"--run-dir={tmp_path / 'run'}")
     try:
         assert daemon.stderr is not None
