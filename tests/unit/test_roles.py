@@ -17,7 +17,7 @@ import yaml
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import lookup_loader
-from ansible.template import Templar
+from ansible.template import Templar, trust_as_template
 
 from ansible_collections.rollcall.discovery.plugins.module_utils import _options
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.check_config import TYPES
@@ -82,6 +82,20 @@ def test_a_directory_that_is_missing_ends_no_service(role: Path) -> None:
     for unit in role.glob("templates/*.service.j2"):
         lines = [line for line in unit.read_text().splitlines() if line.startswith("ReadWritePaths=")]
         assert all(line.startswith("ReadWritePaths=-") for line in lines), unit
+
+
+@pytest.mark.parametrize(("dest", "protected"), [("/etc/hosts.web", "true"), ("/etc/haproxy/haproxy.cfg", "full")])
+def test_the_renderer_may_write_a_file_directly_in_etc(dest: str, protected: str) -> None:
+    """systemd drops a writable path that ProtectSystem makes read-only under the same name."""
+    (unit,) = [path for role in ROLES for path in role.glob("templates/rollcall-render.service.j2")]
+    lines = unit.read_text().splitlines(keepends=True)
+    start = next(number for number, line in enumerate(lines) if "set directories" in line)
+    end = next(number for number, line in enumerate(lines) if line.startswith("ReadWritePaths=")) + 1
+    options = {"render_templates": [{"dest": dest}], "render_added_templates": [], "render_writable_paths": []}
+    section = trust_as_template("".join(lines[start:end]))
+    rendered = Templar(DataLoader(), variables={**options, "render_state_dir": "/var/lib/rollcall"}).template(section)
+    assert f"ProtectSystem={protected}\n" in rendered
+    assert f"ReadWritePaths=-{Path(dest).parent} -/var/lib/rollcall" in rendered
 
 
 def test_the_role_register_has_the_options_of_every_type_of_check(tmp_path: Path) -> None:
