@@ -70,7 +70,11 @@ def run(args: argparse.Namespace) -> int:
         else:
             said = f"in maintenance: {in_words(result.after)}" + ("" if result.changed else ", as before")
             if not result.registered:
-                warn(f"{result.who} is not registered: the maintenance is for when it comes", "RC-E-UNKNOWN-NODE")
+                warn(
+                    f"{result.who} is not registered. It will be in maintenance when it registers; check the path if "
+                    "this is unexpected",
+                    "RC-E-UNKNOWN-NODE",
+                )
         say(printable(f"{result.who} is {said}"))
     return 0
 

@@ -225,7 +225,7 @@ def test_maintenance_drains_survives_a_new_lease_and_ends(etcd: Cluster, rollcal
     assert rollcall("maintenance", "off", config).stdout == "web/web1 is not in maintenance\n"
     assert values(etcd, KEPT) == {}
     other = rollcall("maintenance", "on", config, "--node=web/web9", "--until=never")
-    assert "web/web9 is not registered: the maintenance is for when it comes" in other.stderr
+    assert "web/web9 is not registered. It will be in maintenance when it registers" in other.stderr
     refused = rollcall("maintenance", "on", config, "--until=2020-01-01")
     assert (refused.returncode, "expected a time within the next year" in refused.stderr) == (1, True)
 
