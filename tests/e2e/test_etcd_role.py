@@ -104,9 +104,7 @@ def members(fresh: Members) -> Members:
 def test_half_a_new_cluster_is_not_started(fresh: Members) -> None:
     played = fresh.apply("--limit", "member1", check=False)
     assert played.rc == 2
-    assert (
-        "a new cluster is started with all its members at once, but member2, member3 of the group etcd" in played.output
-    )
+    assert "a new cluster starts with all its members at once, but member2, member3 of the group etcd" in played.output
     assert fresh.hosts[0].exec("systemctl is-active etcd", check=False).stdout == "inactive\n"
     assert fresh.hosts[0].exec(f"ls {WAL}", check=False).returncode != 0
 
@@ -309,7 +307,7 @@ def test_a_cluster_without_tls_stays_as_it_is(lab: Lab, installed: Installed, tm
         host.exec("etcdctl put mine here")
         played = lonely.apply(check=False)
         assert "is part of a cluster that runs without TLS" in played.output
-        assert "Set etcd_tls to false to keep it as it is" in played.output
+        assert "Set etcd_tls to false to keep the cluster as it is" in played.output
         assert played.total("changed") == 0
         assert lonely.apply(etcd_tls=False).total("changed") == 0
         assert host.exec("etcdctl get mine --print-value-only").stdout == "here\n", "no password was demanded"

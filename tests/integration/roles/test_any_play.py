@@ -70,11 +70,12 @@ def test_a_host_that_did_not_fail_says_nothing_if_any_error_is_fatal(ansible_bin
 @pytest.mark.parametrize(
     ("keyword", "value", "message"),
     [
-        ("strategy", "free", "Remove strategy free from the play, or set it to linear."),
+        ("strategy", "free", 'Remove \\"strategy: free\\" from the play, or set it to linear.'),
         (
             "serial",
             1,
-            "m2, m3 of the group etcd come in a later batch of this play. Nothing was started. Remove serial",
+            "m2, m3 of the group etcd come in a later batch of this play. Nothing was started. For the first run, "
+            "remove serial",
         ),
     ],
 )
