@@ -89,6 +89,7 @@ def test_two_datacentres_are_one_inventory_and_one_may_be_away(
         shutil.copy(authority.ca_cert, credentials / "tls/ca.crt")
         (credentials / "passwords/inventory").write_text(PASSWORD)
         (credentials / "passwords/inventory").chmod(0o600)
+        (credentials / "passwords/inventory").chmod(0o600)
 
     source = here / "inventory/etcd.yml"
     for state in ("both are there", "one is away"):

@@ -363,6 +363,7 @@ def test_half_a_store_is_refused(members: Members, authority: Authority) -> None
     assert not (members.store / "passwords/root").exists()
 
     (members.store / "passwords/root").write_text("another\n")
+    (members.store / "passwords/root").chmod(0o600)
     rc, printed = members.decide()
     assert rc == 2
     assert f"as root with the password from {members.store}/passwords/root: " in printed

@@ -45,6 +45,7 @@ def give(
     passwords = directory / "credentials/passwords"
     passwords.mkdir(parents=True, exist_ok=True)
     (passwords / "root").write_text("hard-to-guess\n")
+    (passwords / "root").chmod(0o600)
     variables: dict[str, Any] = {
         "rollcall_etcd_endpoints": secured.endpoints,
         "rollcall_etcd_ca_cert": str(authority.ca_cert),
