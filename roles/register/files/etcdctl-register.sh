@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# This host answers the roll call with nothing but etcdctl: one lease, one key `ip` for each of its roles.
+# Registers this host with nothing but etcdctl: one lease, one key `ip` for each of its roles.
 #
 #   ROLLCALL_PREFIX    /infrastructure/, with its slash; a data centre follows it where there is one (/infrastructure/eu/)
 #   ROLLCALL_ROLES     roles, between spaces
@@ -81,7 +81,7 @@ grant_lease() {
     [ -n "$lease" ] && printf '%s\n' "$lease" >"$noted"
 }
 
-# Whether others have all of our names, or somebody else's key hangs on the lease. The latter counts seldom, since it may
+# Whether others have all of our names, or a key of another client is attached to the lease. The latter counts seldom, since it may
 # be our own user that lacks the permission.
 is_useless() {
     [ "$held" -gt 0 ] || return 0
@@ -95,7 +95,7 @@ revoke_lease() {
     rm -f "$noted"
 }
 
-# What the host calls itself may still be no name, as before DHCP has given it one.
+# The host name may still be missing, such as before DHCP has given one.
 find_keys() {
     name=${ROLLCALL_NAME-}
     if [ -z "$name" ]; then
@@ -120,8 +120,8 @@ find_address() {
     [ -n "$address" ]
 }
 
-# Have all keys as they must be, in one transaction that fails if somebody comes between. A key with our address is
-# ours, also under another lease: that of our former boot. A key with another address is somebody else's, until it goes.
+# Write all keys as they must be, in one transaction that fails if another client comes between. A key with our address is
+# ours, also under another lease: that of our former boot. A key with another address belongs to another host, until it goes.
 # A lease is granted only when nothing else is missing. `held` is how many keys the lease has, as far as that is known.
 claim() {
     find_address || {
