@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: etcd
-short_description: Hosts that answer the roll call in etcd
+short_description: Hosts that are registered in etcd
 author:
   - Rollcall contributors (@rollcall)
 version_added: 0.1.0
@@ -31,13 +31,13 @@ notes:
   - A file that is not YAML, that lacks C(plugin) or has another suffix never reaches this plugin, unless its name ends
     in C(etcd.yml) or C(etcd.yaml) and C(enable_plugins) lists the plugin. With C(any_unparsed_is_failed) in the section
     C(inventory) of C(ansible.cfg) Ansible makes such mistakes fatal, too.
-  - A node that no lease holds is left out with a warning; see O(allow_unleased). In the trees that operators write
+  - A node without a lease is rejected with a warning; see O(allow_unleased). In the trees that operators write
     (V(consul) and V(script) of O(layout)) nodes need no lease, and over O(api=v2) a TTL of the key, or of a directory
     that it is in, stands for one.
-  - A node whose own data are wrong is left out with a warning, and the others stay; see O(strict_nodes). So is one that
+  - A node whose own data are wrong is rejected with a warning, and the others stay; see O(strict_nodes). So is one that
     has the name of a group, or shares its name with another machine, and one with more than 64 keys, more than 4 KiB in
     one of them or more than 16 KiB in all.
-  - Of two nodes with one address the one that was registered first keeps it, and the other is left out with a warning,
+  - Of two nodes with one address the one that was registered first keeps it, and the other is rejected with a warning,
     for a play on it would go to the first. One host under several roles is one node. Nodes of different clusters that
     share an address both stay, with a warning.
   - Of two roles, or two data centres, that make the same group, the one that was registered first makes it, and the
@@ -47,9 +47,9 @@ notes:
   - Nodes describe themselves, so a group says what a node claims to be. Do not hang secrets on membership unless
     etcd's authentication is on and each node can write its own keys only.
   - A host that an earlier inventory source has, too, gets the groups and the C(rollcall_) variables as well. But an
-    C(ansible_host) that the host has from there stays, whatever its node says, since passwords beside it are for that
-    address. Where the two differ there is a warning. If the other source is right, put it after the file of this
-    plugin; if etcd is right, remove C(ansible_host) there. Trees that operators write, O(layout=consul) and
+    C(ansible_host) that the host has from there stays, even if its node says otherwise, since passwords beside it are
+    for that address. A difference between the two is a warning. If the other source is right, put it after the file of
+    this plugin; if etcd is right, remove C(ansible_host) there. Trees that operators write, O(layout=consul) and
     O(layout=script), are a source like every other.
   - C(ansible-inventory --list) prints text of ASCII letters, digits, blanks and C(._-:/@,+=) as plain JSON. Text with
     any other character is the value of a key C(__ansible_unsafe), so that a program that reads the output, such as AWX,
@@ -58,7 +58,7 @@ notes:
     O(keyed_groups) a O(keyed_groups[].prefix), so that no node can choose the whole name of a group, and let no node
     choose the whole of a O(keyed_groups[].parent_group).
   - Where the value of O(keyed_groups[].key) is a number or a truth value, the group has its text as name, V(env_5). A
-    host whose value holds lists or mappings within each other is passed over with a warning, and with O(strict=true)
+    host whose value holds lists or mappings within each other is skipped with a warning, and with O(strict=true)
     an error. Of groups that would be within each other in a circle, one is not put into the other, with a warning.
   - Expressions know C(inventory_hostname), C(inventory_hostname_short), C(group_names) with the groups that the host
     has until then, and what O(compose) has set before them.
@@ -79,13 +79,13 @@ options:
     choices: [rollcall.discovery.etcd]
   layout:
     description:
-      - What the keys under O(prefix) look like. The first two are the roll call's own; the others read trees that
-        people already have. What each of them makes of a tree is said here; all else is the same for every layout,
-        but that only the roll call's own know of maintenance.
+      - The form of the keys under O(prefix). The first two are the layouts of this collection; the others read trees
+        that people already have. This option describes how each reads a tree; all else is the same for every layout,
+        but only the layouts of this collection know maintenance.
       - "V({role}/{name}) and V({dc}/{role}/{name}): C(web/web1/ip), and beside it C(node), C(health) and C(checks/), as
         C(rollcall register), M(rollcall.discovery.node) or C(etcdctl put --lease) write them."
       - "V(json): one key C(web1) for each host, with a JSON object that its node writes. The field C(ip) (or
-        C(address)) is needed. C(hostname) (or C(name)) is the name where it is not that of the key, C(role) (or
+        C(address)) is needed. C(hostname) (or C(name)) is the name if it differs from that of the key, C(role) (or
         C(type)) the role, C(dc) (or C(datacenter)) the data centre, C(health) the health, and C(groups), a list or
         text with commas, are the tags. All other fields are in C(rollcall_meta)."
       - "V(consul): C(groups/<dc>/<host>) with text as C(web,db), and C(metadata/<dc>/<host>) with a JSON object of
@@ -95,7 +95,7 @@ options:
         are JSON where they are JSON, else text, so that C(3.10) is a number unless it has quotes. Groups within each
         other in a circle are an error."
       - With V(consul) and V(script), which operators write, groups and data centres are called as in the tree, as if
-        O(group_names) were C({role}) and C({dc}), and there are none of health and maintenance. Variables are
+        O(group_names) were C({role}) and C({dc}), and no groups of health and maintenance. Variables are
         called as there, too, and C(rollcall_meta) is empty. C(ansible_host) must be an IP address; a host without it
         is reached by its name. See O(trusted_variables) for those that are not taken.
     type: str
@@ -124,8 +124,8 @@ options:
       - Variables that are taken from a tree in the O(layout) V(consul) or V(script) although they decide how Ansible
         works, for example V(ansible_user) and V(ansible_port).
       - Without being named here, a variable whose name begins with C(ansible_) or C(rollcall_), or that Ansible itself
-        sets, is left out with a warning. With V(ansible_host) here, it may also be a name.
-      - Whoever can write such a variable in etcd decides what the controller runs.
+        sets, is rejected with a warning. With V(ansible_host) here, it may also be a name.
+      - A user who can write such a variable in etcd decides what the controller runs.
     type: list
     elements: str
     default: []
@@ -134,9 +134,9 @@ options:
     description:
       - Several etcds in one inventory, for example one in each data centre. They are read at the same time, each at a
         revision of its own, and there is a result only when all of them could be read; see O(on_error).
-      - Each may have options of its own, O(endpoints) or O(layout) for example. What it does not have is as the file
-        says. Its own way to etcd, by endpoints, host and port or SRV records, takes the place of the file's.
-      - Where one name is registered in two clusters, both nodes are left out with a warning, unless O(hostnames) makes
+      - Each may have options of its own, O(endpoints) or O(layout) for example. An option that it does not have is as
+        the file says. Its own way to etcd, by endpoints, host and port or SRV records, takes the place of the file's.
+      - Where one name is registered in two clusters, both nodes are rejected with a warning, unless O(hostnames) makes
         two names of it.
       - There is no group for each cluster. Give each a V(dc), or O(layout={dc}/{role}/{name}), and there are groups of
         data centres.
@@ -158,7 +158,7 @@ options:
       - They are in the group C(lost) and in no other, so that a play on a role does not meet them, but one on C(all)
         does. O(compose), O(groups) and O(keyed_groups) do not see them.
       - They have C(rollcall_health=lost), their name, role and data centre, and as C(ansible_host) the address that
-        they had last. One of which the roster knows none, or none that may be used, is left out with a warning.
+        they had last. One of which the roster knows none, or none that may be used, is omitted with a warning.
       - They do not count for O(min_hosts), O(allow_empty) and O(max_shrink). O(filters) on a service, a tag or a health
         leave none of them.
     type: bool
@@ -169,7 +169,7 @@ options:
       - How a host is called, in order of preference. The first that its node has is taken.
       - V(name) is the name under which the node is registered, V(address) its address, and V(name.dc) its name and its
         data centre with a dot between them.
-      - Where two machines get the same name, both are left out with a warning. With V(name.dc) first, one name may be
+      - If two machines get the same name, both are rejected with a warning. With V(name.dc) first, one name may be
         used in every data centre.
     type: list
     elements: str
@@ -187,7 +187,7 @@ options:
     version_added: 0.2.0
   exclude_filters:
     description:
-      - Which nodes do not become hosts, whatever O(filters) says.
+      - Nodes that do not become hosts, even if they match O(filters).
       - One mapping as in O(filters), or a list of them. A node that passes all of one mapping is kept out.
     type: raw
     default: []

@@ -11,12 +11,12 @@ author:
   - Rollcall contributors (@rollcall)
 version_added: 0.2.0
 description:
-  - Returns the files of a certificate that lies on the controller. What is not there yet is created, as
+  - Returns the files of a certificate that lies on the controller. A missing file is created, as
     P(rollcall.discovery.password#lookup) does with passwords, the certificate authority (CA) included.
   - If a vault password is loaded, as with C(--vault-password-file), keys are encrypted with ansible-vault. Encrypted
     keys are read; M(ansible.builtin.copy) decrypts them.
   - The CA is made once, valid for ten years, and its key never leaves O(directory).
-  - A certificate that is about to end, or that is for other names than are asked for, is renewed. Its key stays.
+  - A certificate that is about to end, or has other names than the given ones, is renewed. Its key stays.
   - Certificates are good for a member of etcd, as server and as client of the other members. They carry no CN, since
     etcd would take a client without a token for the user of that name.
 notes:

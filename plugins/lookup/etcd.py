@@ -35,7 +35,7 @@ options:
     required: true
   prefix:
     description:
-      - Read all keys that start with one of the terms, in the order of their names. That there are none is no error.
+      - Read all keys that start with one of the terms, in the order of their names. A prefix without keys is no error.
       - V(/app) is a prefix of C(/apple), too. End it in a slash to stay within a directory. An empty one means all of
         etcd.
     type: bool
@@ -58,8 +58,8 @@ options:
     description:
       - What happens where keys cannot be had, since etcd cannot be reached or refuses, or a key is not there and has no
         O(default), or its value cannot be decoded. A key that may not be read takes no other one with it.
-      - With V(strict) it is an error. With V(warn) it is a warning, and with V(ignore) it is told with C(-vvv) only.
-        The keys then have the value O(default), or are left out where that is not given.
+      - With V(strict) it is an error. With V(warn) it is a warning, and with V(ignore) it is logged with C(-vvv) only.
+        The keys then have the value O(default), or are omitted without it.
       - Connection options that cannot work are always an error.
       - Ansible's own C(errors='ignore'), which every lookup knows, makes the whole result C(None), or with C(query())
         an empty list.
@@ -70,7 +70,7 @@ options:
   revision:
     description:
       - Read the keys as they were at this revision of etcd, by default (V(0)) as they are now.
-      - It is an error when etcd has compacted it meanwhile.
+      - It is an error if etcd has compacted it.
     type: int
     default: 0
     version_added: 0.2.0
@@ -95,7 +95,7 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ lookup('rollcall.discovery.etcd', '/app/colour', return='value', endpoints='http://etcd1:2379') }}"
 
-- name: Use a default where the key is not there; the connection comes from variables
+- name: Use a default if the key does not exist; the connection comes from variables
   vars:
     rollcall_etcd_endpoints: [http://etcd1:2379, http://etcd2:2379, http://etcd3:2379]
     colour: "{{ lookup('rollcall.discovery.etcd', '/app/colour', return='value', default='blue') }}"
@@ -126,7 +126,7 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     var: colour
 
-- name: Change a key, unless somebody has changed it since it was read
+- name: Change a key, unless another client has changed it since it was read
   vars:
     limits: "{{ lookup('rollcall.discovery.etcd', '/app/limits', return='kv', decode='json', default={}) }}"
   rollcall.discovery.etcd_kv:
@@ -171,7 +171,7 @@ FORMS: dict[str, t.Callable[[list[KeyValue]], list[t.Any]]] = {
 
 
 class LookupModule(LookupBase):
-    """Reads keys and gives them in the form that is asked for."""
+    """Reads keys and gives them in the requested form."""
 
     def run(self, terms: list[t.Any], variables: t.Any = None, **kwargs: t.Any) -> list[t.Any]:
         options = _plugin.lookup_options(self, variables, kwargs)
@@ -215,7 +215,7 @@ def _missing(client: Client, keys: list[str]) -> str:
 
 
 def _decoded(kvs: dict[str, KeyValue], form: str, problems: list[str]) -> dict[str, KeyValue]:
-    """With values as data; those that cannot be decoded are left out, and told in `problems`."""
+    """With values as data; those that cannot be decoded are omitted, and named in `problems`."""
     found = {}
     for kv in kvs.values():
         try:

@@ -24,7 +24,7 @@ options:
     elements: str
     required: true
   checksum:
-    description: The checksum that C(SHA256SUMS) of the release has, as V(sha256:) and 64 hexadecimal digits.
+    description: The checksum that C(SHA256SUMS) of the release has, such as V(sha256:) and 64 hexadecimal digits.
     type: str
     required: true
 """

@@ -12,7 +12,7 @@ author:
 version_added: 0.2.0
 description:
   - Returns the advisories that apply to a version of etcd, and whether authentication protects anything with it.
-  - The table is part of this collection. SECURITY.md shows it. Nothing is asked over the network.
+  - The table is part of this collection. SECURITY.md shows it. The lookup uses no network.
   - The role P(rollcall.discovery.etcd#role) uses this lookup.
 options:
   _terms:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: nodes
-short_description: Nodes that answer the roll call
+short_description: Registered nodes
 version_added: 0.1.0
 author:
   - Rollcall contributors (@rollcall)
@@ -15,7 +15,7 @@ description:
   - Without filters these are all nodes, also critical, draining and maintained ones. O(serving=true) asks for those
     that can take traffic.
   - A node is a dictionary with the fields that M(rollcall.discovery.node_info) returns.
-  - A node that says something impossible of itself is left out with a warning; the others stay.
+  - A node whose own data are wrong is rejected with a warning; the others stay.
   - What nodes say is text and never a template.
 notes:
   - With C(query()) the result is always a list. Like every lookup, C(lookup()) gives the item itself where there is
@@ -60,7 +60,7 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ lookup('rollcall.discovery.nodes', 'web1', endpoints='http://etcd1:2379').address }}"
 
-- name: Show the nodes of two roles in one data centre, as a list whatever their number
+- name: Show the nodes of two roles in one data centre, as a list for any number of them
   vars:
     nodes: "{{ query('rollcall.discovery.nodes', role=['web', 'lb'], dc='eu', layout='{dc}/{role}/{name}') }}"
   ansible.builtin.debug:

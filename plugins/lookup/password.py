@@ -71,7 +71,7 @@ from ansible_collections.rollcall.discovery.plugins.plugin_utils._errors import 
 
 
 class LookupModule(LookupBase):
-    """Reads passwords, and creates them if that is asked for."""
+    """Reads passwords, and creates them on request."""
 
     def run(self, terms: list[t.Any], variables: t.Any = None, **kwargs: t.Any) -> list[str]:
         options = _plugin.lookup_options(self, variables, kwargs)

@@ -13,7 +13,7 @@ version_added: 0.1.0
 description:
   - Packs the Python package C(rollcall), which a node runs to register itself or to render templates, into a C(.tar.gz)
     file on the controller, and returns its path.
-  - The same collection gives the same file name and the same content, whatever the time, the user or the umask, so
+  - The same collection gives the same file name and the same content, at any time, for any user and umask, so
     that a node which has it already is left alone.
   - The name of the file carries the version of the collection and a digest of the content.
   - The archive unpacks to a directory C(rollcall/) and a file C(VERSION), a JSON object with C(version) and C(digest).

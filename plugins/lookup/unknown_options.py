@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: unknown_options
-short_description: Variables that look like options of a role and are none
+short_description: Variables that look like options of a role but are not
 author:
   - Rollcall contributors (@rollcall)
 version_added: 0.2.0

@@ -42,7 +42,7 @@ class ArchiveError(Exception):
 
 
 class Archive(t.NamedTuple):
-    """What an archive holds, as its own top directory and programs say."""
+    """The content of an archive, as its own top directory and programs say."""
 
     version: str
     architecture: str  # the kernel's name, as in ansible_facts['architecture']
@@ -110,7 +110,7 @@ def _program_heads(path: str, archive: tarfile.TarFile) -> t.Iterator[tuple[Pure
 
 
 def _archive_of(path: str, heads: t.Mapping[PurePosixPath, bytes], sha256: str) -> Archive:
-    """What the names and headers of the programs say."""
+    """The architecture, as the names and headers of the programs say."""
     hint = "Take the archive etcd-vVERSION-linux-ARCH.tar.gz of a release"
     tops = {name.parts[0] for name in heads}
     if len(tops) != 1:

@@ -15,13 +15,13 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client im
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import PermissionDenied
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import KeyValue
 
-Found = dict[str, KeyValue]  # each key once, in the order in which they were asked for, and by name under a prefix
+Found = dict[str, KeyValue]  # each key once, in the requested order, and by name under a prefix
 
 
 def read(client: Client, names: t.Sequence[str], prefix: bool, revision: int) -> tuple[Found, dict[str, str]]:
     """The keys that are there, or all under the prefixes, as of one revision (0: now), and errors by refused names.
 
-    etcd refuses a request as a whole. So where there is more in it than one name, each is asked for by itself then.
+    etcd refuses a request as a whole. So a refused request for several names is repeated with one name each.
     Raises EtcdError kinds.
     """
     try:

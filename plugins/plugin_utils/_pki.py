@@ -135,7 +135,9 @@ class Authority:
         except (ValueError, TypeError) as exc:
             raise CertificateError(f"Cannot read the private key {path}: {exc}") from None
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise CertificateError(f"The private key {path} is none of an elliptic curve, as this lookup makes them")
+            raise CertificateError(
+                f"The private key {path} is not a key of an elliptic curve, as this lookup creates them"
+            )
         return key
 
 

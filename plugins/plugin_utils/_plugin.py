@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What every plugin shares: its client, its errors, its warnings.
+"""The client, errors and warnings of every plugin.
 
 Internal to the collection: no promise is made to other users of this file.
 """
@@ -59,7 +59,7 @@ def ansible_errors() -> t.Iterator[None]:
 
 
 def settings(options: t.Mapping[str, t.Any]) -> Settings:
-    """What the connection options stand for, with a warning where they are not safe. RollcallErrors pass."""
+    """The settings that the connection options describe, with a warning if they are not safe. RollcallErrors pass."""
     made = _options.settings(options)
     if made.warning:
         display.warning(with_id(made.warning, "RC-E-INSECURE"))  # Ansible shows the same warning once a run
@@ -113,7 +113,7 @@ def source_variables(plugin: AnsiblePlugin, templar: t.Any, variables: t.Mapping
 
 
 def refuse_misread(plugin: AnsiblePlugin, given: t.Mapping[str, t.Any], variables: t.Mapping[str, t.Any]) -> None:
-    """Raises AnsibleError for what Ansible would take for something else, or show where it must not.
+    """Raises AnsibleError for options that Ansible would misread, or print although they may be secret.
 
     A misspelt truth value is false to Ansible (and certificates are not verified), an empty path is the working
     directory, and its error about an option of a wrong type has the value in it, which may be or contain a secret.

@@ -39,7 +39,7 @@ class IncompleteCollection(PluginError):
 
 
 class Archive(t.NamedTuple):
-    """A packed runtime. `digest` names the content alone, so it is the same whatever zlib made of it."""
+    """A packed runtime. `digest` names the content alone, so it is the same with every version of zlib."""
 
     name: str
     digest: str

@@ -18,7 +18,7 @@ from ansible.module_utils.common.json import get_decoder, get_encoder
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.wire import KeyValue
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.node_set import Keys
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _hosts
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._clusters import Found
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._clusters import Nodes
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._reader import Reader
 from tests.fuzz.door import Door
 from tests.support.inventory import trusted_texts
@@ -133,7 +133,7 @@ def inventory_of(layout: str) -> Callable[[], contextlib.AbstractContextManager[
             trees = [(reader, tree)]
             inventory = InventoryData()
             rules = _hosts.Rules(groups=reader.group_names({}))
-            found = Found(tree.nodes, tree.rejected, [], [], trees)
+            found = Nodes(tree.nodes, tree.rejected, [], [], trees)
             try:
                 built = _hosts.build(found, inventory, lambda draft: None, rules)
             except AnsibleError:

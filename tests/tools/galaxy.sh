@@ -14,7 +14,7 @@ tarball=$(echo "$root"/build/galaxy/rollcall-discovery-*.tar.gz)
 
 # What a user gets is what is on this list; the rest belongs into build_ignore of galaxy.yml.
 allowed='^(FILES.json|MANIFEST.json|(README|ARCHITECTURE|CHANGELOG|CODE_OF_CONDUCT|CONTRIBUTING|SECURITY).md|LICENSE|rollcall.py)$'
-allowed+='|^(changelogs|docs|extensions|meta|playbooks|plugins|roles)(/|$)'
+allowed+='|^(changelogs|docs|examples|extensions|meta|playbooks|plugins|roles)(/|$)'
 unwanted=$(tar -tzf "$tarball" | sed 's,^\./,,' | grep -Ev "$allowed" || true)
 if [ -n "$unwanted" ]; then
     printf 'the tarball has what no user needs:\n%s\n' "$unwanted"

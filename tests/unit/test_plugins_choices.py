@@ -13,7 +13,7 @@ from ansible.inventory.data import InventoryData
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Document, Node, Service
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.roster import LEFT, LOST
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _hosts
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._clusters import Found
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._clusters import Nodes
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._filters import Filters
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._groups import PATTERNS, GroupNames
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._names import HostNames
@@ -34,7 +34,7 @@ def a_node(name="web1", role="web", dc="", address=None, services=(), tags=(), i
 
 def build(*nodes, hostnames=("name",), groups=None, absent=(), lost=True, **filters):
     rules = _hosts.Rules(HostNames(hostnames), Filters(**filters), GroupNames(groups), lost)
-    return _hosts.build(Found(list(nodes), [], list(absent), [], []), InventoryData(), lambda draft: None, rules)
+    return _hosts.build(Nodes(list(nodes), [], list(absent), [], []), InventoryData(), lambda draft: None, rules)
 
 
 def reasons(built):
@@ -62,7 +62,7 @@ def test_what_a_node_does_not_have_is_passed_over():
 def test_a_node_with_none_of_them_is_left_out():
     built = build(a_node(), a_node("web2", dc="eu"), hostnames=["name.dc"])
     assert list(built.draft.hosts) == ["web2.eu"]
-    assert reasons(built) == ["'web/web1': it has none of the hostnames (name.dc)"]
+    assert reasons(built) == ["'web/web1': no source of hostnames gives a name (name.dc)"]
 
 
 def test_one_name_in_two_data_centres_is_two_hosts_where_the_data_centre_is_in_the_host_name():
@@ -132,8 +132,8 @@ def test_filters(filters, hosts):
         ({"wanted": {"roles": "web"}}, "filters: there is no filter 'roles'; did you mean 'role'?"),
         ({"wanted": {"health": "pasing"}}, "filters: value of health .*; did you mean 'passing'?"),
         ({"wanted": {"maintenance": "perhaps"}}, "filters: .*maintenance.*bool"),
-        ({"wanted": {"role": []}}, "filters.role is empty"),
-        ({"unwanted": {"role": None}}, "exclude_filters.role is empty"),
+        ({"wanted": {"role": []}}, "filters.role: expected a value, got an empty one"),
+        ({"unwanted": {"role": None}}, "exclude_filters.role: expected a value, got an empty one"),
         ({"unwanted": [{"rolle": "x"}]}, "exclude_filters: there is no filter 'rolle'; did you mean 'role'?"),
         ({"unwanted": "web"}, "exclude_filters: 'w' is no mapping of filters"),
     ],
@@ -246,7 +246,7 @@ def test_without_an_address_that_may_be_used_a_lost_node_is_left_out_and_told():
     assert list(built.draft.hosts) == list(built.draft.groups["lost"]) == ["web9"]
     assert not built.rejected
     assert built.notes == [
-        "Lost nodes are left out, for the roster has no address of theirs that may be used: 127.0.0.2, web8"
+        "Lost nodes are omitted, since the roster has no address of theirs that may be used: 127.0.0.2, web8"
     ]
     assert not build(absent=[a_lost_one(address="")], lost=False).notes
 

@@ -143,7 +143,7 @@ def test_where_all_are_away_all_are_named(config, eu, us, failure):
 
 
 def test_none_of_them_has_nodes(config, eu, us, failure):
-    assert "no node in the clusters eu, us: none is registered" in failure(config(prefix="/nothing"))
+    assert "no node in the clusters eu, us: no node is registered" in failure(config(prefix="/nothing"))
     assert "fewer than min_hosts (3)" in failure(config(min_hosts=3))
 
 
@@ -153,7 +153,7 @@ SECRET = "swordfish"
 @pytest.mark.parametrize(
     ("clusters", "message"),
     [
-        ([], "clusters is empty"),
+        ([], "clusters: expected at least one cluster"),
         (["eu"], "clusters: each must be a mapping with a name"),
         ([{"endpoints": ["http://127.0.0.1:1"]}], "clusters: each must be a mapping with a name"),
         ([{"name": "a b", "endpoints": ["http://127.0.0.1:1"]}], "the cluster 'a b' is not a valid name"),
@@ -162,8 +162,8 @@ SECRET = "swordfish"
         ([{"name": "eu"}], "neither the cluster nor the file gives endpoints"),
         ([{"name": "eu", "host": "x"}, {"name": "eu", "host": "y"}], "clusters: eu is there twice"),
         ([{"name": "eu", "host": "x"}, {"name": "us", "host": "x"}], "eu and us are the same keys of the same etcd"),
-        ([{"name": "eu", "endpoint": "x"}], "cluster eu cannot be asked: Unknown option 'endpoint'; did you mean"),
-        ([{"name": "eu", "host": "x", "min_hosts": 3}], "cluster eu cannot be asked: Unknown option 'min_hosts'"),
+        ([{"name": "eu", "endpoint": "x"}], "Cannot read the cluster eu: Unknown option 'endpoint'; did you mean"),
+        ([{"name": "eu", "host": "x", "min_hosts": 3}], "Cannot read the cluster eu: Unknown option 'min_hosts'"),
         ([{"name": "eu", "host": "x", "timeout": "soon"}], "timeout: expected seconds or a duration"),
         ([{"name": "eu", "host": "x", "layout": "{name}"}], "Valid values are"),
         ([{"name": "eu", "host": "x", "password": SECRET}], "user, password: expected both or neither"),

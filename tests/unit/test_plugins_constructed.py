@@ -172,7 +172,7 @@ def test_a_node_that_names_the_parent_of_its_group_stops_nothing(nodes, capsys):
     assert groups(inventory) == {"env_all": ["web1", "web3"], "env_prod": ["web2"]}
     assert [group.name for group in inventory.groups["env_all"].child_groups] == ["env_prod"]
     warned = said(capsys)
-    assert "Groups cannot be within each other in a circle, so this is left out: 'env_all' in 'env_all'" in warned
+    assert "Groups cannot contain each other in a circle, so this is omitted: 'env_all' in 'env_all'" in warned
     assert warned.count("[WARNING]") == 1
 
 
@@ -183,7 +183,7 @@ def test_nor_does_one_that_names_the_parents_of_two(nodes, capsys):
     ]
     inventory = read_inventory(nodes({"web1": {"a": "x", "b": "x"}, "web2": {"a": "y"}}, keyed_groups=keyed_groups))
     assert [group.name for group in inventory.groups["b_x"].child_groups] == ["a_x", "a_y"]
-    assert "this is left out: 'b_x' in 'a_x'" in said(capsys)
+    assert "this is omitted: 'b_x' in 'a_x'" in said(capsys)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_nor_one_that_names_the_group_of_everybody(nodes, capsys):
     entry = {"key": "rollcall_meta.env", "separator": "", "parent_group": "envs"}
     inventory = read_inventory(nodes({"web1": {"env": "all"}, "web2": {"env": "prod"}}, keyed_groups=[entry]))
     assert sorted(inventory.hosts) == ["web1", "web2"]
-    assert "this is left out: 'all' in 'envs'" in said(capsys)
+    assert "this is omitted: 'all' in 'envs'" in said(capsys)
 
 
 EXPRESSIONS = {

@@ -60,7 +60,7 @@ def circle(inventory, *edges):
 )
 def test_what_would_close_a_circle_of_groups_is_left_out_and_told(edges, left_out):
     [note] = circle(InventoryData(), *edges)
-    assert note == f"Groups cannot be within each other in a circle, so this is left out: {left_out}"
+    assert note == f"Groups cannot contain each other in a circle, so this is omitted: {left_out}"
 
 
 def test_a_circle_may_go_through_groups_of_earlier_sources():

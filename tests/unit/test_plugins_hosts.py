@@ -14,7 +14,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._registry.error
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Document, Node, Service
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.node_set import Rejected
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _groups, _guards, _hosts
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._clusters import Found
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._clusters import Nodes
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._filters import Filters
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._groups import GroupNames
 from tests.support.inventory import address_of
@@ -28,7 +28,7 @@ def a_node(name="web1", role="web", dc="", services=(), tags=(), id="", **fields
 
 
 def build(*nodes, inventory=None, rejected=(), construct=lambda draft: None, rules=_hosts.DEFAULT_RULES):
-    found = Found(list(nodes), list(rejected), [], [], [])
+    found = Nodes(list(nodes), list(rejected), [], [], [])
     return _hosts.build(found, inventory or InventoryData(), construct, rules)
 
 
@@ -116,7 +116,7 @@ def test_nodes_of_different_clusters_with_one_address_are_told_of():
 
 def test_a_lost_host_whose_address_another_has_now_is_left_out():
     lost = a_node("web9", address="10.0.0.1", health="lost")
-    found = Found([a_node("web1")], [], [lost], [], [])
+    found = Nodes([a_node("web1")], [], [lost], [], [])
     built = _hosts.build(found, InventoryData(), lambda draft: None, _hosts.Rules(lost=True))
     assert list(built.draft.hosts) == ["web1"]
     assert "another host has their address now: web9" in built.notes[0]
@@ -167,13 +167,13 @@ def guard(built, allow_empty=False, min_hosts=0, strict_nodes=False):
 
 
 def test_an_empty_prefix_must_be_declared_possible():
-    with pytest.raises(EmptyRegistry, match="no node under /infrastructure/: none is registered.*allow_empty"):
+    with pytest.raises(EmptyRegistry, match="no node under /infrastructure/: no node is registered.*allow_empty"):
         guard(build())
     guard(build(), allow_empty=True)
 
 
 def test_where_every_node_is_left_out_the_first_reason_is_told():
-    with pytest.raises(EmptyRegistry, match="all 1 are left out, the first is web/x: bad"):
+    with pytest.raises(EmptyRegistry, match="all 1 are rejected, the first is web/x: bad"):
         guard(build(rejected=[Rejected("web/x", "bad")]))
 
 

@@ -130,7 +130,7 @@ def test_the_scripts_tree_in_the_v2_store(fake_etcd, config):
 def test_an_empty_v2_store_is_as_empty_as_any(fake_etcd, config, failure):
     fake_etcd.v2 = V2Store()
     fake_etcd.v2.mkdir("/infrastructure/web/gone")
-    assert "There is no node under /infrastructure/: none is registered" in failure(config(api="v2"))
+    assert "There is no node under /infrastructure/: no node is registered" in failure(config(api="v2"))
     fake_etcd.v2.login = "inventory:sesame"
     printed = failure(config(api="v2", user="inventory", password="swordfish"))
     assert "Reading the directory /infrastructure/ over the v2 API failed" in printed

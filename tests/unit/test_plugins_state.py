@@ -206,7 +206,7 @@ def test_nothing_kept_or_only_of_another_prefix_is_an_error_with_both_reasons(fa
     fake_etcd.stop()
     printed = failure(config(**USE_CACHE, prefix="/staging"))
     assert "connection refused" in printed
-    assert "Nor can its last reading be used: there is none" in printed
+    assert "Nor can its last reading be used: it does not exist" in printed
 
 
 def test_what_is_kept_is_checked_like_what_etcd_says(fake_etcd, config, failure, state):

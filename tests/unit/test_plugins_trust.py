@@ -24,7 +24,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layou
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.model import Node
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.node_set import assemble
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _hosts
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._clusters import Found
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._clusters import Nodes
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._groups import GroupNames
 from tests.support.inventory import address_of, own_variables, read_inventory, trusted_texts, write_config
 
@@ -98,7 +98,7 @@ def test_no_node_gets_beyond_its_own_host(nodes):
     tree["/infrastructure/web/good/ip"] = "10.0.0.1"
     found = assemble(9, [KeyValue(key, value, 1, 1, 1, 7) for key, value in tree.items()], [], Layout())
     inventory = InventoryData()
-    built = _hosts.build(Found(found.nodes, found.rejected, [], [], []), inventory, lambda draft: None)
+    built = _hosts.build(Nodes(found.nodes, found.rejected, [], [], []), inventory, lambda draft: None)
     built.draft.populate(inventory)
     assert_harmless(inventory)
 
@@ -114,7 +114,7 @@ def test_no_claim_gets_into_a_group_that_means_something_else(nodes, pattern):
     tree["/infrastructure/web/good/ip"] = "10.0.0.1"
     found = assemble(9, [KeyValue(key, value, 1, 1, 1, 7) for key, value in tree.items()], [], Layout())
     rules = _hosts.Rules(groups=GroupNames({"tag": pattern, "service": "a{service}"}))
-    built = _hosts.build(Found(found.nodes, found.rejected, [], [], []), InventoryData(), lambda draft: None, rules)
+    built = _hosts.build(Nodes(found.nodes, found.rejected, [], [], []), InventoryData(), lambda draft: None, rules)
     assert not {"all", "ungrouped"} & set(built.draft.groups)
     for host in ("evil", "good"):
         said = built.draft.hosts[host]
@@ -156,7 +156,7 @@ def test_no_word_of_a_node_stops_what_operators_make_of_it(construct, says):
         tree[f"/infrastructure/web/n{number}/node"] = json.dumps({"meta": {"env": env}, "tags": tags})
     found = assemble(9, [KeyValue(key, value, 1, 1, 1, 7) for key, value in tree.items()], [], Layout())
     inventory = InventoryData()
-    built = _hosts.build(Found(found.nodes, found.rejected, [], [], []), inventory, construct)
+    built = _hosts.build(Nodes(found.nodes, found.rejected, [], [], []), inventory, construct)
     built.draft.populate(inventory)
     inventory.reconcile_inventory()
     assert set(inventory.hosts) == {node.name for node in found.nodes}

@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What was read from etcd, in the form in which it is kept, by a cache plugin or in a file.
+"""Keys of etcd, in the form in which a cache plugin or a file keeps them.
 
 Internal to the collection: no promise is made to other users of this file.
 
 The raw keys are kept, not what was built of them: a kept value passes the same checks as one fresh from etcd. One that
-is damaged, or that somebody else has put there, is none.
+is damaged, or that another user has put there, is not used.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Json = dict[str, t.Any]
 
 
 def source(options: t.Mapping[str, t.Any], reader: Reader) -> Json:
-    """What the keys depend on: from another etcd, or in another way, they are read anew. Raises RollcallError kinds."""
+    """The source of the keys: from another etcd, or in another way, they are read anew. Raises RollcallError kinds."""
     settings = _options.settings(options)
     return {"etcd": settings.discovery_srv or [str(endpoint) for endpoint in settings.endpoints], **reader.source}
 
@@ -37,7 +37,7 @@ def dump(keys: Keys, source: Json) -> Json:
 
 
 def load(kept: t.Any, source: Json) -> Keys | None:
-    """What `dump` made, or None where it is something else or was read from another source."""
+    """The keys that `dump` wrote, or None if the value is something else or has another source."""
     try:
         if kept["source"] != source or not isinstance(kept["revision"], int):
             return None
@@ -51,7 +51,7 @@ def _parts(keys: Keys) -> dict[str, t.Sequence[KeyValue]]:
 
 
 def _keys(rows: t.Any) -> list[KeyValue]:
-    """Raises TypeError, ValueError or KeyError where these are no keys."""
+    """Raises TypeError, ValueError or KeyError if these are no keys."""
     if not isinstance(rows, list):
         raise TypeError(rows)
     kvs = [KeyValue(_text(key), _text(value), *numbers) for key, value, *numbers in rows]
@@ -63,7 +63,7 @@ def _keys(rows: t.Any) -> list[KeyValue]:
 
 
 def _kept(text: str) -> str | Json:
-    """Text as a cache plugin can keep it: where it is not UTF-8, its bytes."""
+    """Text as a cache plugin can keep it: if it is not UTF-8, its bytes."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -72,5 +72,5 @@ def _kept(text: str) -> str | Json:
 
 
 def _text(kept: t.Any) -> t.Any:
-    """What `_kept` was made of."""
+    """The text that `_kept` was made from."""
     return decode(kept["base64"]) if isinstance(kept, dict) else kept

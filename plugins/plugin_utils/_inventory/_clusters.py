@@ -49,7 +49,7 @@ class Cluster(t.NamedTuple):
         return self.reader.fetch(self.options)
 
 
-class Found(t.NamedTuple):
+class Nodes(t.NamedTuple):
     """The nodes of all clusters, those that cannot be taken and those that no longer answer, and what trees say."""
 
     nodes: list[Node]
@@ -83,7 +83,7 @@ def configured(plugin: BaseInventoryPlugin, direct: Json, variables: Json) -> li
             plugin.set_options(direct={**direct, **own}, var_options=variables)
             clusters.append(_cluster(cluster, dc, _own_endpoints(_plugin.options_of(plugin), own)))
         except (AnsibleError, RollcallError) as exc:
-            raise PluginError(f"The cluster {cluster} cannot be asked: {reason(exc)}", id_of(exc)) from None
+            raise PluginError(f"Cannot read the cluster {cluster}: {reason(exc)}", id_of(exc)) from None
     plugin.set_options(direct=direct, var_options=variables)
     _refuse_twins(clusters)
     return clusters
@@ -94,9 +94,9 @@ def group_names(clusters: t.Sequence[Cluster], given: t.Mapping[str, str | None]
     return clusters[0].reader.group_names(given)  # the others have a layout of the same kind
 
 
-def assemble(clusters: t.Sequence[Cluster], readings: t.Mapping[str, Keys]) -> Found:
-    """What the keys of each cluster, by its name, stand for. Raises RollcallError kinds."""
-    found = Found([], [], [], [], [])
+def assemble(clusters: t.Sequence[Cluster], readings: t.Mapping[str, Keys]) -> Nodes:
+    """The nodes of each cluster, by its name. Raises RollcallError kinds."""
+    found = Nodes([], [], [], [], [])
     for cluster in clusters:
         keys = readings[cluster.name]
         tree = cluster.reader.assemble(keys)
@@ -126,7 +126,7 @@ def _entry(entry: t.Any) -> tuple[str, str, Json]:
 
 
 def _own_endpoints(options: Json, own: Json) -> Json:
-    """The options, with the file's way to etcd only where the cluster has none of its own, and never this host's."""
+    """The options, with the connection of the file only if the cluster names no endpoints, and never this host's."""
     if not any(name in own for name in WHERE):
         if not any(options[name] for name in WHERE):
             raise PluginError("neither the cluster nor the file gives endpoints")
@@ -140,9 +140,11 @@ def _cluster(name: str, dc: str, options: Json) -> Cluster:
 
 
 def _refuse_twins(clusters: t.Sequence[Cluster]) -> None:
-    """Raises AnsibleError where clusters could not be told apart, or differ in who writes them."""
+    """Raises AnsibleError if clusters could not be distinguished, or differ in who writes them."""
     if not clusters:
-        raise PluginError("clusters is empty: name at least one, or leave it out")
+        raise PluginError(
+            "clusters: expected at least one cluster, got an empty list. Omit the option for a single one"
+        )
     for number, cluster in enumerate(clusters):
         for other in clusters[:number]:
             if cluster.name == other.name:

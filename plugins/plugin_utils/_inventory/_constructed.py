@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What operators make of hosts by expressions: `compose`, `groups` and `keyed_groups`.
+"""Expressions of operators about hosts: `compose`, `groups` and `keyed_groups`.
 
 Internal to the collection: no promise is made to other users of this file.
 
@@ -70,7 +70,7 @@ class Constructed(Constructable):
             return self.templar.evaluate_expression(template)
 
     def _names(self, naming: _Naming, variables: dict[str, t.Any]) -> t.Any:
-        """A name, or a list or mapping of names. Raises AnsibleError where it is neither; the host is passed over."""
+        """A name, or a list or mapping of names. Raises AnsibleError otherwise; the host is skipped."""
         value = self._compose(naming.expression, variables)
         try:
             if isinstance(value, list):
@@ -102,7 +102,7 @@ def _naming(entry: t.Any) -> t.Any:
 
 
 def _name(value: t.Any) -> str | None:
-    """Text, as it is or of a number or a truth value; None is for Constructable. Raises TypeError for what has none."""
+    """Text, as it is or of a number or a truth value; None is for Constructable. Raises TypeError for other values."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, (int, float)):

@@ -25,7 +25,7 @@ from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._pla
 
 NAMED = 5  # of many hosts, in a message
 
-# What a node says may leave no letter for a name, or make one under which `ansible-inventory --list` has variables.
+# The text of a node may leave no letter for a name, or make one under which `ansible-inventory --list` has variables.
 NO_GROUPS = ("", "_meta")
 
 
@@ -45,7 +45,7 @@ class Draft:
     What an earlier source said of the variables `settled` stays. `parents` has the groups that a group is within,
     `claims` the groups whose whole name is a node's word, with the hosts of the nodes that said it.
     The methods carry the names, and keep the order of arguments, that Constructable uses on Ansible's InventoryData.
-    They raise no errors, since a node's words reach them: what cannot be is left out, and told in `notes`.
+    They raise no errors, since a node's words reach them: impossible parts are omitted, and named in `notes`.
     """
 
     def __init__(self, inventory: InventoryData, settled: t.Collection[str] = ()) -> None:
@@ -60,7 +60,7 @@ class Draft:
 
     @property
     def notes(self) -> list[str]:
-        """What the operator must know, in words."""
+        """The warnings for the operator."""
         return [f"{what}: {some(about)}" for what, about in self._notes.items()]
 
     def note(self, what: str, about: str) -> None:
@@ -105,7 +105,7 @@ class Draft:
         elif child not in NO_GROUPS and group not in self.parents.get(child, ()):
             if child == "all" or child in self._around([group]):
                 circle = f"{shown(child)} in {shown(group)}"
-                self.note("Groups cannot be within each other in a circle, so this is left out", circle)
+                self.note("Groups cannot contain each other in a circle, so this is omitted", circle)
             else:
                 self.parents.setdefault(child, {})[group] = None
 

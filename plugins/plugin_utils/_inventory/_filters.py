@@ -45,7 +45,7 @@ def _filter(option: str, given: t.Any) -> Json:
         if name not in _options.FILTERS:
             raise PluginError(f"{option}: there is no filter {name!r}{suggestion(name, _options.FILTERS)}")
         if value in (None, "", [], {}):
-            raise PluginError(f"{option}.{name} is empty: say what is wanted, or leave it out")
+            raise PluginError(f"{option}.{name}: expected a value, got an empty one. Omit the filter to match all")
     checked = ArgumentSpecValidator(_options.argument_spec(_options.FILTERS)).validate(given)
     if checked.error_messages:
         raise PluginError(f"{option}: {checked.error_messages[0]}{_suggested(checked.validated_parameters)}")

@@ -60,7 +60,7 @@ class GroupNames:
                     self.reserved[group] = _owned(kind, word)
 
     def group(self, kind: str, word: str = "") -> str | None:
-        """The name of a group, or None where there are none of that kind."""
+        """The name of a group, or None if groups of that kind are off."""
         pattern = self._patterns[kind]
         if pattern is None:
             return None
@@ -133,7 +133,7 @@ def _places(node: Node) -> t.Iterator[tuple[str, str]]:
 
 
 def _rank(kind: str, hosts: int) -> tuple[int, int]:
-    """Who yields: a claim to what follows from the key, and of claims the one of fewer hosts."""
+    """The claim that yields: a claim to what follows from the key, and of claims the one of fewer hosts."""
     return (2, -hosts) if kind in CLAIMS else (0 if kind in STATES else 1, 0)
 
 

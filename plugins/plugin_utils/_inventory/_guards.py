@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What must hold of an inventory as a whole before anybody gets it.
+"""Conditions for an inventory as a whole, before it is returned.
 
 Internal to the collection: no promise is made to other users of this file.
 """
@@ -27,7 +27,7 @@ ENVIRONMENT = "ANSIBLE_ROLLCALL_MAX_SHRINK"
 
 
 def guard(built: Built, where: str, allow_empty: bool, min_hosts: int, strict_nodes: bool) -> None:
-    """Raises EmptyRegistry or RegistryError where the inventory must not be used as it is. Lost hosts do not count."""
+    """Raises EmptyRegistry or RegistryError if the inventory must not be used as it is. Lost hosts do not count."""
     hosts, rejected = len(built.alive), built.rejected
     if rejected and strict_nodes:
         raise GuardFailed(f"{len(rejected)} nodes cannot be taken (strict_nodes), the first is {rejected[0]}")
@@ -44,7 +44,7 @@ def _empty(built: Built, where: str) -> str:
             "Check filters and exclude_filters, or allow that there is no host (allow_empty: true)"
         )
     rejected = built.rejected
-    found = f"all {len(rejected)} are left out, the first is {rejected[0]}" if rejected else "none is registered"
+    found = f"all {len(rejected)} are rejected, the first is {rejected[0]}" if rejected else "no node is registered"
     return f"There is no node {where}: {found}. Check the prefix, or allow it to be empty (allow_empty: true)"
 
 
@@ -61,8 +61,8 @@ class Shrinkage:
     def configured(cls, options: t.Mapping[str, t.Any], clusters: t.Sequence[Cluster], path: str) -> Shrinkage | None:
         """As the options max_shrink and state_dir say; None: nothing is compared. Raises AnsibleError.
 
-        Runs of the inventory file at `path` are compared, whatever endpoints it names: a fleet is the same when its
-        etcd moves. What makes other hosts of it has nothing to compare with: other trees, filters or names.
+        Runs of the inventory file at `path` are compared, with any endpoints: a fleet is the same when its
+        etcd moves. Other trees, filters or names make other hosts, with nothing to compare with.
         """
         if options["max_shrink"] is None:
             return None

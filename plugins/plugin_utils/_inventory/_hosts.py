@@ -6,7 +6,7 @@
 
 Internal to the collection: no promise is made to other users of this file.
 
-Nodes describe themselves. What one says becomes a host name, a group name or `ansible_host` only where the registry
+Nodes describe themselves. Their text becomes a host name, a group name or `ansible_host` only where the registry
 has checked it; everything else is a value within the closed list of variables, and never a template.
 """
 
@@ -27,7 +27,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._registry.node_
 )
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.roster import LEFT, LOST
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _groups
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._clusters import Found
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._clusters import Nodes
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._draft import Draft
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._filters import Filters
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._groups import GroupNames
@@ -35,7 +35,7 @@ from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._nam
 
 
 class Rules(t.NamedTuple):
-    """What the operator decided: how hosts and groups are called, and which nodes become hosts."""
+    """The decisions of the operator: how hosts and groups are called, and which nodes become hosts."""
 
     names: HostNames = HostNames()
     filters: Filters = Filters()
@@ -70,11 +70,11 @@ def variables(node: Node) -> dict[str, t.Any]:
 
 
 def build(
-    found: Found, inventory: InventoryData, construct: t.Callable[[Draft], None], rules: Rules = DEFAULT_RULES
+    found: Nodes, inventory: InventoryData, construct: t.Callable[[Draft], None], rules: Rules = DEFAULT_RULES
 ) -> Built:
-    """Hosts and groups of all nodes that can be told apart; `construct` adds what the operator made of them.
+    """Hosts and groups of all nodes that can be distinguished; `construct` adds what the operator made of them.
 
-    A host named as a group is left out, and one with the address of another: a play on it would go to the other. Lost
+    A host named as a group is rejected, and one with the address of another: a play on it would go to the other. Lost
     ones come last and into one group only, so neither `construct` nor a play on a role meets them. Raises AnsibleError
     where operators write two roles or data centres that make the same group.
     """
@@ -103,9 +103,9 @@ def build(
         for host, node in lost.items():
             draft.describe(host, variables(node))
         for host in nowhere:
-            draft.note("Lost nodes are left out, for the roster has no address of theirs that may be used", host)
+            draft.note("Lost nodes are omitted, since the roster has no address of theirs that may be used", host)
         for host in replaced:
-            draft.note("Lost nodes are left out, for another host has their address now", host)
+            draft.note("Lost nodes are omitted, since another host has their address now", host)
         group = rules.groups.group(LOST)
         if lost and group:
             draft.groups[group] = dict.fromkeys(lost)

@@ -43,15 +43,15 @@ class HostNames:
         self._sources = {source: _SOURCES[source] for source in sources}
 
     def __call__(self, node: Node) -> str:
-        """Raises InvalidNode where none of them gives a name that a host can have."""
+        """Raises InvalidNode unless one of them gives a name that a host can have."""
         for read in self._sources.values():
             name = read(node)
             if name:
                 return name
-        raise InvalidNode(f"it has none of the hostnames ({', '.join(self._sources)})")
+        raise InvalidNode(f"no source of hostnames gives a name ({', '.join(self._sources)})")
 
     def split(self, nodes: t.Iterable[Node]) -> tuple[list[Node], list[Rejected]]:
-        """The nodes that have a name, and those that have none."""
+        """The nodes that have a name, and those without one."""
         named, nameless = [], []
         for node in nodes:
             try:

@@ -7,7 +7,7 @@
 Internal to the collection: no promise is made to other users of this file.
 
 Evaluating the least expression takes Ansible half a millisecond, which at ten thousand hosts is most of the time that
-an inventory takes. What is a mere path is walked here instead. Whatever is not, and every step where Jinja might see
+an inventory takes. A mere path is walked here instead. Every other expression, and every step where Jinja might see
 more than a key, raises NotAPath and is left to Jinja: there is one meaning, and a quick way to it.
 """
 
@@ -18,7 +18,7 @@ import typing as t
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
 
-# Jinja looks for an attribute before it looks for a key: `.items` is a method of every mapping, whatever keys it has.
+# Jinja looks for an attribute before it looks for a key: `.items` is a method of every mapping, with any keys.
 _ATTRIBUTES = frozenset(dir(dict))
 
 # Exactly these: what Ansible has tagged, as text that may be a template, is of a class of its own.
@@ -30,7 +30,7 @@ class NotAPath(Exception):
 
 
 def evaluate(expression: t.Any, variables: dict[str, t.Any]) -> t.Any:
-    """What Jinja would give for the expression. Raises NotAPath."""
+    """The value that Jinja would give for the expression. Raises NotAPath."""
     path = parse(expression) if isinstance(expression, str) else None
     if path is None:
         raise NotAPath

@@ -7,12 +7,12 @@
 Internal to the collection: no promise is made to other users of this file.
 
 From 2.19 on ansible-core prints each text that is not trusted as a template as `{"__ansible_unsafe": "…"}`, which jq
-and AWX's import do not understand. Text of HARMLESS characters cannot be a template, whatever the delimiters, and
+and AWX's import do not understand. Text of HARMLESS characters cannot be a template, with any delimiters, and
 neither can two such texts that an expression joins: the set has no brace, bracket, percent sign, hash, quote or control
 character. Letters are those of ASCII, since a filter may turn others into marks when it normalizes them. Such text is
 marked as trusted in `ansible-inventory --list`. All other text, and all text in every other program, stays untrusted.
 
-TOML has no null, and ansible-core ends with a traceback for one, wherever it is. So `--list --toml` has none.
+TOML has no null, and ansible-core ends with a traceback for one, wherever it is. So `--list --toml` omits nulls.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ HARMLESS = re.compile(r"[A-Za-z0-9 ._:/@,+=-]*")
 
 
 def marker() -> t.Callable[[t.Any], t.Any]:
-    """What to pass each value of a variable through: in `ansible-inventory --list` a Marker, elsewhere nothing."""
+    """The function that each value of a variable passes through: a Marker in `ansible-inventory --list`, else none."""
     return Marker(bool(context.CLIARGS.get("toml"))) if context.CLIARGS.get("list") else lambda value: value
 
 
 class Marker:
-    """Marks harmless text, and with `no_nulls` leaves out what is null.
+    """Marks harmless text, and with `no_nulls` omits null values.
 
     Most texts of an inventory are the same for many hosts, so each is looked at once.
     """

@@ -49,7 +49,7 @@ EVERYBODY = ("all", "ungrouped")  # Ansible's own groups: they may have variable
 
 
 class Tree(t.NamedTuple):
-    """What a tree says: the nodes and those left out, and where operators write it, groups in the words of the tree."""
+    """The nodes of a tree and the rejected ones, and groups as the tree names them, if operators write it."""
 
     nodes: list[Node]
     rejected: list[Rejected]
@@ -288,7 +288,7 @@ def _words(given: t.Any) -> tuple[str, ...]:
 
 
 def _value(kv: KeyValue) -> t.Any:
-    """What a value says: JSON where it is that, else text. Raises InvalidNode where it is not even text."""
+    """The data of a value: JSON if it is JSON, otherwise text. Raises InvalidNode if it is not UTF-8."""
     try:
         kv.value.encode("utf-8")
     except UnicodeEncodeError:

@@ -42,7 +42,7 @@ class Reader:
         self.layout = _options.layout({**options, "layout": ROLE_NAME} if self._preset else options)
         self._roster = not (self._preset or self._v2) and (options["lost"] or options["max_shrink"] is not None)
         if options["lost"] and not self._roster:
-            raise InvalidLayout("lost needs a roster, which only the layouts and the api of the roll call itself have")
+            raise InvalidLayout("lost needs a roster, which only the layouts and the api of this collection have")
         self.source = {
             "api": options["api"],
             "layout": kind,

@@ -79,7 +79,7 @@ class LastGood:
         file = self._file(cluster)
         kept = file.read()
         if kept is None:
-            raise NoReading(f"there is none ({file.path})")
+            raise NoReading(f"it does not exist ({file.path})")
         keys, written = _cached.load(kept, cluster.source), kept.get("time")
         if keys is None or not isinstance(written, (int, float)):
             raise NoReading(f"the file {file.path} is damaged, or of something else")
@@ -136,7 +136,7 @@ def cached(cache: CachePluginAdjudicator, key: str, clusters: t.Sequence[Cluster
 
 
 def to_cache(clusters: t.Sequence[Cluster], readings: Readings) -> dict[str, t.Any]:
-    """What `cached` takes."""
+    """The value for the cache, which `cached` reads."""
     return {cluster.name: _cached.dump(readings[cluster.name], cluster.source) for cluster in clusters}
 
 

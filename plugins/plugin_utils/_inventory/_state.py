@@ -33,7 +33,7 @@ class StateFileError(PluginError):
 class StateFile:
     """A JSON file of this user, for one `kind` of thing about one `source`. It is replaced whole or not at all.
 
-    Whoever may write it decides which hosts there are, so a directory in which other users may write is refused.
+    A user who may write it decides which hosts there are, so a directory in which other users may write is refused.
     """
 
     def __init__(self, directory: str | None, kind: str, source: Json) -> None:
@@ -42,7 +42,7 @@ class StateFile:
         self.path = os.path.join(directory, f"{kind}-{digest}.json")
 
     def read(self) -> Json | None:
-        """What was written last, or None where nothing was. Raises AnsibleError."""
+        """The content that was written last, or None. Raises AnsibleError."""
         directory, name = os.path.split(self.path)
         try:
             with private_directory(directory, sticky=True) as opened:

@@ -83,7 +83,7 @@ def test_a_cluster_that_is_away_is_an_error_or_bridged_for_a_while(run, both, eu
         file.write_text(json.dumps({**json.loads(file.read_text()), "time": time.time() - 601}))
     assert_failed(listing(), "connection refused", "Nor can its last reading be used", "more than max_cache_age (600)")
     path = both(**USE_CACHE)
-    assert_failed(listing(), "connection refused", "Nor can its last reading be used: there is none")
+    assert_failed(listing(), "connection refused", "Nor can its last reading be used: it does not exist")
     path = both()
     failed = listing()
     assert_failed(failed, "The cluster us: Reading keys under /infrastructure/ failed", "connection refused")
