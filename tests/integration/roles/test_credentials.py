@@ -311,7 +311,7 @@ def test_a_running_cluster_is_never_taken_for_a_new_one(members: Members, author
     members.join(authority.ca_cert)
     rc, printed = members.decide()
     assert rc == 2
-    assert "The etcd members m1, m2 run in a cluster with a CA and passwords, but" in printed
+    assert "the etcd members m1, m2 run in a cluster with a CA and passwords" in printed
     assert f"{members.store}/tls/ca.crt does not exist on the controller" in printed
     assert "rollcall_credentials" in printed
     assert "ansible-vault" in printed

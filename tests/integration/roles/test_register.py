@@ -178,7 +178,7 @@ SERVICES = [{"name": "web", "port": 80}]
     [
         ("register_service", SERVICES, "register_service is not an option of the role register; did you mean"),
         ("register_checks", [{"name": "web", "type": "htp"}], "value of type must be one of: alias, http"),
-        ("register_checks", {"web": {"type": "htp"}}, "'htp' is none of the types"),
+        ("register_checks", {"web": {"type": "htp"}}, "expected one of alias, http"),
         ("register_checks", [{"name": "web", "type": "tcp", "prot": 80}], "prot"),
         ("register_checks", [{"name": "web", "type": "http", "url": "nowhere"}], "'nowhere' is not a URL"),
         ("register_checks", [{"type": "tcp", "port": 80}], "missing required arguments: name"),
