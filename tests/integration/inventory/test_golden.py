@@ -70,7 +70,7 @@ BAD = {  # by directory: what is left out, and why
     },
 }
 NOTES = {  # by configuration: what else there is to know
-    "lost.etcd.yml": ["for the roster has no address of theirs that may be used: web9.us-east"],
+    "lost.etcd.yml": ["since the roster has no address of theirs that may be used: web9.us-east"],
 }
 NOT_TAKEN = {  # by directory: the variables that only trusted_variables would let pass
     "consul": ["a-b", "ansible_connection"],
