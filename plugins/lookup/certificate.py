@@ -37,7 +37,7 @@ options:
     type: path
     required: true
   create_ca:
-    description: Whether the CA is created if there is none. With V(false) that is an error.
+    description: Whether a missing CA is created. With V(false) that is an error.
     type: bool
     default: true
   names:

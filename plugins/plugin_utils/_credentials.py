@@ -118,7 +118,7 @@ class CredentialsDirectory:
             os.close(descriptor)
 
     def password(self, user: str) -> str | None:
-        """The password of a user of etcd; None if there is none."""
+        """The password of a user of etcd; None if the directory does not have it."""
         name = _password_file(user)
         content = self.read(name)
         if content is None:
@@ -131,7 +131,7 @@ class CredentialsDirectory:
         return password
 
     def create_password(self, user: str) -> str:
-        """The password of a user of etcd; a random one is created if there is none."""
+        """The password of a user of etcd; a random one is created if it is missing."""
         password = self.password(user)
         if password is None:
             password = "".join(secrets.choice(_PASSWORD_CHARACTERS) for _place in range(_PASSWORD_LENGTH))

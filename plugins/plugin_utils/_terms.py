@@ -28,5 +28,5 @@ def texts(terms: t.Iterable[t.Any], what: str, empty: bool = False) -> list[str]
     found = [item for term in terms for item in (term if isinstance(term, (list, tuple)) else [term])]
     for item in found:
         if not isinstance(item, str) or not (item or empty):
-            raise PluginError(f"{what} is text{'' if empty else ', and not empty'}; {item!r} is none")
+            raise PluginError(f"{what}: expected text{'' if empty else ' that is not empty'}, got {item!r}")
     return found

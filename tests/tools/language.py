@@ -62,9 +62,9 @@ PHRASES = (
     _phrase("hangs on", r"\b[Hh]angs? on\b", "depends on, is attached to"),
     _phrase("puts right", r"\b[Pp]uts? right\b", "repair, correct"),
 )
-# A test of Jinja2, as in `x is none`, is code.
+# A test of Jinja2, as in `when: x is none`, is code.
 _JINJA_TEST = re.compile(
-    r"is (?:not )?none(?: else| %}| }}|\)| and | or |$)|(?:when|that|if|until|selectattr)\b.* is (?:not )?none"
+    r"^\s*(?:- |when: |that: |- when: |- that: )[\w.\[\]'()]+ is (?:not )?none\b|\{[{%].* is (?:not )?none\b"
 )
 # Names that say nothing about the thing, for classes, functions and modules.
 _NAMES = re.compile(r"^\s*(?:class|def) (Found|Ended|Outcome|look|kept|wish|lean|words|play|unit)\b", re.MULTILINE)

@@ -77,14 +77,14 @@ def test_another_source_keeps_the_address_until_it_has_one() -> None:
     here.take(found("10.0.0.1"), 0)
     here.configure(Source("interface", "nosuch0", 0, 5), ())
     here.turn(100)
-    assert (here.address, here.problem) == ("10.0.0.1", "there is none")
+    assert (here.address, here.problem) == ("10.0.0.1", "no usable address")
     assert 104 <= here.next_due <= 106
 
 
 def test_a_route_of_a_family_that_is_not_there() -> None:
     here = locator(Source("route", "203.0.113.1", 6, 5))
     here.turn(0)
-    assert (here.address, here.problem) == ("", "there is none")
+    assert (here.address, here.problem) == ("", "no usable address")
 
 
 class Commands:

@@ -102,14 +102,20 @@ def test_commands_print_foreign_text_under_every_locale(
         client.put("/infrastructure/web/web1/node", json.dumps(document), lease)
     environment = LOCALES.get(locale, german)
     way = ["--endpoints", fake_etcd.endpoint]
-    for arguments in (
-        ["nodes", *way], ["nodes", "--json", *way], ["nodes", "--role", "größe", *way],
-        ["maintenance", "on", "web/web1", "--reason", "größe →", *way], ["maintenance", "list", *way],
-        ["nodes", *way], ["nodes", "--endpoints", "http://größe.invalid:1"], ["nodes", "--config", "/größe/→"],
-        ["render", "--once", "--config", "/größe/→"], ["register", "--config", "/größe/→"], ["→"],
-        ["nodes", "--prefix", "/größe/→", *way], ["status", "--run-dir", "/größe/→"],
+    for arguments, status in (
+        (["nodes", *way], 0), (["nodes", "--json", *way], 0), (["nodes", "--role", "größe", *way], 0),
+        (["maintenance", "on", "--node", "web/web1", "--reason", "größe →", *way], 0),
+        (["maintenance", "list", *way], 2),
+        (["nodes", *way], 0), (["nodes", "--endpoints", "http://größe.invalid:1"], 1),
+        (["nodes", "--config", "/größe/→"], os.EX_CONFIG), (["render", "--once", "--config", "/größe/→"], os.EX_CONFIG),
+        (["register", "--config", "/größe/→"], os.EX_CONFIG), (["→"], 2), (["nodes", "--prefix", "/größe/→", *way], 0),
+        (["status", "--run-dir", "/größe/→"], 3),
     ):  # fmt: skip
-        see_printable(rollcall(*(argument.encode() for argument in arguments), **environment))
+        done = rollcall(*(argument.encode() for argument in arguments), **environment)
+        assert done.returncode == status, (arguments, done.stderr)
+        see_printable(done)
+    reason = json.loads(fake_etcd.tree()["/rollcall/infrastructure/maintenance/web/web1"])["reason"]
+    assert reason == "größe →", "UTF-8, also if the locale knows less"
 
 
 def test_an_argument_that_is_no_text_is_no_traceback(fake_etcd: FakeEtcd) -> None:
@@ -125,10 +131,17 @@ def test_an_argument_that_is_no_text_is_no_traceback(fake_etcd: FakeEtcd) -> Non
         "--password-file",
     ):
         done = rollcall("nodes", *way, flag, b"/\xff\xfe")
+        assert done.returncode in (0, 1, os.EX_CONFIG), (flag, done.stderr)
         see_printable(done)
-    see_printable(rollcall("nodes", "--endpoints", b"http://\xff:2379"))
-    see_printable(rollcall("maintenance", "on", b"web/\xff", *way))
-    see_printable(rollcall("maintenance", "on", "web/web1", "--reason", b"\xff", *way))
+    for arguments in (
+        ["nodes", "--endpoints", b"http://\xff:2379"],
+        ["maintenance", "on", "--node", b"web/\xff", *way],
+        ["maintenance", "on", "--node", "web/web1", "--reason", b"\xff", *way],
+    ):
+        done = rollcall(*arguments)
+        assert (done.returncode, done.stdout) == (1, b""), (arguments, done.stderr)
+        assert done.stderr.startswith(b"rollcall: ")
+        see_printable(done)
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=str)

@@ -164,5 +164,5 @@ def test_a_list_of_names_stands_for_its_items(directory: Path) -> None:
     lookup = lookup_loader.get("rollcall.discovery.certificate")
     found = lookup.run([["etcd1", "etcd2"], "etcd3"], {}, directory=str(directory), names=NAMES)
     assert [Path(paths["cert"]).stem for paths in found] == ["etcd1", "etcd2", "etcd3"]
-    with pytest.raises(AnsibleError, match="The name of a certificate is text; 5 is none"):
+    with pytest.raises(AnsibleError, match="The name of a certificate: expected text, got 5"):
         lookup.run([5], {}, directory=str(directory))

@@ -119,13 +119,13 @@ def test_a_list_among_the_terms_stands_for_its_items(lookup, app):
 
 @pytest.mark.parametrize("term", ["", None, 5, {"key": "/app/size"}, ["/app/size", ""]])
 def test_a_term_that_cannot_be_a_key_is_refused_before_anything_is_asked(lookup, app, term):
-    with pytest.raises(AnsibleError, match="A key of etcd is text, and not empty"):
+    with pytest.raises(AnsibleError, match="A key of etcd: expected text that is not empty"):
         lookup("etcd", term)
     assert not app.received
 
 
 def test_a_prefix_that_is_no_text_is_refused(lookup, app):
-    with pytest.raises(AnsibleError, match="A key of etcd is text; 5 is none"):
+    with pytest.raises(AnsibleError, match="A key of etcd: expected text, got 5"):
         lookup("etcd", 5, prefix=True)
 
 
@@ -359,7 +359,7 @@ def test_names_of_nodes_may_be_a_list(lookup, nodes):
 
 @pytest.mark.parametrize("term", ["", 5, None, {"name": "web1"}, ["web1", 5]])
 def test_what_cannot_be_the_name_of_a_node_is_refused_before_anything_is_asked(lookup, nodes, term):
-    with pytest.raises(AnsibleError, match="The name of a node is text, and not empty; .* is none"):
+    with pytest.raises(AnsibleError, match="The name of a node: expected text that is not empty, got "):
         lookup("nodes", term)
     assert not nodes.received
 
@@ -470,7 +470,7 @@ def test_no_term_at_all_is_an_error(lookup, app, name):
 @pytest.mark.parametrize("name", NEEDED)
 def test_a_term_that_is_no_text_is_an_error(lookup, app, name):
     for term in (None, 5, {"a": 1}):
-        with pytest.raises(AnsibleError, match="is none"):
+        with pytest.raises(AnsibleError, match="expected text"):
             lookup(name, term, variables={"x": 1}, **NEEDED[name])
 
 

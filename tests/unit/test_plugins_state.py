@@ -248,7 +248,6 @@ def test_a_directory_in_which_others_may_write_is_refused_with_the_command_that_
     assert list(read_inventory(config(**USE_CACHE)).hosts) == ["web1"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 @pytest.mark.parametrize("planted", ["file", "directory", "link", "pipe"])
 def test_a_reading_that_another_user_has_put_there_is_not_used(fake_etcd, config, failure, state, planted):
     register_nodes(fake_etcd, "web1")

@@ -134,6 +134,15 @@ def test_an_end_that_makes_no_sense_is_refused(fake_etcd, client, ahead):
     assert fake_etcd.tree() == {}
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize("text", [{"reason": "a\udcff"}, {"by": "\ud800"}])
+def test_a_text_that_is_not_utf8_is_refused_since_readers_would_reject_the_node(fake_etcd, client, text, dry_run):
+    before = fake_etcd.tree()
+    with pytest.raises(InvalidNode, match="a text is not UTF-8"):
+        maintenance.begin(client, LAYOUT, [WEB1], Desired("me", **text), dry_run)
+    assert fake_etcd.tree() == before
+
+
 def test_who_comes_between_is_not_overwritten(fake_etcd, client):
     other = json.dumps({"by": "bob", "reason": "his", "since": 7})
     fake_etcd.inject("/v3/kv/txn", Meanwhile(lambda: None))  # the reading

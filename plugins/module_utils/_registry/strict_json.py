@@ -23,8 +23,13 @@ MAX_DEPTH = 16  # levels of nesting; readers that recurse, such as Ansible, must
 
 
 def dump(fields: Json) -> str:
-    """Compact JSON with sorted keys. Raises InvalidNode above 4 KiB."""
+    """Compact JSON with sorted keys. Raises InvalidNode above 4 KiB, and for text that `load` would reject."""
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+    if "\\ud" in text:  # perhaps half of a surrogate pair: the readers of the value would reject the whole node
+        try:
+            json.dumps(fields, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError:
+            raise InvalidNode(f"a text is not UTF-8: {shown(text)}") from None
     if len(text) > MAX_VALUE:
         raise InvalidNode(f"a value has {len(text)} bytes, more than the {MAX_VALUE} that a key may have")
     return text

@@ -97,7 +97,7 @@ class Constructed(Constructable):
 
 
 def _naming(entry: t.Any) -> t.Any:
-    """An entry of `keyed_groups`, whose key names groups; Constructable has words for one that is none."""
+    """An entry of `keyed_groups`, whose key names groups; Constructable has an error for other values."""
     return {**entry, "key": _Naming(entry["key"])} if isinstance(entry, dict) and "key" in entry else entry
 
 

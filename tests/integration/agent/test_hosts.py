@@ -172,7 +172,7 @@ def test_the_address_follows_its_interface(
     agent = register(etcd, address={"interface": interface.name, "interval": 0.2})
     agent.start()
     status = agent.wait_phase("waiting")
-    assert status["message"] == f"for an address of this host (interface {interface.name}): there is none"
+    assert status["message"] == f"for an address of this host (interface {interface.name}): no usable address"
     interface.add(f"{NETWORK}.1/32")
     agent.wait_phase("registered")
     assert values(etcd)["ip"] == f"{NETWORK}.1"
@@ -185,7 +185,7 @@ def test_the_address_follows_its_interface(
     assert own(changes) == [(KEYS + "ip", f"{NETWORK}.2")]
 
     interface.delete(f"{NETWORK}.2/32")  # the last one stays until there is another
-    wait_for(lambda: agent.status["address_problem"] == "there is none", "the trouble in the status")
+    wait_for(lambda: agent.status["address_problem"] == "no usable address", "the trouble in the status")
     agent.wait_count("self_checks", 1)
     assert (values(etcd)["ip"], leases(etcd)) == (f"{NETWORK}.2", {lease})
 

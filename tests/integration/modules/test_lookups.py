@@ -105,7 +105,7 @@ def test_a_key_that_may_not_be_read_takes_no_other_with_it(play, etcd_programs):
     assert run.rc == 0, run.output
     assert run["default"]["msg"] == ["green", "x"]
     assert "Reading /secret/b failed" in run["strict"]["msg"]
-    assert "The name of a node is text, and not empty; 5 is none" in run["names"]["msg"]
+    assert "The name of a node: expected text that is not empty, got 5" in run["names"]["msg"]
 
 
 def test_a_template_full_of_lookups_connects_and_logs_in_once(play, tmp_path):

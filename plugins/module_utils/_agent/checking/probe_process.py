@@ -51,7 +51,7 @@ class Process(t.NamedTuple):
         return ", ".join(what + text for what, text in words if text)
 
     def _find(self, timeout: float) -> str:
-        """The process id; "" if there is none. Raises OSError, ValueError and SearchFailed."""
+        """The process id; "" if no process matches. Raises OSError, ValueError and SearchFailed."""
         named = filter(self._is_named, self._candidates())
         if self.cmdline is None:
             return next(named, "")

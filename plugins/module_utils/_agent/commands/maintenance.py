@@ -95,4 +95,12 @@ def _desired(args: argparse.Namespace) -> maintenance.Desired:
         until = int(now) + parse_duration(args.duration)
     elif args.until:
         until = maintenance.NEVER if args.until == "never" else parse_moment(args.until, now)
-    return maintenance.Desired(maintenance.author(), args.by, args.reason, until)
+    return maintenance.Desired(maintenance.author(), _decoded(args.by), _decoded(args.reason), until)
+
+
+def _decoded(text: t.Optional[str]) -> t.Optional[str]:
+    """An argument that is UTF-8, which the locale of a terminal or of cron may not know; otherwise as it was given."""
+    try:
+        return None if text is None else os.fsencode(text).decode("utf-8")
+    except UnicodeDecodeError:
+        return text

@@ -91,7 +91,7 @@ class _Place:
         self._judge()
 
     def link(self, name: str) -> t.Optional[str]:
-        """Where a symbolic link leads; None if it is none. Raises OSError."""
+        """Where a symbolic link leads; None if it is another kind of file. Raises OSError."""
         if not stat.S_ISLNK(os.stat(name, dir_fd=self._descriptor, follow_symlinks=False).st_mode):
             return None
         return os.readlink(name, dir_fd=self._descriptor)

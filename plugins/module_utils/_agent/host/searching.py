@@ -107,7 +107,7 @@ def first_match(pattern: t.Pattern[str], texts: t.Iterable[t.Tuple[str, str]], s
 
 
 def find(pattern: t.Pattern[str], text: str, seconds: float) -> t.Optional[str]:
-    """The first match in `text`, None if there is none. Raises as `first_match` does."""
+    """The first match in `text`, None without a match. Raises as `first_match` does."""
     if _traits(pattern.pattern).quick(len(text)):
         found = pattern.search(text)
         return found and found[0]

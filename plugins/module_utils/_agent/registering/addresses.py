@@ -154,7 +154,7 @@ class Locator:
                 usable.append(valid_address(text, self._allowed))
             except InvalidNode as exc:
                 problem = problem or str(exc)
-        return (usable, "") if usable else ([], problem or "there is none")
+        return (usable, "") if usable else ([], problem or "no usable address")
 
 
 def _look(source: Source) -> Candidates:

@@ -19,6 +19,7 @@ import typing as t
 from ..._etcd.client import Client
 from ..._etcd.errors import Compacted, EtcdError, LeaseNotFound, PermissionDenied
 from ..._etcd.inbox import Inbox
+from ..._etcd.text import printable
 from ..._registry.following.mirror import Pulse, Selector, read_pulse
 from ..._registry.following.timing import Backoff, jittered
 from ..host import log
@@ -43,7 +44,7 @@ class Applied(t.NamedTuple):
 
     def document(self, revision: int) -> str:
         """The value of the key."""
-        fields = {"revision": revision, "hash": self.hash, "stale": self.stale, "error": self.error[:500]}
+        fields = {"revision": revision, "hash": self.hash, "stale": self.stale, "error": printable(self.error, 500)}
         return json.dumps(fields, sort_keys=True, separators=(",", ":"))
 
 

@@ -117,7 +117,7 @@ class Template:
 
 
 def _load(directory: str, name: str, inputs: Inputs) -> t.Optional[t.Tuple[str, str, t.Callable[[], bool]]]:
-    """A template for jinja2.FunctionLoader, None if there is none."""
+    """A template for jinja2.FunctionLoader, None if it does not exist."""
     from jinja2.loaders import split_template_path
 
     path = os.path.join(directory, *split_template_path(name))
