@@ -314,7 +314,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._registry.error
 from ansible_collections.rollcall.discovery.plugins.plugin_utils import _plugin
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import (
     _clusters,
-    _collector,
+    _garbage_collector,
     _guards,
     _hosts,
     _reading,
@@ -338,7 +338,7 @@ class InventoryModule(BaseInventoryPlugin, Constructed, Cacheable):
     def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
         super().parse(inventory, loader, path, cache)
         _source.require_ours(path, loader)
-        with _collector.paused():
+        with _garbage_collector.paused():
             self._parse(inventory, path, cache)
 
     def _parse(self, inventory: InventoryData, path: str, cache: bool) -> None:

@@ -26,11 +26,8 @@ from ansible import constants as C
 from ansible.errors import AnsibleError
 from ansible.parsing.vault import VaultLib, is_encrypted, match_encrypt_secret
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.files import (
-    Attributes,
-    Directory,
-    open_directory,
-)
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.attributes import Attributes
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.files import Directory, open_directory
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._errors import PluginError
 
 _PASSWORD_LENGTH = 32

@@ -29,7 +29,7 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.text import printable, with_id
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.errors import REJECTED
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.node_set import Rejected
-from ansible_collections.rollcall.discovery.plugins.plugin_utils import _kept
+from ansible_collections.rollcall.discovery.plugins.plugin_utils import _clients
 from ansible_collections.rollcall.discovery.plugins.plugin_utils._errors import PluginError, id_of, reason
 
 Json = dict[str, t.Any]
@@ -68,7 +68,7 @@ def settings(options: t.Mapping[str, t.Any]) -> Settings:
 
 def kept_client(options: t.Mapping[str, t.Any]) -> contextlib.AbstractContextManager[Client]:
     """A client for the block, made of the connection options, and kept between calls; RollcallErrors pass."""
-    return _kept.client(settings(options))
+    return _clients.client(settings(options))
 
 
 def option_names(plugin: AnsiblePlugin) -> dict[str, str]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import json
 import random
 import re
 import time
@@ -30,8 +29,8 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._registry impor
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.following.follower import Follower, Intervals
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.following.mirror import Selector
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Layout
-from tests.fuzz.configs import places
 from tests.fuzz.door import Door
+from tests.fuzz.spoil import dump, spoil
 from tests.support.hostile import HostileServer
 
 TIMEOUT = 1.0  # of a request
@@ -65,27 +64,6 @@ GOOD: dict[str, Any] = {
     "created": True,
     "node": {"dir": True, "nodes": [{"key": "/a", "value": "b", "createdIndex": 1, "modifiedIndex": 1}]},
 }
-VALUES = (
-    None,
-    True,
-    [],
-    {},
-    [[]],
-    [{}],
-    [None],
-    0,
-    -1,
-    2**70,
-    1.5,
-    "",
-    "x",
-    "9" * 30,
-    "!!!!",
-    "\ud800",
-    "a\r\nb",
-    "/v\u2028",
-)
-RAW = ("NaN", "1e999", "9" * 10_000, "[" * 100_000, "[" + "[]," * 100_000 + "[]]", '{"a":' * 5000, "nul", '"\\ud800"')
 HEADS = (
     b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n",
@@ -107,26 +85,13 @@ HEADS = (
 
 def body(rng: random.Random) -> bytes:
     """A good answer with up to three things wrong."""
-    made = copy.deepcopy(GOOD)
-    raw: dict[str, str] = {}
-    for number in range(rng.randrange(4)):
-        holder, key = rng.choice(list(places(made)))
-        kind = rng.randrange(5)
-        if kind == 0:
-            del holder[key]
-        elif kind == 1:
-            raw[f"raw {number}"] = rng.choice(RAW)
-            holder[key] = f"raw {number}"
-        else:
-            holder[key] = copy.deepcopy(rng.choice(VALUES))
+    made, marks = spoil(rng, copy.deepcopy(GOOD), rng.randrange(4))
     if rng.random() < 0.2:
         code, message = rng.choice((3, 5, 7, 9, 14, 16, "x", None, 2**70)), rng.choice(("lease", "\x1b[31m", [], 5))
         made = rng.choice(
             ({"error": {"code": code, "message": message}}, {"code": code, "message": message, "error": 1})
         )
-    text = json.dumps({"result": made} if rng.random() < 0.3 else made)
-    for mark, value in raw.items():
-        text = text.replace(f'"{mark}"', value)
+    text = dump({"result": made} if rng.random() < 0.3 else made, marks)
     if rng.random() < 0.1:
         text = text.replace("{", '{"header": [], "kvs": 5, ', 1)  # fields twice
     content = text.encode() + b"\n"

@@ -35,9 +35,9 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.client im
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import RollcallError
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import Settings
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.following.mirror import Selector, read_pulse
-from tests.fuzz.configs import places
 from tests.fuzz.door import Door
-from tests.fuzz.gateway import RAW, VALUES, response
+from tests.fuzz.gateway import response
+from tests.fuzz.spoil import dump, spoil
 from tests.support.fake_etcd import FakeEtcd
 from tests.support.hostile import HostileServer
 
@@ -80,31 +80,8 @@ class Between(HostileServer):
             status, content = answered.status, answered.read()
         etcd.close()
         if rng is not None and rng.random() < 0.3:
-            content = changed(rng, content)
+            content = dump(*spoil(rng, json.loads(content), rng.randrange(1, 3))).encode() + b"\n"
         return [b"HTTP/1.1 %d x\r\nContent-Length: %d\r\n\r\n%b" % (status, len(content), content)]
-
-
-def changed(rng: random.Random, content: bytes) -> bytes:
-    """An answer with one or two values that are not etcd's, or missing."""
-    made = json.loads(content)
-    raw: dict[str, str] = {}
-    for number in range(rng.randrange(1, 3)):
-        found = list(places(made))
-        if not found:
-            break
-        holder, key = rng.choice(found)
-        kind = rng.randrange(4)
-        if kind == 0:
-            del holder[key]
-        elif kind == 1:
-            raw[f"raw {number}"] = rng.choice(RAW)
-            holder[key] = f"raw {number}"
-        else:
-            holder[key] = rng.choice(VALUES)
-    text = json.dumps(made)
-    for mark, value in raw.items():
-        text = text.replace(f'"{mark}"', value)
-    return text.encode() + b"\n"
 
 
 def end_leases(client: Client) -> None:

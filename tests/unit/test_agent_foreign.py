@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe_process import Process
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe_ttl import Ttl
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.host.foreign import read_foreign
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.host.foreign_files import read_foreign
 
 NOBODY = 65534
 SECRET = "root:$y$j9T$secret-of-the-machine"

@@ -18,10 +18,10 @@ from contextlib import closing
 import pytest
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking import probe_http, probe_tcp
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.check_tls import Secured
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe import Host, Probe
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe_http import Http
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.probe_tcp import Tcp
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.checking.secured import Secured
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.config import ConfigError, Section
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import Settings, Tls
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Layout

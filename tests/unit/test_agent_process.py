@@ -191,7 +191,7 @@ def test_openssl_is_loaded_only_where_something_is_encrypted(scheme: str, tmp_pa
     utils = Path(systemd.__file__).parents[2]
     (tmp_path / "rollcall").symlink_to(utils)
     program = f"""
-from rollcall._agent.host.memory import leave_out_openssl
+from rollcall._agent.host.without_openssl import leave_out_openssl
 leave_out_openssl()
 import sys, rollcall._agent.cli, rollcall._agent.commands.register
 from rollcall._etcd.client import Client

@@ -18,13 +18,13 @@ from ansible_collections.rollcall.discovery.plugins.module_utils._agent.commands
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.config import ConfigError
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering import register_config
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering import render_config
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.dns_lookups import Lookups
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.expressions import Expressions
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.functions import (
     FUNCTIONS,
     OF_THE_HOST,
 )
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.keystore import KeyStore
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.lookups import Lookups
 from tests.support.pages import blocks_of
 
 ROOT = Path(__file__).parents[2]

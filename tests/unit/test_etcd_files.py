@@ -15,11 +15,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import files
-from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.files import (
-    Attributes,
-    UnsafePath,
-    open_directory,
-)
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.attributes import Attributes
+from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.files import UnsafePath, open_directory
 
 NOBODY = 65534
 ACL = "system.posix_acl_access"

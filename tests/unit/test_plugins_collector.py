@@ -11,7 +11,7 @@ import weakref
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _collector, _hosts
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory import _garbage_collector, _hosts
 from tests.support.inventory import read_inventory, register_nodes, write_config
 
 
@@ -54,7 +54,7 @@ def test_a_failure_leaves_the_collector_on(fake_etcd, tmp_path):
 def test_a_collector_that_was_off_stays_off():
     gc.disable()
     try:
-        with _collector.paused():
+        with _garbage_collector.paused():
             assert not gc.isenabled()
         assert not gc.isenabled()
     finally:
@@ -65,7 +65,7 @@ def test_a_cycle_of_the_pause_is_collected_afterwards(collections):
     class Cycle:
         pass
 
-    with _collector.paused():
+    with _garbage_collector.paused():
         for _number in range(100_000):
             one = Cycle()
             one.itself = one

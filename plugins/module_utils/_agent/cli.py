@@ -33,8 +33,8 @@ from .._etcd.errors import RollcallError
 from .._etcd.text import with_id
 from .config import ConfigError
 from .host import children, streams
-from .host.memory import leave_out_openssl
 from .host.shortage import is_shortage
+from .host.without_openssl import leave_out_openssl
 from .version import stay_with_this_release, version
 
 COMMANDS = {

@@ -24,26 +24,15 @@ import pwd
 import stat
 import typing as t
 
+from .attributes import Attributes, extended_of, set_attributes
+
 _LARGEST = 64 * 2**20  # bytes; the limit of a file to read, so that a sparse file does not exhaust the memory
 _MOST_LINKS = 40  # the kernel's limit: path_resolution(7)
 _LONGEST_NAME = 255  # bytes
-_SELINUX = "/sys/fs/selinux/enforce"  # exists if SELinux is enabled
-_ACL = "system.posix_acl_access"
-# Valid only for the content that they were created for, or a privilege of a program.
-_NOT_COPIED = ("security.capability", "security.ima", "security.evm")
 
 
 class UnsafePath(OSError):
     """A file or directory is rejected, since another user may have created it. The text says how to repair that."""
-
-
-class Attributes(t.NamedTuple):
-    """Owner and group (ids), permissions, and extended attributes, including ACLs and the SELinux label."""
-
-    uid: int
-    gid: int
-    mode: int
-    extended: t.Mapping[str, bytes] = {}
 
 
 class Candidate(t.NamedTuple):
@@ -115,7 +104,7 @@ class Directory:
         try:
             status = os.fstat(descriptor)
             _require_regular(status, os.path.join(self.path, name))
-            return Attributes(status.st_uid, status.st_gid, status.st_mode & 0o777, _extended(descriptor))
+            return Attributes(status.st_uid, status.st_gid, status.st_mode & 0o777, extended_of(descriptor))
         finally:
             os.close(descriptor)
 
@@ -144,7 +133,7 @@ class Directory:
         try:
             with open(descriptor, "wb") as file:
                 if attributes is not None:
-                    _set_attributes(descriptor, attributes)
+                    set_attributes(descriptor, attributes)
                 file.write(content)
                 file.flush()
                 if sync:
@@ -416,37 +405,3 @@ def _content(descriptor: int, path: str, own: bool = False, largest: int = _LARG
     if len(content) > largest:
         raise OSError(errno.EFBIG, f"it is larger than {largest >> 20} MiB", path)
     return content
-
-
-def _extended(descriptor: int) -> t.Dict[str, bytes]:
-    """The extended attributes to copy to a new file."""
-    try:
-        names = os.listxattr(descriptor)
-    except OSError as exc:
-        if exc.errno == errno.ENOTSUP:
-            return {}
-        raise
-    return {name: os.getxattr(descriptor, name) for name in names if name not in _NOT_COPIED}
-
-
-def _set_attributes(descriptor: int, wanted: Attributes) -> None:
-    """Set owner, extended attributes and permissions; these come last, since they limit an ACL, as in chmod(1)."""
-    now = os.fstat(descriptor)
-    if (now.st_uid, now.st_gid) != (wanted.uid, wanted.gid):  # only if needed: hardened units cannot call chown(2)
-        os.fchown(descriptor, wanted.uid, wanted.gid)
-    present = _extended(descriptor)
-    for name, value in wanted.extended.items():
-        if present.get(name) != value:
-            _set_extended(descriptor, name, value)
-    if _ACL in present and _ACL not in wanted.extended:  # the directory's default for new files
-        os.removexattr(descriptor, _ACL)
-    os.fchmod(descriptor, wanted.mode)
-
-
-def _set_extended(descriptor: int, name: str, value: bytes) -> None:
-    try:
-        os.setxattr(descriptor, name, value)
-    except OSError as exc:
-        if name.startswith("security.") and exc.errno == errno.EPERM and not os.path.exists(_SELINUX):
-            return  # a label from a time when SELinux was enabled, now without a meaning
-        raise OSError(exc.errno, f"cannot copy the extended attribute {name}: {exc.strerror}") from exc

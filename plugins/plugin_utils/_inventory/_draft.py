@@ -21,7 +21,7 @@ from ansible.inventory.host import Host
 from ansible.utils.vars import combine_vars
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.text import shown
-from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._plain import marker
+from ansible_collections.rollcall.discovery.plugins.plugin_utils._inventory._harmless import marker
 
 NAMED = 5  # of many hosts, in a message
 

@@ -58,7 +58,7 @@ leave() {
             rm -f "$noted"
             say "Left:$keys"
         else
-            say "Left: not withdrawn, so the lease ends by itself within $ROLLCALL_TTL s: ${out##*"$newline"}" DEREGISTER
+            say "Left: not deregistered, so the lease ends by itself within $ROLLCALL_TTL s: ${out##*"$newline"}" DEREGISTER
         fi
     fi
     exit 0

@@ -165,7 +165,7 @@ def test_stopping_while_etcd_is_away_ends_in_time(
     host.wait_said("Registered: ")
     own_etcd.members[0].kill()
     assert host.stop() == 0
-    assert f"Left: not withdrawn, so the lease ends by itself within {TTL} s: " in host.story()
+    assert f"Left: not deregistered, so the lease ends by itself within {TTL} s: " in host.story()
 
 
 def test_a_killed_one_that_comes_back_is_no_event(

@@ -223,4 +223,4 @@ def test_leaving_while_etcd_is_away_ends_in_time(etcd: Cluster, register: Regist
     begun = time.monotonic()
     assert agent.end() == 0
     assert time.monotonic() - begun < 10
-    assert "Left: not withdrawn, so the lease ends by itself within 3 s: " in agent.story()
+    assert "Left: not deregistered, so the lease ends by itself within 3 s: " in agent.story()

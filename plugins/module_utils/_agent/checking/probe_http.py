@@ -25,8 +25,8 @@ from ..._registry.model import CRITICAL, PASSING, WARNING
 from ..config import Section
 from ..host.searching import SEARCHED, Search, SearchFailed
 from ..host.shortage import is_shortage
+from .check_tls import Secured
 from .probe import Host, Probe, Result, pattern, reason, searched
-from .secured import Secured
 
 # Consul's agent takes it for a warning as well: busy, not broken.
 _TOO_MANY_REQUESTS = 429

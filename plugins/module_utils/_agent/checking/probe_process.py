@@ -14,7 +14,7 @@ import typing as t
 
 from ..._registry.model import CRITICAL, PASSING
 from ..config import Section
-from ..host.foreign import read_foreign
+from ..host.foreign_files import read_foreign
 from ..host.searching import SEARCHED, SearchFailed, first_match
 from ..host.shortage import is_shortage
 from .probe import Host, Probe, Result, pattern, reason

@@ -20,8 +20,8 @@ from ..._etcd.timed_socket import TimedSocket
 from ..._registry.model import CRITICAL, PASSING
 from ..config import Section
 from ..host.shortage import is_shortage
+from .check_tls import Secured
 from .probe import Host, Probe, Result, reason, searched
-from .secured import Secured
 
 _MOST = 4096  # bytes in which `expect` must appear
 

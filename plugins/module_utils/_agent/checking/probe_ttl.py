@@ -21,7 +21,7 @@ from ..._etcd.text import printable
 from ..._registry.model import CRITICAL, PASSING, WARNING
 from ..config import Section
 from ..host.clock import boottime
-from ..host.foreign import read_foreign
+from ..host.foreign_files import read_foreign
 from .probe import Host, Probe, Result
 
 _MOST = 1024  # bytes of the first line

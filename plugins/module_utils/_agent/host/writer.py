@@ -17,7 +17,8 @@ import threading
 import time
 import typing as t
 
-from ..._etcd.files import Attributes, private_directory, reach
+from ..._etcd.attributes import Attributes
+from ..._etcd.files import private_directory, reach
 from . import log
 from .threads import start_rounds
 

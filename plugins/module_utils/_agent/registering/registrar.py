@@ -18,7 +18,7 @@ import dataclasses
 import time
 import typing as t
 
-from ..._etcd.errors import LeaseNotFound, PermissionDenied, RollcallError, Unreachable
+from ..._etcd.errors import LeaseNotFound, PermissionDenied, RollcallError
 from ..._etcd.text import printable
 from ..._registry.errors import Duplicate, RegistryError
 from ..._registry.following.timing import jittered
@@ -29,16 +29,16 @@ from ..checking.checks import Checks
 from ..host import log
 from ..host.clock import boottime
 from .addresses import Locator
+from .held_lease import HeldLease
 from .lease import LeaseKeeper, Renewal
 from .live_client import live_client
-from .maintained import Maintained
+from .own_maintenance import Maintained
 from .progress import DUPLICATE, LEFT, REFUSALS, REFUSED, REGISTERED, REMOVED, WAITING, Progress
 from .register_config import RegisterConfig
 from .run_directory import Json, Memory, Place, RunDirectory
 from .schedule import Task, TokenBucket
 
 _LEAVE_WITHIN = 10.0  # seconds in which another attempt to leave is begun
-_MOST_PREVIOUS = 4  # leases of claims that may have been done; each ends by itself
 _ASK_VERSION = 3600.0  # seconds between two questions for etcd's version
 _OVER_FOR = 10  # self-checks in which a maintenance must be over before its key is deleted
 
@@ -70,11 +70,10 @@ class Registrar:
         self._renewer_alive = renewer_alive
         self._memory = files.recall()
         self._client = live_client(config.settings, config.ttl, "", alive)
-        self._lease = 0  # it holds our keys
-        self._previous: t.Tuple[int, ...] = ()  # leases of before, which may still hold our keys
+        self._held = HeldLease(keeper)
         self._seen = Renewal()  # what was last told of the renewal
         self._written: t.Optional[Registration] = None
-        self._former: t.Optional[t.Tuple[Place, int]] = None  # to withdraw first
+        self._former: t.Optional[t.Tuple[Place, int]] = None  # to delete first
         self._leaving: t.Tuple[Identity, ...] = ()  # names that the lease may still hold and must give up
         self._draining = False
         self._progress = Progress()
@@ -97,20 +96,20 @@ class Registrar:
         self._maintained = Maintained(_OVER_FOR * config.self_check)
         self._reconciliation = Task(config.ttl)
         self._bucket = TokenBucket(config.writes.per_minute, config.writes.burst, boottime())
-        lease, was, place = self._lease or self._memory.lease, self._memory.place, self._place
-        self._previous = (lease,) if lease else ()
-        held, self._lease, self._former, self._leaving = self._lease, 0, None, ()
+        lease, was, place = self._held.id or self._memory.lease, self._memory.place, self._place
+        self._former, self._leaving = None, ()
+        stays = False
         if lease and was:
             if was._replace(roles=place.roles) == place and self._memory.ttl == config.ttl and self._memory.joined:
-                self._lease = lease
+                stays = True
                 self._leaving = tuple(who for who in was.keys()[1] if who not in self._self.identities)
             elif was != place:
                 self._former = (was, lease)
             # A lease of another time to live is left to `reconcile`, which takes our keys over and ends it.
-        if not self._lease:
-            self._keeper.release()
-        elif not held:
-            self._keeper.keep(lease, config.ttl)
+        if stays:
+            self._held.keep(lease, config.ttl)
+        else:
+            self._held.give_up(lease)
 
     @property
     def next_due(self) -> float:
@@ -146,7 +145,7 @@ class Registrar:
     def drain(self) -> bool:
         """Announce that this host is about to leave. True where that was written, so that waiting makes sense."""
         self._draining = True
-        if self._progress.phase != REGISTERED or not self._lease:
+        if self._progress.phase != REGISTERED or not self._held.id:
             return False
         for _try in range(2):  # the second goes to another endpoint
             self._attempt(self._reconciliation, self._reconcile)
@@ -155,25 +154,27 @@ class Registrar:
         return False
 
     def leave(self) -> None:
-        """Withdraw the registration, and forget it where that worked or can never work."""
+        """Delete the registration, and forget it if that worked or can never work."""
         deadline = boottime() + min(_LEAVE_WITHIN, self._granted)  # after that the lease is over anyway
-        while self._lease:
+        while self._held.id:
             try:
-                deregister(self._client, self._config.layout, (*self._self.identities, *self._leaving), self._lease)
-                self._let_go()
+                deregister(self._client, self._config.layout, (*self._self.identities, *self._leaving), self._held.id)
+                self._held.release()
             except RollcallError as exc:
                 if isinstance(exc, REFUSALS) or boottime() > deadline:
                     self._progress.enter(
-                        LEFT, f"not withdrawn, so the lease ends by itself within {self._granted} s: {exc}"
+                        LEFT, f"not deregistered, so the lease ends by itself within {self._granted} s: {exc}"
                     )
                     return
                 self._live(0.5)
         self._files.forget()
-        self._progress.enter(LEFT, f"{self._self} is withdrawn")
+        self._progress.enter(LEFT, f"{self._self} is deregistered")
 
     def hand_over(self) -> None:
         """Leave everything to the next process, which has the lease's time to come."""
-        log.info(f"Leaving lease {self._lease:x} to the next process" if self._lease else "No lease to leave behind")
+        log.info(
+            f"Leaving lease {self._held.id:x} to the next process" if self._held.id else "No lease to leave behind"
+        )
 
     def status(self) -> Json:
         """How it goes, for the operator. Times are Unix seconds."""
@@ -189,7 +190,7 @@ class Registrar:
             "etcd_user": config.settings.user,
             "instance": self._memory.instance,
             "registered_since": self._memory.joined,
-            "lease": f"{self._lease:x}" if self._lease else "",
+            "lease": f"{self._held.id:x}" if self._held.id else "",
             "ttl": self._granted,
             "renewed": int(renewal.renewed),
             "renewed_boottime": renewal.renewed_boottime,
@@ -230,7 +231,7 @@ class Registrar:
     @property
     def _removal_due(self) -> float:
         """When to try to deregister a node that must leave; infinity if it is not registered."""
-        if not self._lease:
+        if not self._held.id:
             return float("inf")
         return self._reconciliation.due if self._reconciliation.failing else 0.0
 
@@ -266,7 +267,7 @@ class Registrar:
             task.worked(boottime() + jittered(self._config.self_check, 0.2))  # watching a clone takes its time
             self._written = None
             self._progress.trouble(DUPLICATE, exc)
-            self._end_empty_lease()
+            self._held.end_if_empty(self._client)
         except RollcallError as exc:
             refused = isinstance(exc, REFUSALS)
             task.failed(refused, boottime())
@@ -281,7 +282,7 @@ class Registrar:
         """Notice what the keeper has told."""
         before, renewal = self._seen, self._keeper.renewal
         self._seen = renewal
-        if not self._lease or renewal.lease != self._lease:
+        if not self._held.id or renewal.lease != self._held.id:
             return
         if renewal.lost:
             self._lose(renewal.failure)
@@ -292,7 +293,7 @@ class Registrar:
             self._reconciliation.due = 0.0  # changes of that time are seen now
 
     def _wait_for_an_address(self) -> None:
-        if not self._lease:
+        if not self._held.id:
             self._progress.be(
                 WAITING,
                 f"for an address of this host ({self._config.address}): {self._locator.problem or 'still looking'}",
@@ -300,11 +301,11 @@ class Registrar:
 
     def _reconcile(self) -> float:
         self._end_former()
-        lease, leaving = self._lease, self._leaving
+        lease, leaving = self._held.id, self._leaving
         try:
             self._write_keys()
         except LeaseNotFound as exc:
-            if self._lease == lease != 0:
+            if self._held.id == lease != 0:
                 self._lose(exc)
             self._write_keys()
         except PermissionDenied as exc:
@@ -314,7 +315,7 @@ class Registrar:
             self._write_keys(under_another_lease=True)
             names = ", ".join(map(str, leaving))
             log.warning(
-                f"Using lease {self._lease:x}, since lease {lease:x} cannot be written under any more"
+                f"Using lease {self._held.id:x}, since lease {lease:x} cannot be written under any more"
                 f"{', which takes ' + names + ' with it when it ends' if leaving else ''}: {exc}",
                 "RC-E-LEASE-REPLACED",
             )
@@ -331,7 +332,7 @@ class Registrar:
 
     def _write_keys(self, under_another_lease: bool = False) -> None:
         """Write our keys as they must be, under our lease or another one. A failure leaves the lease as it was."""
-        wanted, lease = self._wanted, 0 if under_another_lease else self._lease
+        wanted, lease = self._wanted, 0 if under_another_lease else self._held.id
         fresh: t.List[t.Tuple[int, int, float]] = []
 
         def grant() -> int:
@@ -353,18 +354,17 @@ class Registrar:
                 lease,
                 self._watch_other,
                 leaving=self._leaving,
-                previous=(*self._previous, self._lease),
+                previous=(*self._held.previous, self._held.id),
                 grant=grant,
             )
         except Exception as exc:
             if fresh:
-                self._end_unused(fresh[0][0], exc)
+                self._held.end_unused(self._client, fresh[0][0], exc)
                 self._remember(memory)
             raise
         if fresh:
-            self._lease, granted, begun = fresh[0]
-            self._keeper.keep(self._lease, granted, begun)
-        self._previous = ()
+            self._held.take(*fresh[0])
+        self._held.previous = ()
         self._leaving = ()
         self._counts["writes" if claim.changed else "self_checks"] += 1
         self._written, self._unwritten = wanted, None
@@ -373,56 +373,29 @@ class Registrar:
         self._remember(dataclasses.replace(self._memory, place=self._place, joined=joined, checks=wanted.checks))
         self._progress.enter(
             REGISTERED,
-            f"{wanted}, address {wanted.address}, lease {self._lease:x}, health {wanted.health}",
+            f"{wanted}, address {wanted.address}, lease {self._held.id:x}, health {wanted.health}",
         )
 
     def _stay_away(self) -> None:
         """Leave as an operator would have it, and come back with a new lease once the check is not critical."""
         if boottime() >= self._removal_due:
-            self._attempt(self._reconciliation, self._withdraw)
-        if not self._lease:
+            self._attempt(self._reconciliation, self._deregister)
+        if not self._held.id:
             self._progress.enter(REMOVED, f"{self._self} is out of the registry while its checks are critical")
 
-    def _withdraw(self) -> float:
-        deregister(self._client, self._config.layout, (*self._self.identities, *self._leaving), self._lease)
-        self._let_go()
-        self._previous, self._written, self._leaving = (), None, ()
+    def _deregister(self) -> float:
+        deregister(self._client, self._config.layout, (*self._self.identities, *self._leaving), self._held.id)
+        self._held.release()
+        self._held.previous, self._written, self._leaving = (), None, ()
         self._reconciliation.due = 0.0
         self._remember(dataclasses.replace(self._memory, lease=0, joined=0, checks=self._checks.published))
         return 0.0
 
-    def _let_go(self) -> None:
-        """Renew no lease any more."""
-        self._lease = 0
-        self._keeper.release()
-
     def _lose(self, exc: t.Optional[RollcallError]) -> None:
-        log.warning(f"Lease {self._lease:x} is lost, registering again: {exc}", "RC-E-LEASE-LOST")
+        log.warning(f"Lease {self._held.id:x} is lost, registering again: {exc}", "RC-E-LEASE-LOST")
         self._counts["leases_lost"] += 1
-        self._previous = (self._lease,)
-        self._let_go()
+        self._held.give_up(self._held.id)
         self._reconciliation.due = 0.0
-
-    def _end_unused(self, lease: int, exc: Exception) -> None:
-        """End a lease that was granted for a claim which failed with `exc`."""
-        if isinstance(exc, Unreachable):  # the claim may have been done, and etcd cannot be reached to end it
-            self._previous = (*self._previous, lease)[-_MOST_PREVIOUS:]
-            return
-        with contextlib.suppress(RollcallError):  # with a key of another user on it, it ends by itself
-            self._client.lease_revoke(lease)
-
-    def _end_empty_lease(self) -> None:
-        """End our lease where others have taken all of our names: without keys it is there for others to use."""
-        if not self._lease:
-            return
-        with contextlib.suppress(RollcallError):
-            try:
-                if self._client.lease_status(self._lease, keys=True).keys:
-                    return
-                self._client.lease_revoke(self._lease)
-            except (LeaseNotFound, PermissionDenied):
-                pass  # it is gone, or a key of another user is attached to it
-            self._let_go()
 
     def _count_superseded(self) -> None:
         """Count a change that is never written, since the next one came before its turn."""
@@ -440,7 +413,7 @@ class Registrar:
             deregister(self._client, *place.keys(), lease)
         except (*REFUSALS, RegistryError) as exc:
             log.warning(
-                f"Could not withdraw the former registration, its lease {lease:x} ends by itself: {exc}",
+                f"Cannot delete the former registration: {exc}. Its lease {lease:x} ends by itself",
                 "RC-E-DEREGISTER",
             )
         self._former = None

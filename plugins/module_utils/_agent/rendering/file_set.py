@@ -19,7 +19,7 @@ import typing as t
 
 from ..._etcd.files import UnsafePath, name_beside, open_directory, private_directory
 from ..host import log
-from ..host.aside import Aside, Stalled
+from ..host.disk_work import Aside, Stalled
 from .commands import Commands
 from .render_config import CANDIDATE, DIRECTORY, File
 from .state_directory import StateDirectory

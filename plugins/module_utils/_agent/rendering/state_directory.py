@@ -17,7 +17,7 @@ import typing as t
 
 from ..._etcd.files import private_directory
 from ..host import log
-from ..host.aside import Aside, Stalled
+from ..host.disk_work import Aside, Stalled
 
 _PATIENCE = 2.0  # seconds
 

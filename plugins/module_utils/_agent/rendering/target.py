@@ -21,10 +21,11 @@ import difflib
 import os
 import typing as t
 
+from ..._etcd.attributes import Attributes
 from ..._etcd.errors import RollcallError
-from ..._etcd.files import Attributes, Candidate, Directory, UnsafePath, reach
+from ..._etcd.files import Candidate, Directory, UnsafePath, reach
 from ..host import log
-from ..host.aside import Stalled
+from ..host.disk_work import Stalled
 from .render_config import File
 from .state_directory import StateDirectory
 

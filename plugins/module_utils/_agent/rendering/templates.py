@@ -16,11 +16,11 @@ import typing as t
 from ..._etcd.errors import RollcallError
 from ..._registry.read_only import ReadOnlyDict
 from ..._registry.select import select
+from .dns_lookups import Lookups
 from .expressions import Expressions
 from .functions import FUNCTIONS, OF_THE_HOST
 from .inputs import Function, Inputs, source
 from .keystore import KeyStore, TemplateFailed
-from .lookups import Lookups
 from .view import View
 
 if t.TYPE_CHECKING:

@@ -14,11 +14,11 @@ import time
 
 import pytest
 
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.dns_lookups import Lookups
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.keystore import (
     KeyTable,
     TemplateFailed,
 )
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.lookups import Lookups
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.templates import Template
 from ansible_collections.rollcall.discovery.plugins.module_utils._agent.rendering.view import View
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd import srv

@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.errors import EtcdError
 from ansible_collections.rollcall.discovery.plugins.module_utils._etcd.settings import Settings
-from ansible_collections.rollcall.discovery.plugins.plugin_utils import _kept
+from ansible_collections.rollcall.discovery.plugins.plugin_utils import _clients
 from tests.support.fake_etcd import FakeEtcd, Refuse
 
 
@@ -21,7 +21,7 @@ def settings_of(fake, **options):
     return Settings.from_mapping({"endpoints": [fake.endpoint], **options})
 
 
-def read(settings, idle=_kept):
+def read(settings, idle=_clients):
     with idle.client(settings) as client:
         return client.get("/a")
 
@@ -63,7 +63,7 @@ def test_a_refusal_leaves_nothing_behind(fake_etcd):
 
 def test_a_block_within_a_block_has_a_client_of_its_own(fake_etcd):
     options = settings_of(fake_etcd)
-    with _kept.client(options) as outer, _kept.client(options) as inner:
+    with _clients.client(options) as outer, _clients.client(options) as inner:
         assert outer is not inner
         assert (outer.get("/a"), inner.get("/a")) == (None, None)
     read(options)
@@ -90,8 +90,8 @@ def test_threads_never_share_a_client_at_the_same_time(fake_etcd):
 
 
 def test_only_so_many_are_kept(fake_etcd):
-    idle = _kept.Idle()
-    for seconds in range(1, _kept.MAX_IDLE + 2):
+    idle = _clients.Idle()
+    for seconds in range(1, _clients.MAX_IDLE + 2):
         read(settings_of(fake_etcd, timeout=seconds), idle)
     opened = fake_etcd.connections
     read(settings_of(fake_etcd, timeout=2), idle)

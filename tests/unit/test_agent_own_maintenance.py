@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering import maintained
+from ansible_collections.rollcall.discovery.plugins.module_utils._agent.registering import own_maintenance
 from ansible_collections.rollcall.discovery.plugins.module_utils._registry.layout import Identity, Layout
 
 LAYOUT = Layout()
@@ -25,7 +25,7 @@ class Clock:
     def __init__(self, monkeypatch):
         self.wall, self.boot = time.time(), 1000.0
         monkeypatch.setattr(time, "time", lambda: self.wall)
-        monkeypatch.setattr(maintained, "boottime", lambda: self.boot)
+        monkeypatch.setattr(own_maintenance, "boottime", lambda: self.boot)
 
     def go_on(self, seconds):
         self.wall += seconds
@@ -43,7 +43,7 @@ def clock(monkeypatch):
 @pytest.fixture
 def look(fake_etcd, connect):
     """Looks as the agent does at each self-check; returns what holds."""
-    client, about = connect(endpoints=[fake_etcd.endpoint]), maintained.Maintained(600)
+    client, about = connect(endpoints=[fake_etcd.endpoint]), own_maintenance.Maintained(600)
 
     def look():
         about.read(client, LAYOUT, NAMES)
