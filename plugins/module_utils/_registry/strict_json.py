@@ -28,8 +28,9 @@ def dump(fields: Json) -> str:
     if "\\ud" in text:  # perhaps half of a surrogate pair: the readers of the value would reject the whole node
         try:
             json.dumps(fields, ensure_ascii=False).encode("utf-8")
-        except UnicodeEncodeError:
-            raise InvalidNode(f"a text is not UTF-8: {shown(text)}") from None
+        except UnicodeEncodeError as exc:
+            near = exc.object[max(0, exc.start - 20) : exc.end + 20]
+            raise InvalidNode(f"a text is not UTF-8, near {shown(near)}") from None
     if len(text) > MAX_VALUE:
         raise InvalidNode(f"a value has {len(text)} bytes, more than the {MAX_VALUE} that a key may have")
     return text
